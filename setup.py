@@ -1,0 +1,65 @@
+"""Build atoll: the top-level folders become atoll.* packages, the kernels are compiled.
+
+`build/ns/atoll/*` mirrors the import tree with links, for tools (mypy, Cython's cimport) that
+follow paths and not the import hook of an editable install; docs/layout.md says which.
+"""
+
+from pathlib import Path
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+ROOT = Path(__file__).parent
+PACKAGES = {
+    f"atoll.{name}": name
+    for name in ("kernels", "wire", "transport", "runtime", "gateway", "cli")
+}
+
+# The numeric contract (docs/numerics.md): ISO C, no contraction, never fast-math.
+C99 = ["-std=c99", "-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-Wno-unused-function"]
+
+
+def link_namespace() -> str:
+    """Mirror the import tree in build/ns and return its path."""
+    tree = ROOT / "build" / "ns" / "atoll"
+    tree.mkdir(parents=True, exist_ok=True)
+    for folder in PACKAGES.values():
+        link = tree / folder
+        target = ROOT / folder
+        if not (link.is_symlink() and link.readlink() == target):
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+    return "build/ns"
+
+
+def extensions() -> list[Extension]:
+    """One extension per `_native*.pyx`; every portable part and header is a dependency."""
+    found = []
+    for folder in ("kernels", "wire"):
+        parts = sorted(
+            str(path)
+            for suffix in ("*.pxi", "*.pxd", "*.h")
+            for path in Path(folder).rglob(suffix)
+        )
+        for source in sorted(Path(folder).glob("_native*.pyx")):
+            found.append(
+                Extension(
+                    f"atoll.{folder}.{source.stem}",
+                    [str(source)],
+                    depends=parts,
+                    include_dirs=[folder],
+                    extra_compile_args=C99,
+                )
+            )
+    return found
+
+
+setup(
+    packages=list(PACKAGES),
+    package_dir=PACKAGES,
+    package_data={name: ["*.pyi", "*.pxd", "*.pxi", "*.h", "*.cddl", "py.typed"] for name in PACKAGES},
+    include_package_data=False,
+    ext_modules=cythonize(
+        extensions(), language_level=3, build_dir="build/cython", include_path=[link_namespace()]
+    ),
+)
