@@ -1,0 +1,35 @@
+"""Every bound that both ends of the wire hold each other to, with its reason."""
+
+# One MQTT payload. 64 KiB is what the brokers' defaults and a board's buffers bear without fragmentation.
+MESSAGE_BYTES_MAX = 65_536
+# What is left of a message for a block's samples once its header and the envelope are paid for.
+BLOCK_BYTES_MAX = 61_440
+# Nesting: message > list > record > list > record is 5; 8 leaves room and no decoder recurses deeply.
+DEPTH_MAX = 8
+# Items in one message: bounds the decoder's work on hostile input. A full batch of 512 partials has about 3,100.
+ITEMS_MAX = 8_192
+# A large object travels as numbered parts; 256 parts of 60 KiB are 15 MiB, more than any result (1 MiB) or map.
+PARTS_MAX = 256
+PART_BYTES_MAX = 60_000
+# Objects being put together at once, for one receiver.
+ASSEMBLIES_MAX = 8
+
+NAME_BYTES_MAX = 64  # site, device, client, dataset, job and zone names
+KEY_BYTES_MAX = 128  # stream keys
+UNIT_BYTES_MAX = 16  # units of samples
+PLAN_BYTES_MAX = 16_384  # a plan's canonical form: coefficients and small models travel inside
+PLAN_TEXT_BYTES_MAX = 4_096
+REASON_BYTES_MAX = 512  # what is said to people about a refusal or an error
+
+TASKS_MAX = 512  # tasks in one message, and partials in one
+BLOCKS_MAX = 128  # blocks in one message
+STREAMS_MAX = 256  # streams described in one message
+RUNS_MAX = 64  # runs of blocks described for one stream in one message
+RANGES_MAX = 256  # block ranges asked for in one message
+SHARDS_MAX = (
+    1_024  # shard entries in one map message; larger maps travel as parts of several messages
+)
+KERNELS_MAX = 128  # receipts in one birth
+PIECES_MAX = 256  # pieces of streams in one put
+
+PARTIAL_BYTES_MAX = 1_048_576  # one task's partial; larger ones are refused by the plan itself
