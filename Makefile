@@ -1,0 +1,86 @@
+# Every target sets up what it needs (scripts/setup does only what is missing). `make` lists them.
+
+SHELL := /bin/bash
+PY := .venv/bin/python
+ATOLL := .venv/bin/atoll
+
+# Recordings are not part of the repository; tests and the demonstration use them where they are.
+ifndef ATOLL_RECORDINGS
+ATOLL_RECORDINGS := $(abspath $(wildcard ../shared/data/vibration))
+endif
+export ATOLL_RECORDINGS
+
+# `make demo DATA=folder` loads recordings, `make test ARGS="-k plan"` passes words to pytest,
+# `make check DONE=test` leaves out steps that were just run.
+DATA ?=
+ARGS ?=
+DONE ?=
+REPORTS := build/reports
+PYTEST = $(PY) -m pytest --junitxml=$(REPORTS)/$@.xml $(ARGS)
+STEPS := lint test test-slow matrix dist
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test test-slow check lint format matrix dist \
+        bench bench-pss bench-tasks clean distclean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+setup:  ## system packages, .venv, everything a developer needs
+	@scripts/setup dev
+
+build:  ## compile the kernels in place, if a source has changed
+	@scripts/setup run
+
+demo:  ## a fleet on this machine answers, loses a device, answers again (DATA=folder of recordings)
+	@scripts/setup run
+	@$(ATOLL) demo $(if $(DATA),--data $(DATA)) $(ARGS)
+
+test:  ## tests that need no root and no emulator, in at most 5 minutes
+	@scripts/setup test
+	@$(PYTEST) -m "not root and not slow"
+
+test-slow:  ## tests that take longer than ten seconds each, or need root
+	@scripts/setup test
+	@$(PYTEST) -m "root or slow"
+
+check:  ## all that CI runs: lint, test, test-slow, matrix, dist
+	@scripts/setup dev
+	@scripts/check $(filter-out $(DONE),$(STEPS))
+
+lint:  ## ruff, its formatter, mypy --strict
+	@scripts/setup dev
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+format:  ## let ruff rewrite what it can
+	@scripts/setup dev
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+matrix:  ## tests of wire, transport and runtime with each supported paho-mqtt and cbor2
+	@scripts/setup test
+	@$(PY) scripts/matrix.py $(ARGS)
+
+dist:  ## sdist and wheel from a clean copy, installed and tried outside the checkout
+	@scripts/setup dev
+	@$(PY) scripts/dist.py
+
+bench: bench-pss bench-tasks  ## every benchmark; results in build/bench/NAME.json
+
+bench-pss:  ## memory of the runtime, idle for a minute: one device alone, and four
+	@scripts/setup run
+	@$(PY) benchmarks/pss.py $(ARGS)
+
+bench-tasks:  ## cost of a task against dask.distributed on the same work
+	@scripts/setup bench
+	@$(PY) benchmarks/tasks.py $(ARGS)
+
+clean:  ## remove what was built or measured; .venv stays
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find kernels wire -name '*.so' -delete
+	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
+
+distclean: clean  ## clean, and remove .venv
+	rm -rf .venv
