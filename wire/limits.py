@@ -1,16 +1,26 @@
 """Every bound that both ends of the wire hold each other to, with its reason."""
 
-# One MQTT payload. 64 KiB is what the brokers' defaults and a board's buffers bear without fragmentation.
+# One MQTT payload. 64 KiB is what the brokers' defaults and a board's buffers bear without
+# fragmentation.
 MESSAGE_BYTES_MAX = 65_536
 # What is left of a message for a block's samples once its header and the envelope are paid for.
 BLOCK_BYTES_MAX = 61_440
-# Nesting: message > list > record > list > record is 5; 8 leaves room and no decoder recurses deeply.
+# Nesting: message > list > record > list > record is 5; 8 leaves room and no decoder recurses
+# deeply.
 DEPTH_MAX = 8
-# Items in one message: bounds the decoder's work on hostile input. A full batch of 512 partials has about 3,100.
-ITEMS_MAX = 8_192
-# A large object travels as numbered parts; 256 parts of 60 KiB are 15 MiB, more than any result (1 MiB) or map.
+# Items in one message: bounds what a decoder allocates for hostile input. A map of 1,024 shards has
+# 8,200, a message filled with shard entries or block runs, at no less than 16 bytes each, 32,768.
+ITEMS_MAX = 32_768
+# A large object travels as numbered parts; 256 parts of 60 KiB are 15 MiB, more than any result (1
+# MiB) or map.
 PARTS_MAX = 256
 PART_BYTES_MAX = 60_000
+# What a part's envelope (type, object, number, digest, heads) adds to its bytes at most.
+PART_ENVELOPE_BYTES = 80
+OBJECT_BYTES_MAX = PARTS_MAX * PART_BYTES_MAX
+# Items in an object put together from parts: an inventory of 256 streams of 64 runs has about
+# 134,000.
+OBJECT_ITEMS_MAX = 262_144
 # Objects being put together at once, for one receiver.
 ASSEMBLIES_MAX = 8
 
@@ -27,7 +37,7 @@ STREAMS_MAX = 256  # streams described in one message
 RUNS_MAX = 64  # runs of blocks described for one stream in one message
 RANGES_MAX = 256  # block ranges asked for in one message
 SHARDS_MAX = (
-    1_024  # shard entries in one map message; larger maps travel as parts of several messages
+    1_024  # shards in one release; a map, which may travel in parts, names eight times as many
 )
 KERNELS_MAX = 128  # receipts in one birth
 PIECES_MAX = 256  # pieces of streams in one put

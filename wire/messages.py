@@ -1,14 +1,16 @@
 """What is said: every CBOR message of a site, as typed tuples with their bounds.
 
-Three groups: what a device says, what the gateway tells a device, what a client and the gateway say to each other.
-Messages to and from a device begin with the same three fields, so that either end can fence the other:
+Three groups: what a device says, what the gateway tells a device, what a client and the gateway say
+to each other. Messages to and from a device begin with the same three fields, so that either end
+can fence the other:
 
-- `boot`: the sender's boot number, one higher each time it starts and kept on its disk (the gateway's: its term);
+- `boot`: the sender's boot number, one higher each time it starts and kept on its disk (the
+  gateway's: its term);
 - `epoch`: the epoch of the map the sender acts on;
 - `lease`: the epoch of the device's lease, as the sender knows it (0: none).
 
-Times are milliseconds: `wall_ms` since 1970 UTC, `mono_ms` on the sender's monotonic clock. Sample indexes count from a
-stream's first sample ever and never start anew.
+Times are milliseconds: `wall_ms` since 1970 UTC, `mono_ms` on the sender's monotonic clock. Sample
+indexes count from a stream's first sample ever and never start anew.
 """
 
 from typing import NamedTuple
@@ -41,7 +43,7 @@ _WALL = Int(-I64, I64)
 _HEAD = {"boot": Uint(U32), "epoch": Uint(U64), "lease": Uint(U32)}
 
 
-# --- records ---------------------------------------------------------------------------------------
+# --- records --------------------------------------------------------------------------------------
 
 
 class StreamInfo(NamedTuple):
@@ -71,8 +73,9 @@ record(
 class BlockRun(NamedTuple):
     """Consecutive blocks of one stream without a gap inside.
 
-    `gap` says that the run does not continue the run before it (lost blocks, a new boot): windows start anew.
-    `wall_ms` is the time of the first sample; `byte_count` what the blocks occupy, headers included.
+    `gap` says that the run does not continue the run before it (lost blocks, a new boot): windows
+    start anew. `wall_ms` is the time of the first sample; `byte_count` what the blocks occupy,
+    headers included.
     """
 
     first_seq: int
@@ -125,8 +128,9 @@ record(KernelReceipt, kernel=Text(32), digest=Bytes(8, least=8))
 class Health(NamedTuple):
     """What a board measures of itself; -1 where it cannot tell.
 
-    CPU idle share in permille, bytes free, temperature in millidegrees Celsius, the throttling bits of the firmware,
-    microseconds of the last tasks (mean), the link's round trip in milliseconds, battery in percent.
+    CPU idle share in permille, bytes free, temperature in millidegrees Celsius, the throttling bits
+    of the firmware, microseconds of the last tasks (mean), the link's round trip in milliseconds,
+    battery in percent.
     """
 
     cpu_idle_permille: int
@@ -155,7 +159,7 @@ record(
 class Refusal(NamedTuple):
     """One block of a transfer that was not stored, and why."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs
     reason: str
 
 
@@ -163,7 +167,8 @@ record(Refusal, index=Uint(U16), reason=_REASON)
 
 
 class Result(NamedTuple):
-    """The outcome of one task. `failed`: `data` is the reason in UTF-8; else it is the plan's partial.
+    """The outcome of one task. `failed`: `data` is the reason in UTF-8; else it is the plan's
+    partial.
 
     `task` is the task's number in a query; in a standing job it is the first sample of the batch.
     `sample_count` and `gap_count` say how much went in.
@@ -189,8 +194,8 @@ record(
 class Task(NamedTuple):
     """Run the plan over the samples [start, stop) of a stream.
 
-    `anchor` is the first sample of the gap-free run: windows are counted from it. `stop` includes the overlap that the
-    plan needs beyond its last step.
+    `anchor` is the first sample of the gap-free run: windows are counted from it. `stop` includes
+    the overlap that the plan needs beyond its last step.
     """
 
     key: str
@@ -216,8 +221,8 @@ record(Mark, key=_KEY, sample=Uint(U64))
 class ShardEntry(NamedTuple):
     """One shard in a device's part of the map.
 
-    `role` 0 acts for the shard (runs its standing jobs); 1 and up are replicas. `shard_epoch` is the epoch under which
-    the shard's owners last changed. Retention 0 means: keep.
+    `role` 0 acts for the shard (runs its standing jobs); 1 and up are replicas. `shard_epoch` is
+    the epoch under which the shard's owners last changed. Retention 0 means: keep.
     """
 
     dataset: str
@@ -272,16 +277,18 @@ record(NumberSpan, first=Uint(U64), last=Uint(U64))
 
 
 class Piece(NamedTuple):
-    """Some samples of a stream on their way into the fleet: little-endian, at most one block's worth.
+    """Some samples of a stream on their way into the fleet: little-endian, at most one block's
+    worth.
 
-    `index` counts the pieces of this put for this stream from 0, so that a repeated piece is stored once. `shards` and
-    `replicas` count only for the first stream of a dataset (0: the default). `crc` is the CRC-32C of `data`.
+    `index` counts the pieces of this put for this stream from 0, so that a repeated piece is stored
+    once. `shards` and `replicas` count only for the first stream of a dataset (0: the default).
+    `crc` is the CRC-32C of `data`.
     """
 
     info: StreamInfo
     shards: int
     replicas: int
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody needs
     wall_ms: int
     crc: int
     data: bytes
@@ -299,14 +306,15 @@ record(
 )
 
 
-# --- a device says -----------------------------------------------------------------------------------
+# --- a device says --------------------------------------------------------------------------------
 
 
 class Birth(NamedTuple):
     """Retained on up/birth: who the device is and what it can do.
 
-    `capacity` is its weight in the placement; `profile` names its timing (fast, normal, battery, metered, demo);
-    `message_max` is the largest message it takes; `sources` are the streams it samples itself.
+    `capacity` is its weight in the placement; `profile` names its timing (fast, normal, battery,
+    metered, demo); `message_max` is the largest message it takes; `sources` are the streams it
+    samples itself.
     """
 
     boot: int
@@ -344,7 +352,9 @@ message(
 
 
 class LeaseRequest(NamedTuple):
-    """On up/lease, at every heartbeat: number counts requests of this boot; mono_ms is when it was sent."""
+    """On up/lease, at every heartbeat: number counts requests of this boot; mono_ms is when it was
+    sent.
+    """
 
     boot: int
     epoch: int
@@ -371,8 +381,8 @@ message(
 class Held(NamedTuple):
     """On up/block: blocks that are synced on the device.
 
-    `inventory`: part of the full list, asked for by `InventoryAsk` (`more`: further messages follow);
-    otherwise news of a live stream.
+    `inventory`: part of the full list, asked for by `InventoryAsk` (`more`: further messages
+    follow); otherwise news of a live stream.
     """
 
     boot: int
@@ -394,7 +404,9 @@ message(
 
 
 class Stored(NamedTuple):
-    """On up/block: the blocks of a transfer are synced, but for those refused (a duplicate counts as stored)."""
+    """On up/block: the blocks of a transfer are synced, but for those refused (a duplicate counts
+    as stored).
+    """
 
     boot: int
     epoch: int
@@ -413,7 +425,9 @@ message(
 
 
 class Partials(NamedTuple):
-    """On up/partial: results of one job. `number` is the outbox's: it stays until the gateway acknowledges it."""
+    """On up/partial: results of one job. `number` is the outbox's: it stays until the gateway
+    acknowledges it.
+    """
 
     boot: int
     epoch: int
@@ -447,7 +461,9 @@ message(6, TransferFailed, **_HEAD, transfer=Uint(U64), reason=_REASON)
 
 
 class Credential(NamedTuple):
-    """On up/lease: the verifier (salted hash) of a secret made on the device, in place of its one-time token."""
+    """On up/lease: the verifier (salted hash) of a secret made on the device, in place of its
+    one-time token.
+    """
 
     boot: int
     epoch: int
@@ -458,11 +474,13 @@ class Credential(NamedTuple):
 message(7, Credential, **_HEAD, verifier=Text(512))
 
 
-# --- both ways ---------------------------------------------------------------------------------------
+# --- both ways ------------------------------------------------------------------------------------
 
 
 class Blocks(NamedTuple):
-    """Encoded blocks (block.py). Up: the answer to `SendBlocks`, `more` until the last; down: to be stored."""
+    """Encoded blocks (block.py). Up: the answer to `SendBlocks`, `more` until the last; down: to be
+    stored.
+    """
 
     boot: int
     epoch: int
@@ -483,7 +501,9 @@ message(
 
 
 class Part(NamedTuple):
-    """Part `number` of `of` of an encoded message too large for one; `digest` is the whole's SHA-256."""
+    """Part `number` of `of` of an encoded message too large for one; `digest` is the whole's
+    SHA-256.
+    """
 
     object_id: bytes
     number: int
@@ -503,14 +523,15 @@ message(
 )
 
 
-# --- the gateway tells a device ------------------------------------------------------------------------
+# --- the gateway tells a device -------------------------------------------------------------------
 
 
 class Lease(NamedTuple):
     """On down/lease, never retained: the answer to request `number` of boot `device_boot`.
 
-    The device counts `duration_ms` from the moment it sent the request and asks again every `interval_ms`.
-    `birth_wanted`: the gateway does not know this boot; nothing is granted until it is announced.
+    The device counts `duration_ms` from the moment it sent the request and asks again every
+    `interval_ms`. `birth_wanted`: the gateway does not know this boot; nothing is granted until it
+    is announced.
     """
 
     boot: int
@@ -547,7 +568,9 @@ message(17, Probe, **_HEAD)
 
 
 class Map(NamedTuple):
-    """Retained on down/map: all shards of this device under `epoch`. A shard that is absent is not deleted."""
+    """Retained on down/map: all shards of this device under `epoch`. A shard that is absent is not
+    deleted.
+    """
 
     boot: int
     epoch: int
@@ -559,7 +582,9 @@ message(18, Map, **_HEAD, shards=Array(Record(ShardEntry), limits.SHARDS_MAX * 8
 
 
 class Tasks(NamedTuple):
-    """On down/task: run a plan (its canonical form) over ranges of streams; one `Result` per task comes back."""
+    """On down/task: run a plan (its canonical form) over ranges of streams; one `Result` per task
+    comes back.
+    """
 
     boot: int
     epoch: int
@@ -582,9 +607,10 @@ message(
 
 
 class Standing(NamedTuple):
-    """On down/task: from now on, run the plan over each new batch of `every` samples of the dataset's streams for which
-    the device acts, from the mark given (a stream without one starts at its first sample). The device keeps the order on
-    its disk. A repeated order for the same job only adds marks. `every_ms` > 0 gives the batch as time instead.
+    """On down/task: from now on, run the plan over each new batch of `every` samples of the
+    dataset's streams for which the device acts, from the mark given (a stream without one starts at
+    its first sample). The device keeps the order on its disk. A repeated order for the same job
+    only adds marks. `every_ms` > 0 gives the batch as time instead.
     """
 
     boot: int
@@ -677,11 +703,13 @@ class Ack(NamedTuple):
 message(25, Ack, **_HEAD, numbers=Array(Record(NumberSpan), limits.TASKS_MAX))
 
 
-# --- a client asks -------------------------------------------------------------------------------------
+# --- a client asks --------------------------------------------------------------------------------
 
 
 class Put(NamedTuple):
-    """Store these pieces; answered once min(R, live devices) replicas of each have synced. `put_id` is random."""
+    """Store these pieces; answered once min(R, live devices) replicas of each have synced. `put_id`
+    is random.
+    """
 
     request: int
     put_id: bytes
@@ -698,8 +726,9 @@ message(
 
 
 class Run(NamedTuple):
-    """Run a plan (text) over a dataset. Times in ms since 1970, -1: open; `last_ms` > 0 counts back from the newest
-    sample. `timeout_ms` 0: the gateway's default. Progress comes as replies with status PROGRESS.
+    """Run a plan (text) over a dataset. Times in ms since 1970, -1: open; `last_ms` > 0 counts back
+    from the newest sample. `timeout_ms` 0: the gateway's default. Progress comes as replies with
+    status PROGRESS.
     """
 
     request: int
@@ -727,7 +756,9 @@ message(
 
 
 class Start(NamedTuple):
-    """Start a standing job; `every` is samples as digits, a time such as 10s, or empty for the default (64 hops)."""
+    """Start a standing job; `every` is samples as digits, a time such as 10s, or empty for the
+    default (64 hops).
+    """
 
     request: int
     name: str
@@ -748,7 +779,9 @@ message(
 
 
 class Get(NamedTuple):
-    """Raw samples of one stream: replies carry encoded blocks in `blob`, one each, PROGRESS until the last."""
+    """Raw samples of one stream: replies carry encoded blocks in `blob`, one each, PROGRESS until
+    the last.
+    """
 
     request: int
     dataset: str
@@ -771,8 +804,9 @@ message(
 
 
 class Command(NamedTuple):
-    """A verb with at most one target, answered by JSON: status, devices, shards, jobs, datasets; stop, cancel, rm, drain,
-    undrain, forget."""
+    """A verb with at most one target, answered by JSON: status, devices, shards, jobs, datasets;
+    stop, cancel, rm, drain, undrain, forget.
+    """
 
     request: int
     verb: str
@@ -786,9 +820,11 @@ DONE, PROGRESS, FAILED, INCOMPLETE = range(4)
 
 
 class Reply(NamedTuple):
-    """The answer to a client's request: `body` is JSON, `blob` bytes (a partial, a block), by status.
+    """The answer to a client's request: `body` is JSON, `blob` bytes (a partial, a block), by
+    status.
 
-    FAILED: body is {"error": text}. INCOMPLETE: a result with its missing list. PROGRESS: more replies follow.
+    FAILED: body is {"error": text}. INCOMPLETE: a result with its missing list. PROGRESS: more
+    replies follow.
     """
 
     request: int

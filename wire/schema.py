@@ -1,10 +1,12 @@
 """The shapes that a message field may have, with the bounds the decoder enforces.
 
-A message is a NamedTuple registered with `message`; on the wire it is a CBOR map with integer keys: key 0 holds the
-message's type number, key n its n-th field. A record nested in a message is a NamedTuple registered with `record` and
-travels as an array, field by field. `atoll.cddl` says the same for other languages; a test holds the two together.
+A message is a NamedTuple registered with `message`; on the wire it is a CBOR map with integer keys:
+key 0 holds the message's type number, key n its n-th field. A record nested in a message is a
+NamedTuple registered with `record` and travels as an array, field by field. `atoll.cddl` says the
+same for other languages; a test holds the two together.
 
-NamedTuples, not dataclasses: `dataclasses` pulls in `inspect`, about a megabyte that a small board does not have.
+NamedTuples, not dataclasses: `dataclasses` pulls in `inspect`, about a megabyte that a small board
+does not have.
 """
 
 from typing import Any, NamedTuple, TypeVar

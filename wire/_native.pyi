@@ -1,0 +1,6 @@
+DEPTH_CAP: int
+
+def crc32c(data: bytes | bytearray | memoryview, crc: int = 0) -> int: ...
+def check(
+    data: bytes | bytearray | memoryview, items_max: int, depth_max: int
+) -> tuple[int, int]: ...
