@@ -1,0 +1,30 @@
+"""Tests mirror the tree: `runtime/core.py` is tested by `tests/runtime/test_core.py`."""
+
+# Modules without a test file of their own, each with its reason.
+WITHOUT: dict[str, str] = {}
+
+
+def wanted(module):
+    inner = module.path.with_suffix("").parts[1:]
+    return f"tests/{module.package}/test_{'_'.join(inner)}.py"
+
+
+def test_every_module_has_its_test_file(tree):
+    files = {str(path) for path in tree.files}
+    missing = [
+        f"{module.path}: no {wanted(module)}"
+        for module in tree.modules
+        if module.path.name not in {"__init__.py", "__main__.py"}
+        and str(module.path) not in WITHOUT
+        and wanted(module) not in files
+    ]
+    assert not missing, "\n".join(missing)
+
+
+def test_reasons_are_needed(tree):
+    files = {str(path) for path in tree.files}
+    modules = {str(module.path): module for module in tree.modules}
+    for path, reason in WITHOUT.items():
+        assert reason
+        assert path in modules, f"{path} is gone"
+        assert wanted(modules[path]) not in files, f"{path} has its test file now"
