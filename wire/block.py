@@ -4,7 +4,7 @@ A block explains itself: its header carries the stream's whole description, so t
 can be read without anything else. Layout, little-endian, sizes in bytes (docs/wire.md has the
 table):
 
-    magic "ATB1" | fixed header, 88 in all | dataset, key, unit in UTF-8 | zeros to a multiple of 8
+    magic "ATB1" | fixed header, 80 in all | dataset, key, unit in UTF-8 | zeros to a multiple of 8
     | samples | CRC-32C (4)
 
 The CRC covers all bytes before it. The samples are interleaved by channel and start at a multiple
