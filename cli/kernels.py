@@ -1,0 +1,71 @@
+"""`atoll kernels`: what a plan can be made of."""
+
+import argparse
+from typing import Any
+
+from atoll.cli.options import add_json, example
+from atoll.cli.report import print_json, print_table
+
+
+class UnknownKernel(Exception):
+    """No kernel has that name."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("name", nargs="?", help="only this one, with all that is known of it")
+    parser.add_argument(
+        "--receipts", action="store_true", help="run the golden vectors here and print a hash a kernel"
+    )
+    add_json(parser)
+    example(parser, "atoll kernels", "atoll kernels quantiles", "atoll kernels --receipts --json")
+
+
+def run(options: Any) -> int:
+    """Print the catalogue, one kernel, or the receipts."""
+    if options.receipts:
+        return _receipts(options)
+    from atoll.kernels import catalogue
+
+    kernels = [kernel._asdict() for kernel in catalogue()]
+    if options.name is not None:
+        kernels = [_find(kernels, options.name)]
+    if options.json:
+        print_json(kernels)
+    elif options.name is not None:
+        for name, text in kernels[0].items():
+            print(f"{name:<12} {text}")
+    else:
+        print_table(
+            ("kernel", "group", "signature", "what it does"),
+            [(each["name"], each["group"], each["signature"], _first_sentence(each["doc"])) for each in kernels],
+        )
+    return 0
+
+
+def _receipts(options: Any) -> int:
+    from atoll.kernels import receipts
+
+    found = {name: digest.hex() for name, digest in receipts().items()}
+    if options.name is not None:
+        found = {options.name: found[_find([{"name": name} for name in found], options.name)["name"]]}
+    if options.json:
+        print_json(found)
+    else:
+        print_table(("kernel", "receipt"), sorted(found.items()))
+    return 0
+
+
+def _find(kernels: list[dict[str, Any]], name: str) -> dict[str, Any]:
+    for kernel in kernels:
+        if kernel["name"] == name:
+            return kernel
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, [kernel["name"] for kernel in kernels], n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else "; atoll kernels lists them"
+    raise UnknownKernel(f"no kernel {name!r}{hint}")
+
+
+def _first_sentence(text: str) -> str:
+    return text.strip().split("\n")[0].split(". ")[0].rstrip(".")

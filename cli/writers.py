@@ -1,0 +1,58 @@
+"""Samples to files: the counterpart of `files`, for what can be written without loss."""
+
+import wave
+from array import array
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from atoll.cli.files import TYPECODES, FileError
+
+if TYPE_CHECKING:
+    from atoll.wire.block import Block
+    from atoll.wire.messages import StreamInfo
+
+_DESCRIPTIONS = {"i16": "<i2", "i32": "<i4", "f32": "<f4"}
+
+
+def samples_of_blocks(blocks: "Sequence[Block]") -> "tuple[StreamInfo, array[Any]]":
+    """The samples of a stream's blocks in one array."""
+    info = blocks[0].info
+    samples: array[Any] = array(TYPECODES[info.dtype])
+    for block in blocks:
+        samples.frombytes(block.data)
+    return info, samples
+
+
+def write_npy(path: str, info: "StreamInfo", samples: "array[Any]") -> None:
+    """numpy's own format, version 1.0: the header padded so that the samples start at a multiple of 64."""
+    header = f"{{'descr': '{_DESCRIPTIONS[info.dtype]}', 'fortran_order': False, 'shape': ({len(samples)},), }}"
+    header += " " * (-(10 + len(header) + 1) % 64) + "\n"
+    start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
+    Path(path).write_bytes(start + header.encode("ascii") + samples.tobytes())
+
+
+def write_wav(path: str, info: "StreamInfo", samples: "array[Any]") -> None:
+    """PCM of 16 or 32 bits; a rate must be a whole number of hertz there, and floats have no place."""
+    if info.dtype == "f32" or info.rate_hz != int(info.rate_hz):
+        raise FileError(f"{path}: a .wav holds whole numbers at a whole rate; use .npy")
+    with wave.open(path, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(samples.itemsize)
+        file.setframerate(int(info.rate_hz))
+        file.writeframes(samples.tobytes())
+
+
+def write_csv(path: str, info: "StreamInfo", samples: "array[Any]") -> None:
+    """One number a line under the stream's key; f32 with the digits that read back to the same number."""
+    form = "{:.9g}" if info.dtype == "f32" else "{}"
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(f"{info.key}\n")
+        file.writelines(form.format(value) + "\n" for value in samples)
+
+
+WRITERS: "dict[str, Callable[[str, StreamInfo, array[Any]], None]]" = {
+    ".npy": write_npy,
+    ".wav": write_wav,
+    ".csv": write_csv,
+}

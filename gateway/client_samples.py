@@ -1,0 +1,101 @@
+"""Samples on their way in and out of the fleet, without numpy.
+
+A stream is one-dimensional and of type i16, i32 or f32, little-endian, as the buffer protocol shows it: numpy arrays
+and `array.array` both do. Nothing is converted silently: a float64 array that became float32 here would change
+numbers that the user takes for theirs. Each refusal says the conversion to write.
+"""
+
+import sys
+from array import array
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from atoll.gateway.client_errors import BadSamples
+from atoll.wire import limits
+
+SAMPLE_BYTES = {"i16": 2, "i32": 4, "f32": 4}
+TYPECODES = {"i16": "h", "i32": "i", "f32": "f"}
+_HINTS = {
+    "d": '.astype("float32")',
+    "e": '.astype("float32")',
+    "b": '.astype("int16")',
+    "B": '.astype("int16")',
+    "?": '.astype("int16")',
+    "H": '.astype("int32")',
+    "I": '.astype("int32") if all values are below 2**31',
+    "q": '.astype("int32") if all values fit',
+    "Q": '.astype("int32") if all values fit',
+}
+_ARRAY_HINT = 'array.array("h"|"i"|"f", values) or numpy.asarray(values, dtype="int16"|"int32"|"float32")'
+
+
+class Samples(NamedTuple):
+    """One stream's samples: their type and their bytes (C order, little-endian)."""
+
+    dtype: str
+    data: memoryview
+
+    @property
+    def count(self) -> int:
+        """How many samples there are."""
+        return len(self.data) // SAMPLE_BYTES[self.dtype]
+
+    def pieces(self) -> Iterator[memoryview]:
+        """The bytes in pieces of at most one block."""
+        for offset in range(0, len(self.data), limits.BLOCK_BYTES_MAX):
+            yield self.data[offset : offset + limits.BLOCK_BYTES_MAX]
+
+
+def samples_of(values: Any, what: str = "samples") -> Samples:
+    """View `values` as a stream, or say what is wrong with them (`BadSamples`)."""
+    if isinstance(values, bytes | bytearray | str):
+        raise BadSamples(f"{what}: {type(values).__name__} has no sample type; use {_ARRAY_HINT}")
+    try:
+        view = memoryview(values)
+    except (TypeError, ValueError, BufferError):
+        raise BadSamples(
+            f"{what}: a {type(values).__name__} is not an array; use {_ARRAY_HINT}"
+        ) from None
+    if view.ndim != 1:
+        raise BadSamples(
+            f"{what}: {view.ndim} dimensions; a stream has one: put each channel under a key of its own, "
+            "such as samples[:, 0]"
+        )
+    dtype = _dtype_of(view, what)
+    if view.shape == (0,):
+        raise BadSamples(f"{what}: empty; a stream needs at least one sample")
+    raw = view.cast("B") if view.contiguous else memoryview(view.tobytes())
+    return Samples(dtype, raw)
+
+
+def _dtype_of(view: memoryview, what: str) -> str:
+    """Map a buffer format to a sample type."""
+    order, code = ("=", view.format) if len(view.format) == 1 else (view.format[0], view.format[1:])
+    if order in ">!" and view.itemsize > 1:
+        raise BadSamples(f'{what}: big-endian; use .astype(samples.dtype.newbyteorder("<"))')
+    if code in ("i", "l") and view.itemsize == 4:
+        return "i32"
+    if code == "h":
+        return "i16"
+    if code == "f":
+        return "f32"
+    name = {"d": "float64", "e": "float16"}.get(code, f"format {view.format!r}")
+    if code in ("l", "q"):
+        name, code = "int64", "q"
+    hint = _HINTS.get(code, _ARRAY_HINT)
+    raise BadSamples(f"{what}: {name} is not a sample type (i16, i32, f32); use {hint}")
+
+
+def array_of(dtype: str, data: bytes | bytearray | memoryview) -> Any:
+    """The samples as a numpy array where numpy is installed, else as `array.array`."""
+    try:
+        import numpy as np
+    except ImportError:
+        values = array(TYPECODES[dtype])
+        values.frombytes(bytes(data))
+        return values
+    return np.frombuffer(data, dtype={"i16": "<i2", "i32": "<i4", "f32": "<f4"}[dtype])
+
+
+if sys.byteorder != "little":  # pragma: no cover
+    raise ImportError("atoll runs on little-endian machines only")
