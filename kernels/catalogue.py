@@ -1,0 +1,293 @@
+"""The catalogue: what kernels there are, what they take, give, cost and promise.
+
+One table. The grammar checks plans against it, `atoll kernels` prints it, the documentation is
+tested against it. Codes are part of the canonical form of plans and are never reused.
+
+A kernel `takes` and `gives` one of: samples, frame (a window), values (numbers per window),
+result. `words` of an operation are its arguments in the order of `params`.
+"""
+
+from typing import NamedTuple
+
+# Largest values that the portable part accepts too (parts/program.pxi).
+WINDOW_MAX = 1 << 20
+BINS_MAX = 4096
+BINS_MIN = 32
+PART_UNIT = 10**9  # quantiles are exact multiples of 1e-9
+
+REQUIRED = object()
+
+
+class Param(NamedTuple):
+    """One argument. kind: count (integer), number (f32), part (0..1 by 1e-9), choice."""
+
+    name: str
+    kind: str
+    default: object = REQUIRED
+    low: float = float("-inf")
+    high: float = float("inf")
+    many: bool = False
+    keyword: bool = False
+    choices: tuple[str, ...] = ()
+
+
+class Kernel(NamedTuple):
+    """One kernel of the catalogue."""
+
+    name: str
+    code: int
+    group: str
+    params: tuple[Param, ...]
+    doc: str
+    units: str
+    error: str
+    special: str
+    ops: float
+    halo: int = 0
+
+    @property
+    def signature(self) -> str:
+        """How it is written in a plan: `histogram LOW HIGH bins=64`."""
+        positional = [_shown(p) for p in self.params if not p.keyword]
+        keyword = [f"{p.name}={_default(p)}" for p in self.params if p.keyword]
+        return " ".join([self.name, *positional, *keyword])
+
+    @property
+    def merge_error(self) -> str:
+        """What merging partials adds to the error: nothing, for every kernel."""
+        return "0 (exact)" if self.group == "reducer" else "-"
+
+
+def _shown(param: Param) -> str:
+    if param.kind == "choice":
+        return f"[{'|'.join(param.choices)}]"
+    shown = param.name.upper() + ("..." if param.many else "")
+    return shown if param.default is REQUIRED else f"[{shown}]"
+
+
+def _default(param: Param) -> str:
+    return param.name.upper() if isinstance(param.default, str) else f"{param.default}"
+
+
+EXACT = "exact"
+ROUNDED = "integers: correctly rounded; f32: relative 2^-20"
+SAMPLES_NAN = "NaN stays NaN, infinities follow IEEE 754; integers saturate"
+FRAME_NAN = "a NaN makes the whole window NaN"
+FEATURE_NAN = "a NaN in the window gives NaN; infinities follow IEEE 754"
+REDUCER_NAN = "NaN is counted and left out"
+
+_KERNELS = (
+    Kernel(
+        "abs", 1, "sample", (), "Magnitude of each sample.", "as the samples", EXACT, SAMPLES_NAN, 1
+    ),
+    Kernel(
+        "clip",
+        2,
+        "sample",
+        (Param("low", "number"), Param("high", "number")),
+        "Samples held within [low, high]; on integers the bounds go to the integers inside.",
+        "as the samples",
+        EXACT,
+        SAMPLES_NAN,
+        2,
+    ),
+    Kernel(
+        "scale",
+        3,
+        "sample",
+        (Param("by", "number"), Param("add", "number", 0.0)),
+        "x by + add, as f32.",
+        "by's unit",
+        "2 roundings to f32",
+        SAMPLES_NAN,
+        2,
+    ),
+    Kernel(
+        "diff",
+        4,
+        "sample",
+        (),
+        "Each sample less the one before; one sample fewer.",
+        "as the samples",
+        "integers exact (i32 saturates); f32 correctly rounded",
+        SAMPLES_NAN,
+        1,
+        1,
+    ),
+    Kernel(
+        "window",
+        32,
+        "window",
+        (
+            Param("samples", "count", low=1, high=WINDOW_MAX),
+            Param("hop", "count", "=samples", 1, WINDOW_MAX, keyword=True),
+        ),
+        "Cut the stream into windows of so many samples, one every `hop`.",
+        "samples",
+        EXACT,
+        "an incomplete last window is dropped",
+        0,
+    ),
+    Kernel(
+        "detrend",
+        33,
+        "frame",
+        (Param("order", "choice", 0, choices=("mean", "line")),),
+        "The window less its mean, or less its least-squares line.",
+        "as the samples",
+        "relative to the window's peak 2^-20",
+        FRAME_NAN,
+        3,
+    ),
+    Kernel(
+        "mean",
+        48,
+        "feature",
+        (),
+        "Mean of the window.",
+        "as the samples",
+        "integers: correctly rounded; f32: 2^-20 of the mean magnitude",
+        FEATURE_NAN,
+        1,
+    ),
+    Kernel(
+        "rms",
+        49,
+        "feature",
+        (),
+        "Root of the mean square.",
+        "as the samples",
+        ROUNDED,
+        FEATURE_NAN,
+        2,
+    ),
+    Kernel(
+        "peak",
+        50,
+        "feature",
+        (),
+        "Largest magnitude.",
+        "as the samples",
+        "exact (i32: correctly rounded)",
+        FEATURE_NAN,
+        2,
+    ),
+    Kernel(
+        "p2p",
+        51,
+        "feature",
+        (),
+        "Largest less smallest.",
+        "as the samples",
+        "correctly rounded",
+        FEATURE_NAN,
+        2,
+    ),
+    Kernel(
+        "crest",
+        52,
+        "feature",
+        (),
+        "Peak over rms; NaN where rms is 0.",
+        "1",
+        "relative 2^-20",
+        FEATURE_NAN,
+        4,
+    ),
+    Kernel(
+        "kurtosis",
+        53,
+        "feature",
+        (),
+        "Fourth central moment over the squared variance (3 for a normal distribution); NaN "
+        "where the variance is 0.",
+        "1",
+        "relative 2^-16",
+        FEATURE_NAN,
+        10,
+    ),
+    Kernel(
+        "skewness",
+        54,
+        "feature",
+        (),
+        "Third central moment over the variance to the power 3/2; NaN where it is 0.",
+        "1",
+        "2^-16 of the mean magnitude of the cubes",
+        FEATURE_NAN,
+        10,
+    ),
+    Kernel("count", 96, "reducer", (), "How many values.", "1", EXACT, REDUCER_NAN, 1),
+    Kernel(
+        "sum",
+        97,
+        "reducer",
+        (),
+        "Sum of the values.",
+        "as the values",
+        "exact; finished to a float correctly rounded, of integers an integer",
+        REDUCER_NAN,
+        2,
+    ),
+    Kernel(
+        "moments",
+        98,
+        "reducer",
+        (),
+        "Count, mean, variance, std, skewness and kurtosis (population; kurtosis 3 for a "
+        "normal distribution).",
+        "as the values and their powers",
+        "exact power sums; each number correctly rounded to float64",
+        REDUCER_NAN,
+        8,
+    ),
+    Kernel(
+        "minmax",
+        99,
+        "reducer",
+        (),
+        "Smallest and largest value.",
+        "as the values",
+        EXACT,
+        REDUCER_NAN,
+        2,
+    ),
+    Kernel(
+        "histogram",
+        100,
+        "reducer",
+        (
+            Param("low", "number"),
+            Param("high", "number"),
+            Param("bins", "count", 64, 1, BINS_MAX, keyword=True),
+        ),
+        "Counts in equal bins of [low, high], and how many lie under and over.",
+        "1",
+        "exact counts; an edge is within 2 ulp (f32) of its nominal place",
+        REDUCER_NAN,
+        4,
+    ),
+    Kernel(
+        "quantiles",
+        101,
+        "reducer",
+        (
+            Param("bins", "count", 256, BINS_MIN, BINS_MAX, keyword=True),
+            Param("q", "part", low=0, high=1, many=True),
+        ),
+        "Values below which the given parts of all values lie (inverse of the distribution "
+        "function); exact up to `bins` distinct values, then within the `error` reported.",
+        "as the values",
+        "relative, reported in the result; 2^(level - 24)",
+        REDUCER_NAN,
+        4,
+    ),
+)
+
+BY_NAME = {kernel.name: kernel for kernel in _KERNELS}
+BY_CODE = {kernel.code: kernel for kernel in _KERNELS}
+
+
+def catalogue() -> tuple[Kernel, ...]:
+    """All kernels, in the order of their codes."""
+    return _KERNELS

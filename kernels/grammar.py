@@ -1,0 +1,294 @@
+"""Plan text to operations: `window 1024 hop=512 | mean, rms | quantiles 0.5 0.99`.
+
+    plan    = step { "|" step }
+    step    = call { "," call }
+    call    = name { argument }
+    argument = value | name "=" value
+
+Steps must fit: samples -> window -> frame -> features -> reducers. Every error shows the text
+with a caret under what is wrong. The text is bounded before it is read.
+"""
+
+from typing import NamedTuple
+
+from .catalogue import BY_NAME, PART_UNIT, REQUIRED, Kernel, Param
+from .errors import PlanError
+from .numbers import f32_bits
+
+TEXT_MAX = 4096  # characters: some hundred calls, more than OPS_MAX can hold
+OPS_MAX = 32  # as the portable part
+BRANCHES_MAX = 64
+
+_GROUPS = ("sample", "window", "frame", "feature", "reducer")
+
+
+class Token(NamedTuple):
+    """A word of the text and where it starts."""
+
+    text: str
+    at: int
+
+
+class Call(NamedTuple):
+    """One kernel as written."""
+
+    name: Token
+    arguments: tuple[Token, ...]
+
+
+class Op(NamedTuple):
+    """One operation: the kernel and its argument words, and where it was written."""
+
+    kernel: Kernel
+    words: tuple[int, ...]
+    at: int = 0
+
+
+def parse(text: str) -> tuple[Op, ...]:
+    """Operations of a plan, checked against the catalogue and against each other."""
+    if len(text) > TEXT_MAX:
+        raise PlanError(f"the plan has {len(text)} characters, at most {TEXT_MAX} are read")
+    if not text.strip():
+        raise PlanError('the plan is empty; for example "window 1024 | rms | quantiles 0.5 0.99"')
+    ops: list[Op] = []
+    for step in _split(text):
+        resolved = [_resolve(text, call) for call in step]
+        if len(step) > 1:
+            _check_list(text, resolved)
+        ops += resolved
+    check_order(text, ops)
+    return tuple(ops)
+
+
+def _split(text: str) -> list[list[Call]]:
+    """Steps of calls of tokens, with their places."""
+    steps: list[list[Call]] = []
+    at = 0
+    for part in text.split("|"):
+        calls = []
+        for piece in part.split(","):
+            tokens = _tokens(piece, at)
+            if not tokens:
+                raise PlanError("a kernel's name is missing here", text, min(at, len(text)))
+            calls.append(Call(tokens[0], tuple(tokens[1:])))
+            at += len(piece) + 1
+        steps.append(calls)
+    return steps
+
+
+def _tokens(piece: str, base: int) -> list[Token]:
+    tokens = []
+    at = 0
+    for word in piece.split():
+        at = piece.index(word, at)
+        tokens.append(Token(word, base + at))
+        at += len(word)
+    return tokens
+
+
+def _resolve(text: str, call: Call) -> Op:
+    kernel = BY_NAME.get(call.name.text)
+    if kernel is None:
+        raise _fault(
+            f"no kernel is called {call.name.text!r}{_hint(call.name.text)}", text, call.name
+        )
+    given: dict[str, list[tuple[Token, str]]] = {}
+    positional = [param for param in kernel.params if not param.keyword]
+    for token in call.arguments:
+        name, equals, value = token.text.partition("=")
+        if equals:
+            param = _param(text, kernel, token, name)
+        elif positional:
+            param, value = positional[0], token.text
+            if not param.many:
+                positional.pop(0)
+        else:
+            raise _fault(f"{kernel.name} takes no more arguments: {kernel.signature}", text, token)
+        if param.name in given and not param.many:
+            raise _fault(f"{kernel.name}: {param.name} is given twice", text, token)
+        given.setdefault(param.name, []).append((token, value))
+    return Op(kernel, _words(text, call, kernel, given), call.name.at)
+
+
+def _param(text: str, kernel: Kernel, token: Token, name: str) -> Param:
+    for param in kernel.params:
+        if param.name == name:
+            return param
+    names = [param.name for param in kernel.params]
+    raise _fault(
+        f"{kernel.name} has no option {name!r}{_hint(name, names)}: {kernel.signature}", text, token
+    )
+
+
+def _words(
+    text: str, call: Call, kernel: Kernel, given: dict[str, list[tuple[Token, str]]]
+) -> tuple[int, ...]:
+    words: list[int] = []
+    by_name: dict[str, int] = {}
+    for param in kernel.params:
+        values = given.get(param.name)
+        if values:
+            found = [_value(text, kernel, param, token, value) for token, value in values]
+            if len(set(found)) != len(found):
+                raise _fault(f"{kernel.name}: {param.name} is given twice", text, values[-1][0])
+        elif param.default is REQUIRED:
+            raise _fault(f"{kernel.name} needs {param.name}: {kernel.signature}", text, call.name)
+        else:
+            found = [default_word(param, by_name)]
+        by_name[param.name] = found[0]
+        words += found
+    _check_together(text, call, kernel, words)
+    return tuple(words)
+
+
+def default_word(param: Param, by_name: dict[str, int]) -> int:
+    """The word of a parameter that was left out; "=other" takes another parameter's."""
+    default = param.default
+    if isinstance(default, str):
+        return by_name[default[1:]]
+    if isinstance(default, float):
+        return f32_bits(default)
+    assert isinstance(default, int)
+    return default
+
+
+def _value(text: str, kernel: Kernel, param: Param, token: Token, value: str) -> int:
+    """The word of a value as written, within the parameter's range."""
+    if param.kind == "choice":
+        if value not in param.choices:
+            raise _fault(
+                f"{kernel.name}: {value!r} is none of {', '.join(param.choices)}"
+                f"{_hint(value, list(param.choices))}",
+                text,
+                token,
+            )
+        return param.choices.index(value)
+    try:
+        number = float(value)
+    except ValueError:
+        raise _fault(
+            f"{kernel.name}: {param.name} must be a number, not {value!r}", text, token
+        ) from None
+    if not param.low <= number <= param.high or number in (float("inf"), float("-inf")):
+        raise _fault(
+            f"{kernel.name}: {param.name} must lie in {param.low:g} .. {param.high:g}, not {value}",
+            text,
+            token,
+        )
+    if param.kind == "count":
+        if number != int(number):
+            raise _fault(
+                f"{kernel.name}: {param.name} must be a whole number, not {value}", text, token
+            )
+        return int(number)
+    if param.kind == "part":
+        scaled = round(number * PART_UNIT)
+        if abs(number * PART_UNIT - scaled) > 1e-6:
+            raise _fault(f"{kernel.name}: {param.name} has at most 9 decimals", text, token)
+        return scaled
+    try:
+        return f32_bits(number)
+    except OverflowError:
+        raise _fault(f"{kernel.name}: {value} is beyond the range of f32", text, token) from None
+
+
+def _check_together(text: str, call: Call, kernel: Kernel, words: list[int]) -> None:
+    """What single arguments cannot show."""
+    if kernel.name in ("clip", "histogram"):
+        from .numbers import f32_value
+
+        low, high = f32_value(words[0]), f32_value(words[1])
+        if low > high or (low == high and kernel.name == "histogram"):
+            raise _fault(f"{kernel.name}: low must be below high", text, call.name)
+        if kernel.name == "histogram" and not _histogram_fits(low, high, words[2]):
+            raise _fault("histogram: the bins' width must be a normal f32", text, call.name)
+
+
+def _histogram_fits(low: float, high: float, bins: int) -> bool:
+    span, limit = high - low, 3.4028234e38
+    return span * bins < limit and bins / span < limit
+
+
+def _check_list(text: str, ops: list[Op]) -> None:
+    """Only features and reducers stand side by side, each once."""
+    names = set()
+    for op in ops:
+        name = Token(op.kernel.name, op.at)
+        if op.kernel.group not in ("feature", "reducer"):
+            raise _fault(
+                f"a comma joins features or reducers; {op.kernel.name} is neither", text, name
+            )
+        if op.kernel.group != ops[0].kernel.group:
+            raise _fault(
+                f"{op.kernel.name} and {ops[0].kernel.name} cannot share a list: one is "
+                f"a {op.kernel.group}, the other a {ops[0].kernel.group}",
+                text,
+                name,
+            )
+        if op.kernel.name in names:
+            raise _fault(f"{op.kernel.name} stands twice in one list", text, name)
+        names.add(op.kernel.name)
+
+
+def check_order(text: str, ops: "list[Op] | tuple[Op, ...]") -> None:
+    """Each step takes what the one before gives; raises PlanError at the first that does not."""
+    if len(ops) > OPS_MAX:
+        raise PlanError(f"the plan has {len(ops)} kernels, at most {OPS_MAX} fit")
+    last = "sample"
+    for op in ops:
+        group = op.kernel.group
+        reason = _misfit(op.kernel, last, [o.kernel for o in ops[: ops.index(op)]])
+        if reason:
+            raise _fault(reason, text, Token(op.kernel.name, op.at))
+        last = group
+    if last not in ("feature", "reducer"):
+        raise _fault(
+            f"the plan ends in {ops[-1].kernel.name}, which gives no result; end it in a "
+            "feature of a window (rms) or in a reducer (moments)",
+            text,
+            Token(ops[-1].kernel.name, ops[-1].at),
+        )
+    features = sum(op.kernel.group == "feature" for op in ops)
+    reducers = sum(op.kernel.group == "reducer" for op in ops)
+    if features * reducers > BRANCHES_MAX:
+        raise PlanError(f"{features} features by {reducers} reducers are more than {BRANCHES_MAX}")
+
+
+def _misfit(kernel: Kernel, last: str, before: list[Kernel]) -> str:
+    """Why `kernel` cannot follow a step of group `last`; empty where it can."""
+    name, group = kernel.name, kernel.group
+    if _GROUPS.index(group) < _GROUPS.index(last):
+        if last == "reducer":
+            return f"{name} cannot follow a reducer: {before[-1].name} ends the plan"
+        return f"{name} takes {_takes(group)} and must stand before {before[-1].name}"
+    if group == "window" and last == "window":
+        return "a plan has one window"
+    if group in ("frame", "feature") and last == "sample":
+        return f"{name} needs a window before it, as in: window 1024 | {name}"
+    if group == "reducer" and last in ("window", "frame"):
+        return (
+            f"{name} reduces numbers, not windows: put a feature between (rms), or leave "
+            "the window out"
+        )
+    return ""
+
+
+def _takes(group: str) -> str:
+    return {
+        "sample": "samples",
+        "window": "samples",
+        "frame": "a window",
+        "feature": "a window",
+    }.get(group, "numbers")
+
+
+def _fault(reason: str, text: str, token: Token) -> PlanError:
+    return PlanError(reason, text, token.at, len(token.text))
+
+
+def _hint(name: str, known: list[str] | None = None) -> str:
+    """` (did you mean ...?)` where a known name is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.lower(), BY_NAME if known is None else known, 1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

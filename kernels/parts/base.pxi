@@ -1,0 +1,199 @@
+# What every part shares: C types, the platform header, dtypes, statuses, kernel codes, and
+# float rounding done with integers.
+#
+# The rules of the portable subset (docs/kernels.md): `cdef ... noexcept nogil` over pointers
+# and structs, size_t indices, no Python object, no heap, no exception, no mutable global,
+# float literals only under a <float> cast (Cython writes them as double otherwise).
+
+cdef extern from "parts/platform.h" nogil:
+    const uint64_t LOW32 "ATOLL_LOW32"
+    const uint32_t HASH_FACTOR "ATOLL_HASH"
+    const int32_t I32_MAX "INT32_MAX"
+    const int32_t I32_MIN "INT32_MIN"
+    uint32_t atoll_bits(float x)
+    float atoll_float(uint32_t u)
+    float atoll_lesser(float x, float kept)
+    float atoll_greater(float x, float kept)
+    uint32_t atoll_mode_enter()
+    void atoll_mode_leave(uint32_t old)
+    float sqrtf(float x)
+    void *memcpy(void *to, const void *source, size_t n)
+    void *memmove(void *to, const void *source, size_t n)
+    void *memset(void *to, int value, size_t n)
+
+cdef enum:
+    DTYPE_NONE = 0
+    DTYPE_I16 = 1
+    DTYPE_I32 = 2
+    DTYPE_F32 = 3
+
+cdef enum:
+    STATUS_OK = 0
+    STATUS_BAD_PROGRAM = 1
+    STATUS_NO_SPACE = 2
+    STATUS_DAMAGED = 3
+    STATUS_OTHER_PLAN = 4
+    STATUS_OTHER_DTYPE = 5
+    STATUS_OVERFLOW = 6
+    STATUS_ROWS_FULL = 7
+
+cdef enum:
+    BITS_NAN = 0x7FC00000
+    BITS_INF = 0x7F800000
+    BITS_MAGNITUDE = 0x7FFFFFFF
+
+
+cdef inline uint32_t bits_length(uint64_t x) noexcept nogil:
+    """Number of bits of x: 0 for 0, 64 for 2^63 and above."""
+    cdef uint32_t n = 0
+    if x >> 32:
+        n = n + 32
+        x = x >> 32
+    if x >> 16:
+        n = n + 16
+        x = x >> 16
+    if x >> 8:
+        n = n + 8
+        x = x >> 8
+    while x:
+        n = n + 1
+        x = x >> 1
+    return n
+
+
+cdef inline float float_plain(float x) noexcept nogil:
+    """x with one bit pattern for NaN (7fc00000), as stored and hashed values must have."""
+    if x != x:
+        return atoll_float(BITS_NAN)
+    return x
+
+
+cdef inline float float_power(int32_t e) noexcept nogil:
+    """2^e for -126 <= e <= 127."""
+    return atoll_float(<uint32_t>(e + 127) << 23)
+
+
+cdef inline int32_t float_exponent(float x) noexcept nogil:
+    """floor(log2 |x|) for normal x; -127 for zero and subnormals, 128 for NaN and infinity."""
+    return <int32_t>((atoll_bits(x) >> 23) & 0xFF) - 127
+
+
+cdef float float_round(uint64_t q, int32_t e, bint rest, bint negative) noexcept nogil:
+    """The float nearest to (q + rest') 2^e, ties to even; 0 < rest' < 1 where `rest` is set.
+
+    For q of at least 25 bits where `rest` is set, and a result in the normal range.
+    """
+    cdef uint32_t length = bits_length(q)
+    cdef uint32_t drop, kept
+    cdef uint64_t half
+    if q == 0:
+        return <float>0.0
+    if length > 24:
+        drop = length - 24
+        half = <uint64_t>1 << (drop - 1)
+        kept = <uint32_t>(q >> drop)
+        if (q & half) and (rest or (q & (half - 1)) or (kept & 1)):
+            kept = kept + 1
+        if kept >> 24:
+            kept = kept >> 1
+            drop = drop + 1
+        e = e + <int32_t>drop
+    else:
+        kept = <uint32_t>q << (24 - length)
+        e = e - <int32_t>(24 - length)
+    e = e + 150
+    if e > 254:
+        kept = BITS_INF
+    else:
+        kept = (<uint32_t>e << 23) | (kept & 0x7FFFFF)
+    if negative:
+        kept = kept | (<uint32_t>1 << 31)
+    return atoll_float(kept)
+
+
+cdef inline float float_from_i64(int64_t x) noexcept nogil:
+    """The float nearest to x, ties to even."""
+    if x < 0:
+        return float_round(<uint64_t>0 - <uint64_t>x, 0, False, True)
+    return float_round(<uint64_t>x, 0, False, False)
+
+
+cdef float float_ratio(int64_t a, uint32_t n) noexcept nogil:
+    """The float nearest to a / n, ties to even; n > 0."""
+    cdef bint negative = a < 0
+    cdef uint64_t m = <uint64_t>a
+    cdef uint64_t q
+    cdef int32_t shift
+    if negative:
+        m = <uint64_t>0 - m
+    if m == 0:
+        return <float>0.0
+    # A quotient of 26 bits or more: one for rounding, the remainder decides the rest.
+    shift = 27 + <int32_t>bits_length(n) - <int32_t>bits_length(m)
+    if shift < 0:
+        shift = 0
+    m = m << shift
+    q = m / n
+    return float_round(q, -shift, q * n != m, negative)
+
+
+cdef uint32_t root_floor(uint64_t q) noexcept nogil:
+    """floor(sqrt(q)) for q < 2^63: sqrtf for a start, one Newton step, then exact steps of one."""
+    cdef uint64_t r
+    if q == 0:
+        return 0
+    r = <uint64_t>sqrtf(float_from_i64(<int64_t>q))
+    if r == 0:
+        r = 1
+    r = (r + q / r) >> 1
+    while r * r > q:
+        r = r - 1
+    while (r + 1) * (r + 1) <= q:
+        r = r + 1
+    return <uint32_t>r
+
+
+cdef float float_root_ratio(uint64_t low, uint64_t high, uint32_t n) noexcept nogil:
+    """The float nearest to sqrt((low + 2^32 high) / n), ties to even; n > 0, high < 2^62.
+
+    Long division by 32-bit digits of the sum, shifted left by 2k, gives q of 49 bits or more;
+    floor(sqrt(q)) then has 25 bits or more and the remainders decide the rounding.
+    """
+    cdef uint32_t word[4]
+    cdef uint32_t length, k = 0, root
+    cdef uint64_t top = high + (low >> 32)
+    cdef uint64_t q = 0, rest = 0
+    cdef int32_t i
+    word[0] = <uint32_t>low
+    word[1] = <uint32_t>top
+    word[2] = <uint32_t>(top >> 32)
+    word[3] = 0
+    length = bits_length(top) + 32
+    if top == 0:
+        length = bits_length(word[0])
+    if length == 0:
+        return <float>0.0
+    if length < 51 + bits_length(n):
+        k = (52 + bits_length(n) - length) >> 1
+        wide_shift(word, 2 * k)
+    for i in range(3, -1, -1):
+        rest = (rest << 32) | word[i]
+        q = (q << 32) | (rest / n)
+        rest = rest % n
+    root = root_floor(q)
+    return float_round(root, -<int32_t>k, rest != 0 or <uint64_t>root * root != q, False)
+
+
+cdef void wide_shift(uint32_t *word, uint32_t by) noexcept nogil:
+    """Shift four 32-bit words left by `by` < 96 bits; what leaves the top is lost."""
+    cdef int32_t skip = <int32_t>(by >> 5)
+    cdef uint32_t r = by & 31
+    cdef int32_t i
+    cdef uint64_t pair
+    for i in range(3, -1, -1):
+        pair = 0
+        if i >= skip:
+            pair = <uint64_t>word[i - skip] << 32
+        if i > skip:
+            pair = pair | word[i - skip - 1]
+        word[i] = <uint32_t>((pair << r) >> 32)

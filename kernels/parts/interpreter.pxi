@@ -1,0 +1,295 @@
+# The interpreter: samples through a program, partials out of and into its reducers.
+#
+# plan_push takes any number of samples at a time; where the samples stand is of no consequence
+# to the result. Nothing is allocated. After an error status of plan_absorb the state holds part
+# of the damaged partial and must be initialised again.
+
+cdef enum:
+    PARTIAL_VERSION = 1
+    PARTIAL_STATES = 0
+    PARTIAL_ROWS = 1
+
+
+cdef void reducer_init(const operation *op, void *state, plan *p) noexcept nogil:
+    cdef const uint32_t *args = <const uint32_t *>plan_at(p, op.args_at)
+    if op.code == OP_COUNT:
+        tally_init(<tally *>state, op.dtype)
+    elif op.code == OP_SUM:
+        powers_init(<powers *>state, op.dtype, 1)
+    elif op.code == OP_MOMENTS:
+        powers_init(<powers *>state, op.dtype, 4)
+    elif op.code == OP_MINMAX:
+        extrema_init(<extrema *>state, op.dtype)
+    elif op.code == OP_HISTOGRAM:
+        histogram_init(<histogram *>state, op.dtype, atoll_float(args[0]), atoll_float(args[1]),
+                       args[2])
+    elif op.code == OP_QUANTILES:
+        sketch_init(<sketch *>state, op.dtype, args[0])
+
+
+cdef void reducer_push(const operation *op, void *state, const void *x, size_t n) noexcept nogil:
+    if op.code == OP_COUNT:
+        tally_push(<tally *>state, x, n)
+    elif op.code == OP_SUM or op.code == OP_MOMENTS:
+        powers_push(<powers *>state, x, n)
+    elif op.code == OP_MINMAX:
+        extrema_push(<extrema *>state, x, n)
+    elif op.code == OP_HISTOGRAM:
+        histogram_push(<histogram *>state, x, n)
+    elif op.code == OP_QUANTILES:
+        sketch_push(<sketch *>state, x, n)
+
+
+cdef void reducer_write(const operation *op, void *state, writer *w) noexcept nogil:
+    if op.code == OP_COUNT:
+        tally_write(<tally *>state, w)
+    elif op.code == OP_SUM or op.code == OP_MOMENTS:
+        powers_write(<powers *>state, w)
+    elif op.code == OP_MINMAX:
+        extrema_write(<extrema *>state, w)
+    elif op.code == OP_HISTOGRAM:
+        histogram_write(<histogram *>state, w)
+    elif op.code == OP_QUANTILES:
+        sketch_write(<sketch *>state, w)
+
+
+cdef void reducer_read(const operation *op, void *state, reader *r) noexcept nogil:
+    if op.code == OP_COUNT:
+        tally_read(<tally *>state, r)
+    elif op.code == OP_SUM or op.code == OP_MOMENTS:
+        powers_read(<powers *>state, r)
+    elif op.code == OP_MINMAX:
+        extrema_read(<extrema *>state, r)
+    elif op.code == OP_HISTOGRAM:
+        histogram_read(<histogram *>state, r)
+    elif op.code == OP_QUANTILES:
+        sketch_read(<sketch *>state, r)
+
+
+cdef void plan_reduce(plan *p, uint32_t feature, const void *x, size_t n) noexcept nogil:
+    """Values of one branch into all reducers."""
+    cdef uint32_t k
+    for k in range(p.reducers):
+        reducer_push(plan_op(p, p.first_reducer + k),
+                     plan_at(p, plan_branches(p)[feature * p.reducers + k]), x, n)
+
+
+cdef float feature_value(const operation *op, const stats *s) noexcept nogil:
+    if s.bad:
+        return atoll_float(BITS_NAN)
+    if op.code == OP_MEAN:
+        return feature_mean(s)
+    if op.code == OP_RMS:
+        return feature_rms(s)
+    if op.code == OP_PEAK:
+        return feature_peak(s)
+    if op.code == OP_P2P:
+        return feature_p2p(s)
+    if op.code == OP_CREST:
+        return feature_peak(s) / feature_rms(s)
+    if op.code == OP_KURTOSIS:
+        return feature_kurtosis(s)
+    return feature_skewness(s)
+
+
+cdef const void *window_frames(plan *p, const void *x) noexcept nogil:
+    """Run the frame stages; the window as float in the frame buffer."""
+    cdef float *frame = <float *>plan_at(p, p.frame_at)
+    cdef const uint32_t *args
+    cdef operation *op
+    cdef uint32_t k, dtype = p.stage_dtype
+    for k in range(p.frames):
+        op = plan_op(p, p.first_frame + k)
+        args = <const uint32_t *>plan_at(p, op.args_at)
+        frame_mean(dtype, x, p.window, frame)
+        if args[0] == 1:
+            frame_line(frame, p.window)
+        dtype = DTYPE_F32
+        x = frame
+    return x
+
+
+cdef uint32_t window_run(plan *p, const void *x, float *rows, size_t room) noexcept nogil:
+    """Features of one whole window, into the rows or the reducers."""
+    cdef stats s
+    cdef float value
+    cdef uint32_t k
+    if p.reducers == 0 and (<size_t>p.rows + 1) * p.width > room:
+        return STATUS_ROWS_FULL
+    if p.frames:
+        stats_take(DTYPE_F32, window_frames(p, x), p.window, p.need, &s)
+    else:
+        stats_take(p.stage_dtype, x, p.window, p.need, &s)
+    for k in range(p.features):
+        value = float_plain(feature_value(plan_op(p, p.first_feature + k), &s))
+        if p.reducers:
+            plan_reduce(p, k, &value, 1)
+        else:
+            rows[<size_t>p.rows * p.width + k] = value
+    p.rows = p.rows + 1
+    p.units = p.units + 1
+    return STATUS_OK
+
+
+cdef uint32_t window_feed(plan *p, const uint8_t *x, size_t n, float *rows,
+                          size_t room) noexcept nogil:
+    """Samples into windows: straight from `x` where it holds one whole, else by the buffer."""
+    cdef size_t wide = dtype_size(p.stage_dtype), m
+    cdef uint8_t *buffer = <uint8_t *>plan_at(p, p.window_at)
+    cdef uint32_t status = STATUS_OK
+    while n and status == STATUS_OK:
+        if p.skip:
+            m = p.skip if p.skip < n else n
+            p.skip = p.skip - <uint32_t>m
+        elif p.fill == 0 and n >= p.window:
+            status = window_run(p, x, rows, room)
+            m = p.hop if p.hop < n else n
+            p.skip = p.hop - <uint32_t>m
+        else:
+            m = p.window - p.fill
+            if m > n:
+                m = n
+            memcpy(buffer + p.fill * wide, x, m * wide)
+            p.fill = p.fill + <uint32_t>m
+            if p.fill == p.window:
+                status = window_run(p, buffer, rows, room)
+                p.fill = 0
+                if p.hop < p.window:
+                    p.fill = p.window - p.hop
+                    memmove(buffer, buffer + p.hop * wide, p.fill * wide)
+                else:
+                    p.skip = p.hop - p.window
+        x = x + m * wide
+        n = n - m
+    return status
+
+
+cdef size_t chunk_load(plan *p, const void *x, size_t at, size_t n) noexcept nogil:
+    """Up to CHUNK samples into the chunk of their type (i16 widened)."""
+    cdef int32_t *ints = <int32_t *>plan_at(p, p.ints_at)
+    cdef size_t i
+    if n > CHUNK:
+        n = CHUNK
+    if p.dtype == DTYPE_I16:
+        for i in range(n):
+            ints[i] = (<const int16_t *>x)[at + i]
+    elif p.dtype == DTYPE_I32:
+        memcpy(ints, <const int32_t *>x + at, n * 4)
+    else:
+        memcpy(plan_at(p, p.floats_at), <const float *>x + at, n * 4)
+    return n
+
+
+cdef size_t chunk_stage(plan *p, operation *op, size_t n) noexcept nogil:
+    """One sample stage over the chunk; how many samples it gave."""
+    cdef int32_t *ints = <int32_t *>plan_at(p, p.ints_at)
+    cdef float *floats = <float *>plan_at(p, p.floats_at)
+    cdef const uint32_t *args = <const uint32_t *>plan_at(p, op.args_at)
+    cdef void *state = plan_at(p, op.state_at)
+    if op.dtype == DTYPE_F32:
+        if op.code == OP_ABS:
+            abs_f32(floats, n)
+        elif op.code == OP_CLIP:
+            clip_f32(floats, n, atoll_float(args[0]), atoll_float(args[1]))
+        elif op.code == OP_SCALE:
+            scale_f32(floats, n, atoll_float(args[0]), atoll_float(args[1]))
+        elif op.code == OP_DIFF:
+            n = diff_f32(<delay *>state, floats, n)
+    elif op.code == OP_ABS:
+        abs_i32(ints, n)
+    elif op.code == OP_CLIP:
+        clip_i32(ints, n, atoll_float(args[0]), atoll_float(args[1]))
+    elif op.code == OP_SCALE:
+        scale_i32(ints, floats, n, atoll_float(args[0]), atoll_float(args[1]))
+    elif op.code == OP_DIFF:
+        n = diff_i32(<delay *>state, ints, n)
+    return n
+
+
+cdef uint32_t plan_feed(plan *p, const void *x, size_t n, float *rows,
+                        size_t room) noexcept nogil:
+    """Samples after the sample stages: into windows, or straight into the reducers."""
+    if p.window:
+        return window_feed(p, <const uint8_t *>x, n, rows, room)
+    plan_reduce(p, 0, x, n)
+    p.units = p.units + n
+    return STATUS_OK
+
+
+cdef uint32_t plan_push(plan *p, const void *x, size_t n, float *rows,
+                        size_t room) noexcept nogil:
+    """Run n samples of the program's dtype. rows: room for floats, for plans without a reducer."""
+    cdef uint32_t mode = atoll_mode_enter()
+    cdef uint32_t status = STATUS_OK, k
+    cdef size_t at = 0, taken, given
+    cdef const void *chunk
+    if p.stages == 0:
+        status = plan_feed(p, x, n, rows, room)
+        at = n
+    while at < n and status == STATUS_OK:
+        taken = chunk_load(p, x, at, n - at)
+        given = taken
+        for k in range(p.stages):
+            given = chunk_stage(p, plan_op(p, k), given)
+        chunk = plan_at(p, p.floats_at if p.stage_dtype == DTYPE_F32 else p.ints_at)
+        status = plan_feed(p, chunk, given, rows, room)
+        at = at + taken
+    atoll_mode_leave(mode)
+    return status
+
+
+cdef uint32_t plan_partial(plan *p, uint8_t *out, size_t room, size_t *used) noexcept nogil:
+    """Write the reducers' states; `used` tells how many bytes. The state may go on."""
+    cdef writer w
+    cdef uint32_t k, n = p.reducers * (p.features if p.features else 1)
+    w.data = out
+    w.room = room
+    w.used = 0
+    w.status = STATUS_OK
+    write_byte(&w, 65)
+    write_byte(&w, 80)
+    write_byte(&w, PARTIAL_VERSION)
+    write_byte(&w, PARTIAL_STATES)
+    write_u32(&w, p.id_low)
+    write_u32(&w, p.id_high)
+    write_byte(&w, p.dtype if p.units else <uint32_t>DTYPE_NONE)
+    if p.units:
+        write_count(&w, p.units)
+        for k in range(n):
+            reducer_write(plan_op(p, p.first_reducer + k % p.reducers),
+                          plan_at(p, plan_branches(p)[k]), &w)
+    used[0] = w.used
+    return w.status
+
+
+cdef uint32_t plan_absorb(plan *p, const uint8_t *data, size_t size) noexcept nogil:
+    """Add a partial of the same plan and dtype to the state."""
+    cdef reader r
+    cdef uint32_t k, dtype, n = p.reducers * (p.features if p.features else 1)
+    cdef uint64_t units
+    r.data = data
+    r.size = size
+    r.at = 0
+    r.status = STATUS_OK
+    if read_byte(&r) != 65 or read_byte(&r) != 80 or read_byte(&r) != PARTIAL_VERSION:
+        return STATUS_DAMAGED
+    if read_byte(&r) != PARTIAL_STATES:
+        return STATUS_DAMAGED
+    if read_u32(&r) != p.id_low or read_u32(&r) != p.id_high:
+        return STATUS_OTHER_PLAN if r.status == STATUS_OK else r.status
+    dtype = read_byte(&r)
+    if dtype != DTYPE_NONE:
+        if dtype != p.dtype:
+            return STATUS_OTHER_DTYPE
+        units = read_count(&r)
+        if units == 0:
+            return STATUS_DAMAGED
+        count_add(&p.units, units, &r)
+        for k in range(n):
+            reducer_read(plan_op(p, p.first_reducer + k % p.reducers),
+                         plan_at(p, plan_branches(p)[k]), &r)
+            if r.status != STATUS_OK:
+                return r.status
+    if r.status == STATUS_OK and r.at != size:
+        return STATUS_DAMAGED
+    return r.status

@@ -1,0 +1,89 @@
+/* What the portable kernels assume of the compiler and the machine, checked at compile time,
+ * and the few operations that Cython cannot say: bits of a float, selects, the float mode.
+ *
+ * Both builds include this file: the Linux extension and the amalgamation for
+ * microcontrollers. C99, no library beyond <string.h> (memcpy) and sqrtf. */
+#ifndef ATOLL_PLATFORM_H
+#define ATOLL_PLATFORM_H
+
+#include <float.h>
+#include <limits.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "atoll: only little-endian machines are supported (partials and streams are)"
+#endif
+#if defined(__FAST_MATH__)
+#error "atoll: -ffast-math breaks the numeric contract (docs/numerics.md)"
+#endif
+#if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
+#error "atoll: float expressions must be evaluated in float (use SSE, not x87)"
+#endif
+
+#define ATOLL_ASSUME(name, claim) typedef char atoll_assume_##name[(claim) ? 1 : -1]
+ATOLL_ASSUME(byte_is_8_bits, CHAR_BIT == 8);
+ATOLL_ASSUME(float_is_binary32, sizeof(float) == 4 && FLT_RADIX == 2 && FLT_MANT_DIG == 24);
+ATOLL_ASSUME(float_reaches_2_127, FLT_MAX_EXP == 128 && FLT_MIN_EXP == -125);
+ATOLL_ASSUME(shift_of_negative_is_arithmetic, ((-3) >> 1) == -2);
+ATOLL_ASSUME(shift_of_negative_64_is_arithmetic, (((int64_t)-3) >> 1) == -2);
+ATOLL_ASSUME(int_is_32_bits, sizeof(int) == 4);
+
+#define ATOLL_LOW32 UINT64_C(0xFFFFFFFF)
+#define ATOLL_HASH UINT32_C(0x9E3779B1) /* 2^32 over the golden ratio (Knuth 6.4) */
+
+static inline uint32_t atoll_bits(float x) {
+    uint32_t u;
+    memcpy(&u, &x, sizeof u);
+    return u;
+}
+
+static inline float atoll_float(uint32_t u) {
+    float x;
+    memcpy(&x, &u, sizeof x);
+    return x;
+}
+
+/* Written as the machines' min and max instructions do it, so that loops of them vectorise:
+ * where x is NaN the second operand is the answer. */
+static inline float atoll_lesser(float x, float kept) { return x < kept ? x : kept; }
+static inline float atoll_greater(float x, float kept) { return x > kept ? x : kept; }
+
+/* The float mode: round to nearest, no flush to zero. A library in the same process may have
+ * changed it (a shared object linked with -ffast-math does so when it is loaded). */
+#if defined(__SSE__)
+static inline uint32_t atoll_mode_enter(void) {
+    uint32_t old = __builtin_ia32_stmxcsr();
+    __builtin_ia32_ldmxcsr(0x1f80u);
+    return old;
+}
+static inline void atoll_mode_leave(uint32_t old) { __builtin_ia32_ldmxcsr(old); }
+#elif defined(__aarch64__)
+static inline uint32_t atoll_mode_enter(void) {
+    uint64_t old, plain = 0;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(old));
+    __asm__ volatile("msr fpcr, %0" : : "r"(plain));
+    return (uint32_t)old;
+}
+static inline void atoll_mode_leave(uint32_t old) {
+    uint64_t wide = old;
+    __asm__ volatile("msr fpcr, %0" : : "r"(wide));
+}
+#elif defined(__ARM_FP) && (__ARM_FP & 4) && !defined(__SOFTFP__)
+static inline uint32_t atoll_mode_enter(void) {
+    uint32_t old, plain = 0;
+    __asm__ volatile("vmrs %0, fpscr" : "=r"(old));
+    __asm__ volatile("vmsr fpscr, %0" : : "r"(plain));
+    return old;
+}
+static inline void atoll_mode_leave(uint32_t old) {
+    __asm__ volatile("vmsr fpscr, %0" : : "r"(old));
+}
+#else
+static inline uint32_t atoll_mode_enter(void) { return 0; }
+static inline void atoll_mode_leave(uint32_t old) { (void)old; }
+#endif
+
+#endif

@@ -1,0 +1,110 @@
+# Sample stages: samples in, samples out, in place on a chunk of at most CHUNK of them.
+#
+# Integer streams are computed in int32 and saturate; float streams follow IEEE 754. A stage that
+# remembers (diff) gives its first output when its memory is full, so that a stage's output does
+# not depend on what stood before the stream.
+
+cdef enum:
+    CHUNK = 128
+
+cdef union sample_bits:
+    int32_t i
+    float f
+
+cdef struct delay:
+    uint32_t filled
+    sample_bits last
+
+
+cdef inline int32_t saturate(int64_t x) noexcept nogil:
+    if x > I32_MAX:
+        return I32_MAX
+    if x < I32_MIN:
+        return I32_MIN
+    return <int32_t>x
+
+
+cdef int32_t bound_i32(float x, bint lower) noexcept nogil:
+    """The first integer at or above x (lower) or the last at or below it (upper), saturated."""
+    cdef int64_t whole
+    if x >= float_power(31):
+        return I32_MAX
+    if x < -float_power(31):
+        return I32_MIN
+    whole = <int64_t>x
+    if lower and <float>whole < x:
+        whole = whole + 1
+    if not lower and <float>whole > x:
+        whole = whole - 1
+    return saturate(whole)
+
+
+cdef void abs_i32(int32_t *x, size_t n) noexcept nogil:
+    cdef size_t i
+    for i in range(n):
+        if x[i] < 0:
+            x[i] = saturate(-<int64_t>x[i])
+
+
+cdef void abs_f32(float *x, size_t n) noexcept nogil:
+    cdef size_t i
+    for i in range(n):
+        x[i] = f32_magnitude(x[i])
+
+
+cdef void clip_i32(int32_t *x, size_t n, float low, float high) noexcept nogil:
+    cdef size_t i
+    cdef int32_t least = bound_i32(low, True), most = bound_i32(high, False)
+    for i in range(n):
+        if x[i] < least:
+            x[i] = least
+        if x[i] > most:
+            x[i] = most
+
+
+cdef void clip_f32(float *x, size_t n, float low, float high) noexcept nogil:
+    """NaN stays NaN."""
+    cdef size_t i
+    for i in range(n):
+        if x[i] < low:
+            x[i] = low
+        if x[i] > high:
+            x[i] = high
+
+
+cdef void scale_i32(const int32_t *x, float *out, size_t n, float by, float add) noexcept nogil:
+    cdef size_t i
+    for i in range(n):
+        out[i] = <float>x[i] * by + add
+
+
+cdef void scale_f32(float *x, size_t n, float by, float add) noexcept nogil:
+    cdef size_t i
+    for i in range(n):
+        x[i] = x[i] * by + add
+
+
+cdef size_t diff_i32(delay *s, int32_t *x, size_t n) noexcept nogil:
+    cdef size_t i, out = 0
+    cdef int32_t now
+    for i in range(n):
+        now = x[i]
+        if s.filled:
+            x[out] = saturate(<int64_t>now - s.last.i)
+            out = out + 1
+        s.last.i = now
+        s.filled = 1
+    return out
+
+
+cdef size_t diff_f32(delay *s, float *x, size_t n) noexcept nogil:
+    cdef size_t i, out = 0
+    cdef float now
+    for i in range(n):
+        now = x[i]
+        if s.filled:
+            x[out] = now - s.last.f
+            out = out + 1
+        s.last.f = now
+        s.filled = 1
+    return out

@@ -1,0 +1,246 @@
+# Reducer `quantiles`: counts of values in bins whose width depends on the multiset alone.
+#
+# key(x) orders floats as integers: the magnitude's bits, complemented for negatives, -0 as 0.
+# At level L a bin is key >> L (arithmetic), so both signs mirror each other. The level is the
+# smallest at which the values seen fall into at most `bins` bins. It never falls as values come,
+# and at each moment it is a function of the set seen so far; so cutting and merging in any order
+# ends in the same level, bins and counts. At level 0 the quantiles are exact; at level L <= 23
+# a value is known within 2^(L - 24) of itself. This is the uniform collapse of UDDSketch
+# (Epicoco et al., 2020) on the mantissa-linear mapping of DDSketch (Masson et al., 2019), with no
+# logarithm. Infinities and NaN are counted apart. Integers are rounded to float first.
+
+cdef enum:
+    FLOAT_KEY_HIGH = 0x7F800000
+    FLOAT_KEY_LOW = -0x7F800001
+    FINITE_KEY_HIGH = 0x7F7FFFFF
+    FINITE_KEY_LOW = -0x7F800000
+    SKETCH_LEVELS = 27  # 2^32 keys >> 27 leave 32 bins, and `bins` is 32 or more
+
+cdef struct sketch:
+    uint64_t nan
+    uint64_t plus
+    uint64_t minus
+    uint32_t dtype
+    uint32_t bins
+    uint32_t slots  # a power of two, at least twice the bins
+    uint32_t level
+    uint32_t used
+    uint32_t index_at  # bytes from the struct's start: uint16_t slot[slots], entry + 1 or 0
+    uint32_t keys_at  # int32_t key[bins], dense, in no order
+    uint32_t counts_at  # uint64_t count[bins]
+
+
+cdef inline int32_t float_key(float x) noexcept nogil:
+    """Order-preserving integer of a float that is not NaN; equal for 0 and -0."""
+    cdef uint32_t u = atoll_bits(x)
+    cdef uint32_t magnitude = u & BITS_MAGNITUDE
+    if (u >> 31) and magnitude:
+        return -1 - <int32_t>magnitude
+    return <int32_t>magnitude
+
+
+cdef inline uint32_t sketch_slots(uint32_t bins) noexcept nogil:
+    return <uint32_t>1 << (bits_length(bins - 1) + 1)
+
+
+cdef size_t sketch_size(uint32_t bins) noexcept nogil:
+    return sizeof(sketch) + 8 * <size_t>bins + 4 * ((bins + 1) & ~<uint32_t>1) + 2 * sketch_slots(bins)
+
+
+cdef void sketch_init(sketch *s, uint32_t dtype, uint32_t bins) noexcept nogil:
+    memset(s, 0, sketch_size(bins))
+    s.dtype = dtype
+    s.bins = bins
+    s.slots = sketch_slots(bins)
+    s.counts_at = sizeof(sketch)
+    s.keys_at = s.counts_at + 8 * bins
+    s.index_at = s.keys_at + 4 * ((bins + 1) & ~<uint32_t>1)
+
+
+cdef inline int32_t *sketch_keys(sketch *s) noexcept nogil:
+    return <int32_t *>(<uint8_t *>s + s.keys_at)
+
+
+cdef inline uint64_t *sketch_counts(sketch *s) noexcept nogil:
+    return <uint64_t *>(<uint8_t *>s + s.counts_at)
+
+
+cdef inline uint16_t *sketch_index(sketch *s) noexcept nogil:
+    return <uint16_t *>(<uint8_t *>s + s.index_at)
+
+
+cdef inline uint32_t sketch_find(sketch *s, int32_t key) noexcept nogil:
+    """The slot that holds `key`, or the free slot where it belongs (linear probing)."""
+    cdef uint32_t mask = s.slots - 1
+    cdef uint32_t at = (<uint32_t>key * HASH_FACTOR) >> 7
+    cdef const uint16_t *index = sketch_index(s)
+    cdef const int32_t *keys = sketch_keys(s)
+    at = (at ^ (at >> 13)) & mask
+    while index[at] != 0 and keys[index[at] - 1] != key:
+        at = (at + 1) & mask
+    return at
+
+
+cdef void sketch_rebuild(sketch *s) noexcept nogil:
+    """Index the dense entries anew, adding up entries of equal key."""
+    cdef uint32_t n = s.used, i, at
+    cdef uint16_t *index = sketch_index(s)
+    cdef int32_t *keys = sketch_keys(s)
+    cdef uint64_t *counts = sketch_counts(s)
+    memset(index, 0, 2 * <size_t>s.slots)
+    s.used = 0
+    for i in range(n):
+        at = sketch_find(s, keys[i])
+        if index[at]:
+            counts[index[at] - 1] = counts[index[at] - 1] + counts[i]
+        else:
+            keys[s.used] = keys[i]
+            counts[s.used] = counts[i]
+            s.used = s.used + 1
+            index[at] = <uint16_t>s.used
+
+
+cdef void sketch_raise(sketch *s, uint32_t level) noexcept nogil:
+    """Collapse to `level` or above."""
+    cdef uint32_t i, by
+    cdef int32_t *keys = sketch_keys(s)
+    if level <= s.level:
+        return
+    by = level - s.level
+    for i in range(s.used):
+        keys[i] = keys[i] >> by
+    s.level = level
+    sketch_rebuild(s)
+
+
+cdef void sketch_insert(sketch *s, int32_t key, uint64_t count) noexcept nogil:
+    """Add `count` values of a level-0 key that has no entry yet or may have one."""
+    cdef uint32_t at = sketch_find(s, key >> s.level)
+    cdef uint16_t *index = sketch_index(s)
+    while index[at] == 0 and s.used == s.bins:
+        sketch_raise(s, s.level + 1)
+        at = sketch_find(s, key >> s.level)
+    if index[at] == 0:
+        sketch_keys(s)[s.used] = key >> s.level
+        sketch_counts(s)[s.used] = 0
+        s.used = s.used + 1
+        index[at] = <uint16_t>s.used
+    sketch_counts(s)[index[at] - 1] = sketch_counts(s)[index[at] - 1] + count
+
+
+cdef inline void sketch_one(sketch *s, float x) noexcept nogil:
+    cdef uint32_t u = atoll_bits(x), entry
+    if (u & BITS_MAGNITUDE) >= BITS_INF:
+        if (u & BITS_MAGNITUDE) > BITS_INF:
+            s.nan = s.nan + 1
+        elif u >> 31:
+            s.minus = s.minus + 1
+        else:
+            s.plus = s.plus + 1
+        return
+    entry = sketch_index(s)[sketch_find(s, float_key(x) >> s.level)]
+    if entry:
+        sketch_counts(s)[entry - 1] = sketch_counts(s)[entry - 1] + 1
+    else:
+        sketch_insert(s, float_key(x), 1)
+
+
+cdef void sketch_push(sketch *s, const void *x, size_t n) noexcept nogil:
+    cdef size_t i
+    if s.dtype == DTYPE_I16:
+        for i in range(n):
+            sketch_one(s, <float>(<const int16_t *>x)[i])
+    elif s.dtype == DTYPE_I32:
+        for i in range(n):
+            sketch_one(s, <float>(<const int32_t *>x)[i])
+    else:
+        for i in range(n):
+            sketch_one(s, (<const float *>x)[i])
+
+
+cdef inline void sketch_swap(sketch *s, uint32_t i, uint32_t j) noexcept nogil:
+    cdef int32_t key = sketch_keys(s)[i]
+    cdef uint64_t count = sketch_counts(s)[i]
+    sketch_keys(s)[i] = sketch_keys(s)[j]
+    sketch_counts(s)[i] = sketch_counts(s)[j]
+    sketch_keys(s)[j] = key
+    sketch_counts(s)[j] = count
+
+
+cdef void sketch_sift(sketch *s, uint32_t root, uint32_t n) noexcept nogil:
+    cdef const int32_t *keys = sketch_keys(s)
+    cdef uint32_t child = 2 * root + 1
+    while child < n:
+        if child + 1 < n and keys[child + 1] > keys[child]:
+            child = child + 1
+        if keys[root] >= keys[child]:
+            return
+        sketch_swap(s, root, child)
+        root = child
+        child = 2 * root + 1
+
+
+cdef void sketch_sort(sketch *s) noexcept nogil:
+    """Order the entries by key (heap sort, in place), and index them anew."""
+    cdef uint32_t n = s.used, i
+    for i in range(n // 2, 0, -1):
+        sketch_sift(s, i - 1, n)
+    for i in range(n, 1, -1):
+        sketch_swap(s, 0, i - 1)
+        sketch_sift(s, 0, i - 1)
+    sketch_rebuild(s)
+
+
+cdef void sketch_write(sketch *s, writer *w) noexcept nogil:
+    """NaN, +inf, -inf, level, bins used; the first key zigzag, then differences less one; counts."""
+    cdef uint32_t i
+    cdef int64_t key, before = 0
+    cdef int32_t *keys = sketch_keys(s)
+    sketch_sort(s)
+    write_count(w, s.nan)
+    write_count(w, s.plus)
+    write_count(w, s.minus)
+    write_count(w, s.level)
+    write_count(w, s.used)
+    for i in range(s.used):
+        key = keys[i]
+        if i == 0:
+            write_count(w, <uint64_t>((key << 1) ^ (key >> 63)))
+        else:
+            write_count(w, <uint64_t>(key - before - 1))
+        before = key
+        write_count(w, sketch_counts(s)[i])
+
+
+cdef void sketch_read(sketch *s, reader *r) noexcept nogil:
+    """Merge: the higher of both levels, the union of the bins, then as pushing would."""
+    cdef uint32_t level, used, i
+    cdef int64_t key = 0, low, high
+    cdef uint64_t step, count, total = 0
+    count_add(&s.nan, read_count(r), r)
+    count_add(&s.plus, read_count(r), r)
+    count_add(&s.minus, read_count(r), r)
+    level = read_bounded(r, SKETCH_LEVELS)
+    used = read_bounded(r, s.bins)
+    if r.status != STATUS_OK:
+        return
+    low = <int64_t>FINITE_KEY_LOW >> level
+    high = <int64_t>FINITE_KEY_HIGH >> level
+    sketch_raise(s, level)
+    for i in range(s.used):
+        total = total + sketch_counts(s)[i]
+    for i in range(used):
+        step = read_count(r)
+        if step >> 33:
+            r.status = STATUS_DAMAGED
+        if i == 0:
+            key = <int64_t>(step >> 1) ^ -<int64_t>(step & 1)
+        else:
+            key = key + 1 + <int64_t>step
+        count = read_count(r)
+        if count == 0 or key < low or key > high:
+            r.status = STATUS_DAMAGED
+        count_add(&total, count, r)
+        if r.status != STATUS_OK:
+            return
+        sketch_insert(s, <int32_t>((<uint64_t>key & LOW32) << level), count)

@@ -1,0 +1,58 @@
+"""What may be handed to a plan as samples: numpy arrays, array.array, memoryviews, bytes.
+
+Through the buffer protocol, so numpy is never needed. One dimension, contiguous, of the machine's
+byte order, one of the three dtypes; everything else is refused with what would be right.
+"""
+
+from .errors import KernelError
+
+SIZES = {"i16": 2, "i32": 4, "f32": 4}
+
+# struct codes with their item sizes; `l` is 4 or 8 bytes by platform.
+_FORMATS = {("h", 2): "i16", ("i", 4): "i32", ("l", 4): "i32", ("f", 4): "f32"}
+_ADVICE = {
+    ("d", 8): 'float64: convert with .astype("float32")',
+    ("l", 8): 'int64: convert with .astype("int32")',
+    ("q", 8): 'int64: convert with .astype("int32")',
+    ("e", 2): 'float16: convert with .astype("float32")',
+    ("H", 2): 'uint16: convert with .astype("int32")',
+    ("B", 1): 'uint8: pass dtype= for raw bytes, or convert with .astype("int16")',
+    ("b", 1): 'int8: convert with .astype("int16")',
+    ("?", 1): 'bool: convert with .astype("int16")',
+}
+
+
+def view(samples: object, dtype: str | None) -> tuple[memoryview, str, int]:
+    """A contiguous view, its dtype, its number of samples."""
+    try:
+        seen = memoryview(samples)  # type: ignore[arg-type]
+    except TypeError:
+        raise KernelError(
+            f"samples are a {type(samples).__name__}, not an array; pass a numpy array, "
+            "array.array, memoryview, or bytes with dtype="
+        ) from None
+    except ValueError as error:
+        raise KernelError(f"samples cannot be read: {error}") from None
+    if seen.ndim != 1:
+        raise KernelError(f"samples have {seen.ndim} dimensions, one is taken; pass one channel")
+    found = _dtype(seen, dtype)
+    if not seen.contiguous:
+        raise KernelError("samples are not contiguous; pass a copy (numpy.ascontiguousarray)")
+    if seen.nbytes % SIZES[found]:
+        raise KernelError(f"{seen.nbytes} bytes are no whole number of {found} samples")
+    return seen, found, seen.nbytes // SIZES[found]
+
+
+def _dtype(seen: memoryview, dtype: str | None) -> str:
+    if dtype is not None and dtype not in SIZES:
+        raise KernelError(f"dtype {dtype!r} is none of i16, i32, f32")
+    code = seen.format.lstrip("@=<")
+    if dtype is not None and code in ("B", "c"):
+        return dtype
+    found = _FORMATS.get((code, seen.itemsize))
+    if found is None:
+        what = _ADVICE.get((code, seen.itemsize), f"of format {seen.format!r}")
+        raise KernelError(f"samples are {what}; i16, i32 and f32 are taken")
+    if dtype is not None and dtype != found:
+        raise KernelError(f"samples are {found}, not {dtype} as said")
+    return found
