@@ -57,7 +57,10 @@ def extensions() -> list[Extension]:
 setup(
     packages=list(PACKAGES),
     package_dir=PACKAGES,
-    package_data={name: ["*.pyi", "*.pxd", "*.pxi", "*.h", "*.cddl", "py.typed"] for name in PACKAGES},
+    package_data={
+        name: ["*.pyi", "*.pxd", "*.pxi", "*.h", "parts/*", "*.cddl", "py.typed"]
+        for name in PACKAGES
+    },
     include_package_data=False,
     ext_modules=cythonize(
         extensions(), language_level=3, build_dir="build/cython", include_path=[link_namespace()]

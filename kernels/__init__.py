@@ -6,18 +6,18 @@ The public names load on first use: importing a submodule must not pull in the w
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .catalogue import catalogue as catalogue
-    from .errors import KernelError as KernelError
-    from .errors import PlanError as PlanError
-    from .plan import Plan as Plan
-    from .receipts import receipts as receipts
+    from atoll.kernels.errors import KernelError as KernelError
+    from atoll.kernels.errors import PlanError as PlanError
+    from atoll.kernels.plan import Plan as Plan
+    from atoll.kernels.receipt import receipts as receipts
+    from atoll.kernels.registry import catalogue as catalogue
 
 _HOME = {
     "Plan": "plan",
     "PlanError": "errors",
     "KernelError": "errors",
-    "receipts": "receipts",
-    "catalogue": "catalogue",
+    "receipts": "receipt",
+    "catalogue": "registry",
 }
 
 

@@ -5,8 +5,8 @@ the table below, printed by the firmware's size report; operations are counted b
 addition, multiplication or comparison each one.
 """
 
-from .errors import PlanError
-from .grammar import Op
+from atoll.kernels.errors import PlanError
+from atoll.kernels.grammar import Op
 
 _FLASH_BASE = 4200  # interpreter, program layout, codec
 _FLASH: dict[str, int] = {}

@@ -7,9 +7,9 @@ here, so this reader trusts them.
 
 from collections.abc import Callable
 
-from .catalogue import PART_UNIT
-from .grammar import Op
-from .numbers import INFINITY, NAN, f32_value, part_text, ratio, root_ratio
+from atoll.kernels.grammar import Op
+from atoll.kernels.numbers import INFINITY, NAN, f32_value, part_text, ratio, root_ratio
+from atoll.kernels.registry import PART_UNIT
 
 DTYPE_F32 = 3
 FLOAT_UNIT = 149  # the smallest f32 is 2^-149

@@ -11,9 +11,9 @@ with a caret under what is wrong. The text is bounded before it is read.
 
 from typing import NamedTuple
 
-from .catalogue import BY_NAME, PART_UNIT, REQUIRED, Kernel, Param
-from .errors import PlanError
-from .numbers import f32_bits
+from atoll.kernels.errors import PlanError
+from atoll.kernels.numbers import f32_bits
+from atoll.kernels.registry import BY_NAME, PART_UNIT, REQUIRED, Kernel, Param
 
 TEXT_MAX = 4096  # characters: some hundred calls, more than OPS_MAX can hold
 OPS_MAX = 32  # as the portable part
@@ -195,7 +195,7 @@ def _value(text: str, kernel: Kernel, param: Param, token: Token, value: str) ->
 def _check_together(text: str, call: Call, kernel: Kernel, words: list[int]) -> None:
     """What single arguments cannot show."""
     if kernel.name in ("clip", "histogram"):
-        from .numbers import f32_value
+        from atoll.kernels.numbers import f32_value
 
         low, high = f32_value(words[0]), f32_value(words[1])
         if low > high or (low == high and kernel.name == "histogram"):

@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from ._native import Machine, state_size
-from .errors import KernelError, PlanError
-from .finish import FINISHERS, NoStates, States, Value
-from .grammar import Op
-from .program import DTYPES, canonical, from_canonical, normalised, parse, program
-from .rows import KEY_MAX, Run, decode, encode, table
-from .samples import view
+from atoll.kernels._native import Machine, state_size
+from atoll.kernels.errors import KernelError, PlanError
+from atoll.kernels.finish import FINISHERS, NoStates, States, Value
+from atoll.kernels.grammar import Op, parse
+from atoll.kernels.program import DTYPES, canonical, from_canonical, normalised, program
+from atoll.kernels.rows import KEY_MAX, Run, decode, encode, table
+from atoll.kernels.samples import view
 
 # Kernels that remember without end; pieces of them run in order from a checkpoint.
 _RUNNING: frozenset[str] = frozenset()
@@ -86,7 +86,7 @@ class Plan:
 
     def cost(self, board: str | None = None, dtype: str = "f32") -> Cost:
         """RAM of the state for `dtype`, flash of the kernels used, operations a sample."""
-        from .cost import flash_bytes, ops_per_sample
+        from atoll.kernels.cost import flash_bytes, ops_per_sample
 
         ram = state_size(self._program(dtype))
         return Cost(ram, flash_bytes(self.kernels, board), ops_per_sample(self._ops, self.step))
@@ -123,7 +123,7 @@ class Plan:
                 f"not at {start - anchor}"
             )
         windows, used = self._extent(count)
-        machine = Machine(self._program(found))
+        machine = self.machine(found)
         data = machine.push(seen, 0, used, windows)
         if not self.rows:
             return machine.partial()
@@ -142,13 +142,17 @@ class Plan:
         windows = (count - need) // self.step + 1
         return windows, (windows - 1) * self.step + need
 
+    def machine(self, dtype: str) -> Machine:
+        """A fresh interpreter state for streams of `dtype`."""
+        return Machine(self._program(dtype))
+
     def merge(self, partials: Iterable[bytes]) -> bytes:
         """The partial of all pieces together; of none, the empty partial."""
         given = list(partials)
         if self.rows:
             return encode(self.id, [run for p in given for run in self._runs(p)], self.step)
         dtype = next(filter(None, map(partial_dtype, given)), "i16")
-        machine = Machine(self._program(dtype))
+        machine = self.machine(dtype)
         for partial in given:
             machine.absorb(partial)
         return machine.partial()

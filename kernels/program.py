@@ -11,10 +11,10 @@ are made anew for each (dtype, rate).
 
 from struct import pack
 
-from .catalogue import BY_CODE, REQUIRED, Kernel, Param
-from .errors import PlanError
-from .grammar import OPS_MAX, Op, default_word, parse
-from .numbers import f32_text, part_text
+from atoll.kernels.errors import PlanError
+from atoll.kernels.grammar import OPS_MAX, Op, default_word, parse
+from atoll.kernels.numbers import f32_text, part_text
+from atoll.kernels.registry import BY_CODE, REQUIRED, Kernel, Param
 
 CANONICAL_VERSION = 1
 CANONICAL_MAX = 32768  # bytes; the words of a program (PROGRAM_WORDS_MAX) take no more
@@ -38,7 +38,7 @@ def from_canonical(data: bytes) -> tuple[Op, ...]:
     value, end = _read(data, 0, 0)
     if end != len(data) or not isinstance(value, list) or value[:1] != [CANONICAL_VERSION]:
         raise PlanError("not the canonical form of a plan of this version")
-    ops = []
+    ops: list[Op] = []
     for item in value[1:]:
         kernel = BY_CODE.get(item[0]) if isinstance(item, list) and item else None
         if kernel is None:

@@ -10,7 +10,7 @@ the bytes do not depend on where the stream was cut. A window twice is refused.
 from array import array
 from collections.abc import Iterable
 
-from .errors import KernelError
+from atoll.kernels.errors import KernelError
 
 ROWS_MAX = 1 << 20  # bytes of rows a result; a person reads no more, a reducer takes any amount
 KEY_MAX = 1024  # bytes of a stream's key

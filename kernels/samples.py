@@ -4,7 +4,7 @@ Through the buffer protocol, so numpy is never needed. One dimension, contiguous
 byte order, one of the three dtypes; everything else is refused with what would be right.
 """
 
-from .errors import KernelError
+from atoll.kernels.errors import KernelError
 
 SIZES = {"i16": 2, "i32": 4, "f32": 4}
 

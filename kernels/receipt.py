@@ -1,0 +1,64 @@
+"""Receipts: what this machine's kernels make of the golden vectors, as one hash a kernel.
+
+A gateway lets boards work on one job only where the receipts of the job's kernels are equal. The
+hash is FNV-1a, 64 bit, over the bytes of all outputs (rows of features, partials of reducers),
+because a microcontroller computes it in ten lines; it guards against arithmetic that differs,
+not against an adversary.
+"""
+
+from array import array
+
+from atoll.kernels.golden import CASES, vector
+from atoll.kernels.plan import Plan
+from atoll.kernels.registry import catalogue
+from atoll.kernels.samples import SIZES
+
+_OFFSET = 0xCBF29CE484222325
+_PRIME = 0x100000001B3
+
+# One plan or more for each kernel, such that the kernel's own arithmetic decides the bytes.
+PLANS: dict[str, tuple[str, ...]] = {
+    "abs": ("abs | sum",),
+    "clip": ("clip -200.5 1000 | sum",),
+    "scale": ("scale 0.1 3 | sum",),
+    "diff": ("diff | sum",),
+    "window": ("window 48 hop=20 | mean", "window 20 hop=48 | mean"),
+    "detrend": ("window 64 | detrend | rms", "window 64 | detrend line | rms"),
+    "count": ("count",),
+    "sum": ("sum",),
+    "moments": ("moments",),
+    "minmax": ("minmax",),
+    "histogram": ("histogram -1000 3000 bins=33",),
+    "quantiles": ("quantiles 0.5 bins=32",),
+}
+FEATURE_PLANS = ("window 64 | {}", "window 50 hop=33 | {}")
+
+
+def fnv1a(data: bytes, state: int = _OFFSET) -> int:
+    """FNV-1a, 64 bit, continued from `state`."""
+    for byte in data:
+        state = ((state ^ byte) * _PRIME) & 0xFFFFFFFFFFFFFFFF
+    return state
+
+
+def outputs(plan: Plan, dtype: str, data: bytes) -> bytes:
+    """What the portable part gives for one vector: rows, or the states without the plan's id."""
+    machine = plan.machine(dtype)
+    samples = array({"i16": "h", "i32": "i", "f32": "f"}[dtype], data)
+    rows = machine.push(samples, 0, len(data) // SIZES[dtype], len(data))
+    return rows if plan.rows else machine.partial()[12:]
+
+
+def receipts() -> dict[str, bytes]:
+    """Kernel name to the 8 bytes of its hash, computed here and now."""
+    result = {}
+    for kernel in catalogue():
+        plans = PLANS.get(kernel.name) or tuple(p.format(kernel.name) for p in FEATURE_PLANS)
+        state = _OFFSET
+        for text in plans:
+            plan = Plan(text)
+            for dtype in SIZES:
+                for case in CASES:
+                    state = fnv1a(outputs(plan, dtype, vector(dtype, case)), state)
+        result[kernel.name] = state.to_bytes(8, "big")
+    return result
