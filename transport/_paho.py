@@ -8,12 +8,16 @@ nonsense), never the application's.
 
 import socket
 from collections import deque
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from paho.mqtt import client as mqtt
-
+from atoll.transport._stand_ins import import_paho_client
 from atoll.transport.port import Session
 from atoll.transport.url import Broker
+
+if TYPE_CHECKING:
+    from paho.mqtt import client as mqtt
+else:
+    mqtt = import_paho_client()
 
 MQTT5, MQTT311 = 5, 4
 
@@ -79,6 +83,10 @@ class Connection:
     def __init__(
         self, sock: socket.socket, broker: Broker, session: Session, protocol: int
     ) -> None:
+        if broker.tls:
+            import ssl
+
+            mqtt.ssl = ssl  # type: ignore[attr-defined]  # paho may hold a stand-in, whose exceptions are others
         self.events: deque[Event] = deque()
         self._socket = sock
         # Kept: paho may close the socket before we stop watching it.

@@ -15,10 +15,10 @@ selector loop.
   never waits.
 """
 
+import os
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from atoll.transport.backoff import Backoff
@@ -52,13 +52,23 @@ def _ignore(*_: Any) -> None:
     pass
 
 
+def _system_chance() -> float:
+    """0 to 1, for the jitter. Not `random`: a board's memory holds it for nothing else."""
+    return int.from_bytes(os.urandom(4)) / 2**32
+
+
 class Link:
     """A session with the first of `brokers` that answers. A `port.Port`; used from the loop's
     thread only.
     """
 
     def __init__(
-        self, loop: Loop, brokers: Sequence[Broker], session: Session, *, rng: Random | None = None
+        self,
+        loop: Loop,
+        brokers: Sequence[Broker],
+        session: Session,
+        *,
+        chance: Callable[[], float] = _system_chance,
     ) -> None:
         self.on_up: Callable[[], None] = _ignore
         self.on_down: Callable[[str], None] = _ignore
@@ -70,7 +80,7 @@ class Link:
         self._loop = loop
         self._brokers = list(brokers)
         self._session = session
-        self._random = rng or Random()
+        self._chance = chance
         self._backoff = Backoff(session.backoff_max_s)
         self._turn = 0
         self._protocols: dict[int, int] = {}  # by index of broker: what it spoke last
@@ -174,7 +184,7 @@ class Link:
         if closed:
             closed()
 
-    # --- connecting ---------------------------------------------------------------------------------
+    # --- connecting ---------------------------------------------------------------------------
 
     def _arrived(self, attempt: int, sock: socket.socket | None, problem: str) -> None:
         """The connecting thread's answer."""
@@ -200,8 +210,8 @@ class Link:
     def _lost(self, reason: str, *, other_version: bool = True) -> None:
         """The connection has ended: queue again what was under way, and come back.
 
-        Closed before CONNACK is how a broker without MQTT 5 often says so: the next attempt uses the
-        other version, unless the reason is known to be another one.
+        Closed before CONNACK is how a broker without MQTT 5 often says so: the next attempt uses
+        the other version, unless the reason is known to be another one.
         """
         connection, self._connection = self._connection, None
         if connection is None:
@@ -227,11 +237,11 @@ class Link:
         self._retry(reason)
 
     def _retry(self, reason: str) -> None:
-        delay_s = self._backoff.next_delay(self._loop.now(), self._random.random())
+        delay_s = self._backoff.next_delay(self._loop.now(), self._chance())
         self._timer = self._loop.call_later(delay_s, self.start)
         self.on_down(f"{self.broker.url}: {reason}")
 
-    # --- serving ------------------------------------------------------------------------------------
+    # --- serving ------------------------------------------------------------------------------
 
     def _do(self, action: Callable[["Connection"], None]) -> None:
         """Run an action on the connection, if there is one, and settle what follows from it."""

@@ -9,7 +9,6 @@ callback is a defect and leaves `run`.
 import heapq
 import os
 import selectors
-import signal
 import time
 from collections import deque
 from collections.abc import Callable
@@ -104,6 +103,8 @@ class Loop:
         """Call `callback(number)` from the loop when the signal comes. Main thread only; `close`
         undoes it.
         """
+        import signal
+
         previous = signal.signal(number, lambda *_: self.post(callback, number))
         self._handlers.setdefault(number, previous)
 
@@ -155,9 +156,12 @@ class Loop:
 
     def close(self) -> None:
         """Give back descriptors and signal handlers."""
-        for number, previous in self._handlers.items():
-            signal.signal(number, previous)
-        self._handlers.clear()
+        if self._handlers:
+            import signal
+
+            for number, previous in self._handlers.items():
+                signal.signal(number, previous)
+            self._handlers.clear()
         self._selector.close()
         os.close(self._wake)
         self._wake = -1

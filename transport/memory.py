@@ -96,7 +96,7 @@ class MemoryBroker:
         if link:
             self._drop(link, "the connection was cut", will=True)
 
-    # --- for MemoryLink ----------------------------------------------------------------------------
+    # --- for MemoryLink -----------------------------------------------------------------------
 
     def attach(self, link: "MemoryLink") -> None:
         """A session begins; an older one of the same client id ends, as MQTT has it."""

@@ -19,7 +19,7 @@ GATEWAY_STATES = ("ready", "stopped", "lost")
 
 
 class Status(NamedTuple):
-    """On up/status and gateway/status, retained: the state, and whose boot (term) and epoch it is."""
+    """On up/status and gateway/status, retained: a state, and whose boot (term) and epoch it is."""
 
     state: str
     boot: int
@@ -49,7 +49,7 @@ def decode_status(data: bytes, states: tuple[str, ...] = DEVICE_STATES) -> Statu
 
 
 def encode_health(health: Health, **more: int | str) -> bytes:
-    """The health record under its field names, what is not known (-1) left out, and `more` members."""
+    """The health record by field names without what is not known (-1), and `more` members."""
     tree = {name: value for name, value in health._asdict().items() if value != -1}
     return _write(tree | more, STATUS_BYTES_MAX)
 
