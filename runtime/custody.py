@@ -1,0 +1,170 @@
+"""The part of the core that keeps blocks: those it is given, those it samples, those it hands on or
+lets go.
+"""
+
+from collections.abc import Callable
+
+from atoll.runtime import effects as do
+from atoll.runtime import events as on
+from atoll.runtime.desk import Desk
+from atoll.runtime.live import LiveStreams
+from atoll.runtime.transfers import Transfers, held_messages
+from atoll.wire import messages as wire
+
+RETAIN_S = 60.0
+
+
+class Custody:
+    """Shards of the map, live streams and transfers. `grown` is called with streams that have new
+    blocks.
+    """
+
+    def __init__(
+        self, desk: Desk, live: LiveStreams, grown: Callable[[list[wire.HeldStream], float], None]
+    ) -> None:
+        self._desk = desk
+        self.live = live
+        self._grown = grown
+        self.shards: list[wire.ShardEntry] = []
+        self._transfers = Transfers()
+        self._own_stores = 0
+        self._restored = False
+        self._retain_at = 0.0
+
+    @property
+    def idle(self) -> bool:
+        """Whether no block of its own is on its way to the disk."""
+        return not self._own_stores
+
+    @property
+    def acting(self) -> set[tuple[str, int]]:
+        """Shards that the device acts for."""
+        return {(one.dataset, one.shard) for one in self.shards if one.role == 0}
+
+    def next_wakeup(self) -> float:
+        """When `run_due` has something to do."""
+        due = self.live.next_close()
+        return self._retain_at if due is None else min(due, self._retain_at)
+
+    def run_due(self, now: float) -> None:
+        """Close blocks whose time is over; let go of what is too old."""
+        self._store_own(self.live.tick(now))
+        if now >= self._retain_at:
+            self._retain_at = now + RETAIN_S
+            kept = [one for one in self.shards if one.retention_s or one.retention_bytes]
+            if kept:
+                self._desk.do(do.Retain(kept))
+
+    def mapped(self, message: wire.Map, now: float) -> None:
+        """A new map; its retention holds from now on."""
+        self._retain_at = now
+
+    def released(self, message: wire.Release, now: float) -> None:
+        """Delete shards, but for those that came back under a newer map."""
+        current = {(one.dataset, one.shard): one.shard_epoch for one in self.shards}
+        doomed = [ref for ref in message.shards if current.get(ref, 0) <= message.epoch]
+        for _ in range(len(message.shards) - len(doomed)):
+            self._desk.count("stale release")
+        if doomed:
+            self._desk.do(do.DeleteShards(doomed))
+
+    # --- blocks from others
+    # ------------------------------------------------------------------------
+
+    def given_blocks(self, message: wire.Blocks, *, leased: bool) -> None:
+        """Store blocks, with a lease only."""
+        if leased:
+            self._desk.do(do.StoreBlocks(message.transfer, message.blocks))
+            return
+        self._desk.count("blocks without lease")
+        self._fail(message.transfer, "no lease")
+
+    def _fail(self, transfer: int, reason: str) -> None:
+        self._desk.publish("block", wire.TransferFailed(*self._desk.head, transfer, reason))
+
+    def blocks_stored(self, event: on.BlocksStored, now: float) -> None:
+        """Blocks are on disk: acknowledge or announce them."""
+        for refusal in event.refused:
+            self._desk.count(f"block refused: {refusal.reason.partition(':')[0]}")
+        if event.transfer is not None:
+            stored = wire.Stored(*self._desk.head, event.transfer, event.refused)
+            self._desk.publish("block", stored)
+        else:
+            self._own_stores -= 1
+            if event.refused:
+                self._desk.say(f"samples dropped: {event.refused[0].reason}")
+            self._announce(event.added, inventory=False)
+        if event.added:
+            self._grown(event.added, now)
+
+    def _announce(self, streams: list[wire.HeldStream], *, inventory: bool) -> None:
+        for held in held_messages(self._desk.head, streams, inventory=inventory):
+            self._desk.publish("block", held)
+
+    # --- blocks for others
+    # -------------------------------------------------------------------------
+
+    def asked_for_blocks(self, message: wire.SendBlocks, now: float) -> None:
+        """Queue a transfer."""
+        reason = self._transfers.add(message.transfer, message.ranges)
+        if reason:
+            self._desk.count("too many transfers")
+            self._fail(message.transfer, reason)
+        self._next_transfer()
+
+    def _next_transfer(self) -> None:
+        read = self._transfers.next()
+        if read is not None:
+            self._desk.do(read)
+
+    def blocks_read(self, event: on.BlocksRead, now: float) -> None:
+        """Send one message's worth of a transfer."""
+        if event.failed:
+            self._desk.count("transfer failed")
+            self._fail(event.transfer, event.failed)
+        else:
+            blocks = wire.Blocks(*self._desk.head, event.transfer, event.more, event.blocks)
+            self._desk.publish("block", blocks)
+        if not event.more:
+            self._transfers.finish()
+            self._next_transfer()
+
+    def asked_for_inventory(self, message: wire.InventoryAsk, now: float) -> None:
+        """List everything."""
+        self._desk.do(do.ListStreams("inventory", ""))
+
+    def streams_listed(self, event: on.StreamsListed, now: float) -> None:
+        """The store's answer: for the gateway, for the live streams after a start, for standing
+        jobs.
+        """
+        if event.purpose == "inventory":
+            self._announce(event.streams, inventory=True)
+            return
+        if event.purpose == "restore":
+            self._restored = True
+            self.live.restore(event.streams)
+        self._grown(event.streams, now)
+
+    # --- its own streams
+    # ---------------------------------------------------------------------------
+
+    def sampled(self, event: on.Sampled, now: float) -> None:
+        """Samples of a source go into the open blocks."""
+        if not self._restored:
+            self._desk.count("samples before the store is open")
+        elif self._desk.draining:
+            self._desk.count("samples after the end")
+        else:
+            closed, refused = self.live.push(event, now)
+            for reason in refused:
+                self._desk.count(reason)
+            self._store_own(closed)
+
+    def _store_own(self, blocks: list[bytes]) -> None:
+        if blocks:
+            self._own_stores += 1
+            self._desk.do(do.StoreBlocks(None, blocks))
+
+    def close_live(self) -> None:
+        """Store what is sampled so far: the device ends."""
+        self._store_own(self.live.close())

@@ -1,0 +1,67 @@
+"""How long the device may act for others: heartbeats out, leases in, all on the device's own
+monotonic clock.
+
+A lease counts from the moment its request was sent, less a margin for clocks that drift, so that it
+has always ended here before the gateway believes it has. A grant answers one request of this boot;
+anything else is stale.
+"""
+
+from atoll.wire import messages
+
+# The gateway waits 5 % longer than it granted, the device stops 5 % sooner.
+DRIFT_MARGIN = 0.05
+# Seconds between requests until a grant names an interval.
+INTERVALS_S = {"fast": 0.5, "normal": 2.0, "battery": 30.0, "metered": 600.0, "demo": 0.25}
+# Requests whose answers may still come: a grant older than these is of no use.
+REQUESTS_KEPT = 16
+# A gateway may not silence or flood a device by its interval.
+INTERVAL_S_MIN, INTERVAL_S_MAX = 0.05, 3_600.0
+
+
+class LeaseClock:
+    """When to ask, and whether a lease holds."""
+
+    def __init__(self, profile: str) -> None:
+        self.interval_s = INTERVALS_S[profile]
+        self.until = 0.0
+        self.number = 0
+        self._sent: dict[int, float] = {}
+        self._next = 0.0
+
+    def holds(self, now: float) -> bool:
+        """Whether the device may act for others."""
+        return now < self.until
+
+    @property
+    def next_request(self) -> float:
+        """When the next request is due."""
+        return self._next
+
+    def ask_at_once(self, now: float) -> None:
+        """A request is due now: after a probe, a birth, a new connection."""
+        self._next = now
+
+    def request(self, now: float) -> int:
+        """The number of the request that is sent now."""
+        self.number += 1
+        self._sent[self.number] = now
+        if len(self._sent) > REQUESTS_KEPT:
+            del self._sent[next(iter(self._sent))]
+        self._next = now + self.interval_s
+        return self.number
+
+    def grant(self, lease: messages.Lease, boot: int, now: float) -> str:
+        """Take a grant in; why it is refused, empty if it is not."""
+        if lease.device_boot != boot:
+            return "lease of another boot"
+        sent = self._sent.pop(lease.number, None)
+        if sent is None:
+            return "lease not asked for"
+        interval_s = min(max(lease.interval_ms / 1_000, INTERVAL_S_MIN), INTERVAL_S_MAX)
+        if interval_s != self.interval_s:
+            self.interval_s = interval_s
+            self._next = min(self._next, now + interval_s)
+        until = sent + lease.duration_ms / 1_000 * (1 - DRIFT_MARGIN)
+        if not lease.birth_wanted:
+            self.until = max(self.until, until)
+        return ""

@@ -1,0 +1,190 @@
+"""Results on their way out: batched into messages, numbered, kept until acknowledged, sent again
+where they were not.
+
+Two lanes. New results go out as they come. Whatever was left unacknowledged by a broken connection,
+a silent gateway or an earlier boot is the backlog: it goes oldest first, a few messages at a time,
+each after the acknowledgement of one before it, so that it never holds back new results.
+"""
+
+from collections import deque
+from typing import NamedTuple
+
+from atoll.wire.messages import NumberSpan, Result
+
+# A message closes at this many results or bytes (of 65,536: the rest is envelope and field heads)
+# ...
+RESULTS_MAX = 512
+BYTES_MAX = 48_000
+# ... or when its first result has waited this long.
+WAIT_S = 0.005
+# What one result costs in a message besides its key and data.
+RESULT_OVERHEAD = 24
+# Backlog messages under way at once.
+LANE_WIDTH = 4
+# Without an acknowledgement a message goes into the backlog after this long, and again within it.
+RETRY_S = 10.0
+# Messages waiting for their acknowledgement: over it the device takes no new work.
+UNACKED_MAX = 4_096
+
+
+class Batch(NamedTuple):
+    """Results of one job for one message."""
+
+    job: str
+    standing: bool
+    results: list[Result]
+
+
+class _Open:
+    __slots__ = ("results", "since", "size")
+
+    def __init__(self, now: float) -> None:
+        self.results: list[Result] = []
+        self.size = 0
+        self.since = now
+
+
+class Results:
+    """Batches being filled and numbers waiting."""
+
+    def __init__(self, boot: int, backlog: list[int]) -> None:
+        self._open: dict[tuple[str, bool], _Open] = {}
+        self._waiting: dict[int, float] = {}  # published in this session, not acknowledged
+        self._backlog = deque(sorted(backlog))
+        self._lane: dict[int, float] = {}
+        self._unacked = set(backlog)
+        # Boot number, then a counter: numbers grow across boots with nothing stored for it.
+        self._next = boot << 32
+        self._writing = 0
+
+    @property
+    def backlog(self) -> int:
+        """Messages that wait for an acknowledgement."""
+        return len(self._unacked)
+
+    @property
+    def full(self) -> bool:
+        """Whether new work must be refused."""
+        return len(self._unacked) >= UNACKED_MAX
+
+    @property
+    def idle(self) -> bool:
+        """Whether no result is being batched, written or waited for."""
+        return not (self._open or self._writing or self._waiting or self._lane or self._backlog)
+
+    @property
+    def flushed(self) -> bool:
+        """Whether every result is in the outbox, acknowledged or not."""
+        return not (self._open or self._writing)
+
+    # --- batching --------------------------------------------------------------------------------
+
+    def add(self, batch: Batch, now: float) -> list[Batch]:
+        """Take results in; the batches that are full with them."""
+        name = (batch.job, batch.standing)
+        ready: list[Batch] = []
+        slot = self._open.get(name)
+        for result in batch.results:
+            size = len(result.data) + len(result.key) + RESULT_OVERHEAD
+            if slot is not None and (
+                slot.size + size > BYTES_MAX or len(slot.results) == RESULTS_MAX
+            ):
+                ready.append(Batch(*name, slot.results))
+                slot = None
+            if slot is None:
+                slot = _Open(now)
+            slot.results.append(result)
+            slot.size += size
+        if slot is not None:
+            self._open[name] = slot
+        return ready
+
+    def due(self, now: float) -> list[Batch]:
+        """The batches that have waited long enough."""
+        names = [name for name, slot in self._open.items() if slot.since + WAIT_S <= now]
+        return [Batch(*name, self._open.pop(name).results) for name in names]
+
+    def close(self, job: str, *, standing: bool) -> list[Batch]:
+        """The job's batch as it is: nothing more comes soon."""
+        slot = self._open.pop((job, standing), None)
+        return [Batch(job, standing, slot.results)] if slot is not None else []
+
+    def cancel(self, job: str) -> None:
+        """Drop a job's unfinished batches."""
+        self._open.pop((job, False), None)
+        self._open.pop((job, True), None)
+
+    # --- waiting for acknowledgements ------------------------------------------------------------
+
+    def number(self) -> int:
+        """The number of a new message, which is about to be written."""
+        self._next += 1
+        self._unacked.add(self._next)
+        self._writing += 1
+        return self._next
+
+    def written(self, number: int, now: float, *, sent: bool) -> None:
+        """The message is in the outbox, and published if there was a link."""
+        self._writing -= 1
+        if number in self._unacked:
+            if sent:
+                self._waiting[number] = now
+            else:
+                self._backlog.append(number)
+
+    def lost(self, number: int) -> None:
+        """The message could not be written or read again."""
+        self._writing -= 1
+        self._unacked.discard(number)
+
+    def gone(self, number: int) -> None:
+        """A backlog message cannot be read again."""
+        self._lane.pop(number, None)
+        self._unacked.discard(number)
+
+    def interrupted(self) -> None:
+        """The link broke, or another gateway began: all that waits goes through the backlog."""
+        numbers = {*self._waiting, *self._lane, *self._backlog} & self._unacked
+        self._waiting.clear()
+        self._lane.clear()
+        self._backlog = deque(sorted(numbers))
+
+    def acknowledged(self, spans: list[NumberSpan]) -> int:
+        """Take the gateway's acknowledgement; how many messages it settles."""
+        settled = 0
+        for first, last in spans:
+            if first == last:
+                numbers = [first] if first in self._unacked else []
+            else:
+                numbers = [one for one in self._unacked if first <= one <= last]
+            for number in numbers:
+                self._unacked.discard(number)
+                self._waiting.pop(number, None)
+                self._lane.pop(number, None)
+            settled += len(numbers)
+        return settled
+
+    def resend(self, now: float) -> list[int]:
+        """Backlog messages to be read and sent now."""
+        for number in [one for one, sent in self._waiting.items() if sent + RETRY_S <= now]:
+            del self._waiting[number]
+            self._backlog.append(number)
+        for number in [one for one, sent in self._lane.items() if sent + RETRY_S <= now]:
+            del self._lane[number]
+            self._backlog.append(number)
+        chosen: list[int] = []
+        while self._backlog and len(self._lane) < LANE_WIDTH:
+            number = self._backlog.popleft()
+            if number in self._unacked and number not in self._lane:
+                self._lane[number] = now
+                chosen.append(number)
+        return chosen
+
+    def next_wakeup(self, *, linked: bool) -> float | None:
+        """When `due` or `resend` has something to do."""
+        times = [slot.since + WAIT_S for slot in self._open.values()]
+        if linked:
+            for group in (self._waiting, self._lane):
+                if group:  # insertion order is the order of sending
+                    times.append(next(iter(group.values())) + RETRY_S)
+        return min(times, default=None)

@@ -1,0 +1,109 @@
+"""Where the batches of a standing job lie in a stream, as a pure function of the runs that are
+stored.
+
+A run is a stretch of samples without a gap. Batches of `every` samples begin at anchor + j * every,
+where the anchor is the run's first sample; each takes `overlap` samples beyond its end, so that the
+windows that begin in it are whole. What is left at a true gap (the next block says that it does not
+continue) is one shorter batch. A hole is something else: blocks that exist but are not here. It may
+still be filled, so a job waits before it until its patience ends.
+"""
+
+from typing import NamedTuple
+
+from atoll.wire.messages import BlockRun
+
+
+class Shape(NamedTuple):
+    """How a plan walks over a stream, in samples: its step, window and overlap (window - step, at
+    least 0).
+    """
+
+    step: int
+    overlap: int
+    window: int
+
+
+class Batch(NamedTuple):
+    """Samples [start, stop) of the run that begins at `anchor`; the next batch begins at
+    `following`.
+    """
+
+    anchor: int
+    start: int
+    stop: int
+    following: int
+
+
+def joined(runs: list[BlockRun], fresh: BlockRun) -> list[BlockRun]:
+    """`runs`, oldest first, with one more; what continues without a gap becomes one run."""
+    at = len(runs)
+    while at and runs[at - 1].first_seq > fresh.first_seq:
+        at -= 1
+    if at and runs[at - 1].last_seq >= fresh.first_seq:
+        return runs  # stored twice
+    result = [*runs[:at], fresh, *runs[at:]]
+    for left in (at, at - 1):
+        if 0 <= left < len(result) - 1 and _continues(result[left], result[left + 1]):
+            result[left : left + 2] = [_merged(result[left], result[left + 1])]
+    return result
+
+
+def _continues(first: BlockRun, second: BlockRun) -> bool:
+    return (
+        not second.gap
+        and second.first_seq == first.last_seq + 1
+        and second.first_sample == first.first_sample + first.sample_count
+    )
+
+
+def _merged(first: BlockRun, second: BlockRun) -> BlockRun:
+    return first._replace(
+        last_seq=second.last_seq,
+        sample_count=first.sample_count + second.sample_count,
+        byte_count=first.byte_count + second.byte_count,
+    )
+
+
+def batch_samples(every: int, every_ms: int, rate_hz: float, step: int) -> int:
+    """The batch of an order in samples, a multiple of `step` and at least one."""
+    if every_ms:
+        every = round(rate_hz * every_ms / 1_000)
+    return max(step, every // step * step)
+
+
+def next_batch(
+    runs: list[BlockRun], cursor: int, every: int, shape: Shape, *, patient: bool = True
+) -> Batch | None:
+    """The first batch at or after `cursor` that is whole; None while there is none.
+
+    Without patience a hole counts as a gap.
+    """
+    for at, run in enumerate(runs):
+        end = run.first_sample + run.sample_count
+        if end <= cursor:
+            continue
+        begins = run.gap or run.first_seq == 0
+        if cursor < run.first_sample and not begins and patient and at:
+            return None  # a hole before this run
+        start, anchor = _start(run, cursor, every, begins=begins)
+        if start + every + shape.overlap <= end:
+            return Batch(anchor, start, start + every + shape.overlap, start + every)
+        if at + 1 == len(runs):
+            return None
+        after = runs[at + 1]
+        if patient and not (after.gap and after.first_seq == run.last_seq + 1):
+            return None  # a hole behind this run
+        if end - start >= shape.window:
+            return Batch(anchor, start, end, after.first_sample)
+        cursor = after.first_sample
+    return None
+
+
+def _start(run: BlockRun, cursor: int, every: int, *, begins: bool) -> tuple[int, int]:
+    """Where the batch at `cursor` begins in a run, and the run's anchor as far as known."""
+    if begins:
+        batches = max(0, cursor - run.first_sample) // every
+        return run.first_sample + batches * every, run.first_sample
+    # The run's beginning was dropped by retention: the cursor is the only lattice that is left.
+    skipped = -(-max(0, run.first_sample - cursor) // every)
+    return cursor + skipped * every, cursor + skipped * every

@@ -1,0 +1,220 @@
+"""Standing jobs on the device: their orders, how far each has got in each stream, and what to
+compute next.
+
+An order is kept until it is cancelled, with or without a gateway. Its position in a stream moves on
+once a batch's result is safe in the outbox; after a restart it goes on from the last saved
+position, and what is computed twice is merged once, by the batch's first sample. At most
+`BATCHES_MAX` batches are under way, so a job that catches up on a long history takes its turn with
+others.
+"""
+
+from typing import NamedTuple
+
+from atoll.runtime.spans import Batch, Shape, batch_samples, joined, next_batch
+from atoll.wire import limits
+from atoll.wire.messages import BlockRun, HeldStream, Mark, Standing, StreamInfo, Task
+
+# Batches being computed or written, over all orders.
+BATCHES_MAX = 64
+# Of one stream, so that a long history does not hold back the others.
+STREAM_BATCHES_MAX = 4
+ORDERS_MAX = 64
+# How long a hole in a stream is given to be filled from a replica before a job goes on behind it.
+HOLE_PATIENCE_S = 60.0
+
+
+class _Order:
+    __slots__ = ("cursors", "every", "every_ms", "marks", "order", "shape", "under_way")
+
+    def __init__(self, order: Standing, shape: Shape) -> None:
+        self.order = order._replace(marks=[])
+        self.shape = shape
+        self.marks: dict[str, int] = {}  # settled: results before it are in the outbox
+        self.cursors: dict[str, int] = {}  # dispatched
+        self.under_way: dict[str, dict[int, int]] = {}  # per stream: batch start -> its successor
+
+
+class _Track:
+    __slots__ = ("info", "runs", "shard", "stuck_since")
+
+    def __init__(self, info: StreamInfo, shard: int) -> None:
+        self.info = info
+        self.shard = shard
+        self.runs: list[BlockRun] = []
+        self.stuck_since: float | None = None
+
+
+class Ready(NamedTuple):
+    """Batches of one order to compute now."""
+
+    order: Standing
+    tasks: list[Task]
+
+
+class StandingJobs:
+    """Orders and positions."""
+
+    def __init__(self) -> None:
+        self._orders: dict[str, _Order] = {}
+        self._tracks: dict[str, dict[str, _Track]] = {}
+        self._batches = 0
+        self.moved = False  # positions have changed since they were last saved
+
+    # --- orders ----------------------------------------------------------------------------------
+
+    def take(self, order: Standing, shape: Shape) -> str:
+        """Enter an order, or add the marks of a repeated one; why it is refused, empty if it is
+        not.
+        """
+        known = self._orders.get(order.job)
+        if known is None:
+            if len(self._orders) >= ORDERS_MAX:
+                return f"more than {ORDERS_MAX} standing jobs"
+            known = self._orders[order.job] = _Order(order, shape)
+        elif known.order != order._replace(marks=[], boot=known.order.boot, epoch=known.order.epoch,
+                                           lease=known.order.lease):  # fmt: skip
+            return f"standing job {order.job} is here with another plan, dataset or batch"
+        for key, sample in order.marks:
+            known.marks[key] = max(known.marks.get(key, 0), sample)
+            known.cursors[key] = max(known.cursors.get(key, 0), sample)
+        return ""
+
+    def cancel(self, job: str) -> bool:
+        """Forget an order; whether it was here."""
+        known = self._orders.pop(job, None)
+        if known is None:
+            return False
+        self._batches -= sum(map(len, known.under_way.values()))
+        if not self.has_orders(known.order.dataset):
+            self._tracks.pop(known.order.dataset, None)
+        return True
+
+    def orders(self) -> list[Standing]:
+        """The orders with their marks, in messages that fit the schema."""
+        found = []
+        for known in self._orders.values():
+            marks = [Mark(key, sample) for key, sample in known.marks.items()]
+            for at in range(0, max(1, len(marks)), limits.STREAMS_MAX):
+                found.append(known.order._replace(marks=marks[at : at + limits.STREAMS_MAX]))
+        return found
+
+    def jobs(self) -> list[str]:
+        """Names of the jobs."""
+        return list(self._orders)
+
+    def datasets(self) -> set[str]:
+        """Datasets with an order."""
+        return {known.order.dataset for known in self._orders.values()}
+
+    def has_orders(self, dataset: str) -> bool:
+        """Whether any order is for this dataset."""
+        return any(known.order.dataset == dataset for known in self._orders.values())
+
+    def cuts(self, dataset: str, rate_hz: float) -> list[tuple[int, int]]:
+        """(every, overlap) of the dataset's orders: where a live block ends early."""
+        return [
+            (self._every(known, rate_hz), known.shape.overlap)
+            for known in self._orders.values()
+            if known.order.dataset == dataset
+        ]
+
+    @staticmethod
+    def _every(known: _Order, rate_hz: float) -> int:
+        order = known.order
+        every = order.every or 64 * known.shape.step
+        return batch_samples(every, order.every_ms, rate_hz, known.shape.step)
+
+    # --- what is stored --------------------------------------------------------------------------
+
+    def extend(self, streams: list[HeldStream]) -> None:
+        """Note blocks that are now stored, of datasets with an order."""
+        for info, shard, runs in streams:
+            if not self.has_orders(info.dataset):
+                continue
+            tracks = self._tracks.setdefault(info.dataset, {})
+            track = tracks.get(info.key)
+            if track is None:
+                track = tracks[info.key] = _Track(info, shard)
+            for run in runs:
+                track.runs = joined(track.runs, run)
+
+    def drop_shard(self, dataset: str, shard: int) -> None:
+        """A shard was deleted here."""
+        tracks = self._tracks.get(dataset, {})
+        for key in [key for key, track in tracks.items() if track.shard == shard]:
+            del tracks[key]
+
+    # --- what to compute -------------------------------------------------------------------------
+
+    def ready(
+        self, acting: "set[tuple[str, int]]", own: set[tuple[str, str]], now: float
+    ) -> list[Ready]:
+        """Whole batches of the streams that the device acts for, entered as under way."""
+        found = []
+        for known in self._orders.values():
+            dataset = known.order.dataset
+            tasks: list[Task] = []
+            for key, track in self._tracks.get(dataset, {}).items():
+                if (dataset, track.shard) in acting or (dataset, key) in own:
+                    self._advance(known, key, track, tasks, now)
+            if tasks:
+                found.append(Ready(known.order, tasks))
+        return found
+
+    def _advance(
+        self, known: _Order, key: str, track: _Track, tasks: list[Task], now: float
+    ) -> None:
+        under_way = known.under_way.setdefault(key, {})
+        every = self._every(known, track.info.rate_hz)
+        while self._batches < BATCHES_MAX and len(under_way) < STREAM_BATCHES_MAX:
+            batch = self._next(known, key, track, every, now)
+            if batch is None:
+                return
+            known.cursors[key] = batch.following
+            if batch.start not in under_way:
+                under_way[batch.start] = batch.following
+                self._batches += 1
+                tasks.append(Task(key, batch.start, batch.anchor, batch.start, batch.stop))
+
+    def _next(self, known: _Order, key: str, track: _Track, every: int, now: float) -> Batch | None:
+        cursor = known.cursors.get(key, 0)
+        batch = next_batch(track.runs, cursor, every, known.shape)
+        if batch is not None:
+            track.stuck_since = None
+            return batch
+        beyond = next_batch(track.runs, cursor, every, known.shape, patient=False)
+        if beyond is None:
+            return None
+        if track.stuck_since is None:
+            track.stuck_since = now
+        return beyond if now - track.stuck_since >= HOLE_PATIENCE_S else None
+
+    def next_wakeup(self) -> float | None:
+        """When a hole has been waited for long enough."""
+        times = [
+            track.stuck_since + HOLE_PATIENCE_S
+            for tracks in self._tracks.values()
+            for track in tracks.values()
+            if track.stuck_since is not None
+        ]
+        return min(times, default=None)
+
+    def settle(self, job: str, results: list[tuple[str, int]], *, kept: bool) -> None:
+        """Batches (key, first sample) are in the outbox; or, not `kept`, must be computed again."""
+        known = self._orders.get(job)
+        if known is None:
+            return
+        for key, start in results:
+            under_way = known.under_way.get(key, {})
+            following = under_way.pop(start, None)
+            if following is None:
+                continue
+            self._batches -= 1
+            if not kept:
+                known.cursors[key] = min(known.cursors.get(key, start), start)
+                continue
+            # Position: everything before it is kept; batches may finish out of order.
+            known.marks[key] = max(
+                known.marks.get(key, 0), min(under_way, default=known.cursors.get(key, following))
+            )
+            self.moved = True

@@ -1,0 +1,411 @@
+"""The shard store: blocks on disk, acknowledged only after the sync, found again after a power cut.
+
+    DIR/shards/<dataset>/<shard>/<number>.seg      segments, numbered through the store
+
+`stage` writes a block behind the others of its shard, `commit` syncs all that was staged and only
+then enters it in the index: what a reader sees, and what is acknowledged, would survive a power
+cut. One thread stages, commits, retains and deletes; any thread may read. The keeper (`keeper.py`)
+decides when to commit: one sync for many blocks.
+"""
+
+from collections.abc import Iterable
+from threading import Lock
+from typing import NamedTuple
+
+from atoll.runtime.catalog import Catalog, Handles, Shard
+from atoll.runtime.errors import Missing, Refused
+from atoll.runtime.files import Files
+from atoll.runtime.frame import FILE_HEADER, FRAME, Frame, file_header
+from atoll.runtime.index import Row, StreamIndex, run_of
+from atoll.runtime.recovery import Recovered, recover
+from atoll.runtime.segment import Segment, append, body_is_good
+from atoll.wire.block import decode_block
+from atoll.wire.errors import WireError
+from atoll.wire.messages import BlockRun, HeldStream, StreamInfo
+
+# A segment is the unit of retention: small enough that dropping one frees little at once, large
+# enough that a board's files stay in the hundreds.
+SEGMENT_BYTES = 8 * 1_048_576
+SEGMENT_AGE_MS = 3_600_000
+# Left free on the file system for the outbox, the state file and the people who must log in to
+# clean up.
+RESERVE_BYTES = 8 * 1_048_576
+# Reads of several blocks at once are joined in memory: one task's samples.
+READ_BYTES_MAX = 16 * 1_048_576
+
+
+class Added(NamedTuple):
+    """A block that is now on disk, as a run of one."""
+
+    info: StreamInfo
+    shard: int
+    run: BlockRun
+
+
+class Commit(NamedTuple):
+    """What a commit did: blocks that are synced, and tickets that failed with the reason."""
+
+    added: list[Added]
+    tickets: list[int]
+    failed: list[tuple[int, str]]
+
+
+class _Staged(NamedTuple):
+    ticket: int
+    stream: StreamIndex
+    segment: Segment
+    row: Row
+
+
+class Store:
+    """The blocks of one device. Open it with a lock held on the directory: one process for one
+    store.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        files: Files,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+        reserve_bytes: int = RESERVE_BYTES,
+    ) -> None:
+        self._files = files
+        self._root = root
+        self._segment_bytes = segment_bytes
+        self._reserve_bytes = reserve_bytes
+        self._lock = Lock()
+        self._catalog = Catalog(f"{root}/shards")
+        self._handles = Handles(files, self._lock)
+        self._staged: dict[tuple[StreamIndex, int], _Staged] = {}
+        self._tickets = 0
+        self.bytes_written = 0
+        self.damaged_reads = 0
+        files.make_directory(f"{root}/shards")
+        self.recovered: Recovered = recover(files, self._catalog, self._handles)
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def stage(self, encoded: bytes, now_ms: int) -> int:
+        """Write a block behind its shard's others; the ticket that `commit` answers, 0 if it is
+        stored already.
+
+        Raises `Refused`: damaged, at odds with what is here, or no room.
+        """
+        try:
+            block = decode_block(encoded)
+        except WireError as error:
+            raise Refused(str(error)) from None
+        stream = self._stream(block.info, block.shard)
+        row = Row(
+            *(block.seq, block.first_sample, block.wall_ms, 0, 0, len(encoded)),
+            *(block.sample_count, len(encoded) - 4 - len(block.data), block.gap),
+        )
+        try:
+            known = self._known(stream, row, encoded)
+            if known is not None:
+                return known
+            self._check_room(len(encoded))
+            shard = self._catalog.shard(block.info.dataset, block.shard)
+            return self._write(shard, stream, row, encoded, now_ms)
+        except OSError as error:
+            self._drop_if_empty(stream)
+            raise Refused(self._full_reason(error)) from None
+        except Refused:
+            self._drop_if_empty(stream)
+            raise
+
+    def _drop_if_empty(self, stream: StreamIndex) -> None:
+        if not len(stream) and not any(one is stream for one, _ in self._staged):
+            with self._lock:
+                self._catalog.drop_stream(stream)
+
+    def _stream(self, info: StreamInfo, shard: int) -> StreamIndex:
+        stream = self._catalog.streams.get((info.dataset, info.key))
+        if stream is None:
+            with self._lock:
+                return self._catalog.add_stream(info, shard)
+        if stream.info != info or stream.shard != shard:
+            if len(stream) or any(one is stream for one, _ in self._staged):
+                raise Refused(f"stream {info.key} is here as {stream.info} in shard {stream.shard}")
+            with self._lock:
+                self._catalog.drop_stream(stream)
+                return self._catalog.add_stream(info, shard)
+        return stream
+
+    def _known(self, stream: StreamIndex, row: Row, encoded: bytes) -> int | None:
+        """0 if the block is on disk, its ticket if it is staged, None if it is new."""
+        staged = self._staged.get((stream, row.seq))
+        if staged is not None:
+            same = self._read_record(staged.segment, staged.row)
+            ticket = staged.ticket
+        elif (at := stream.find(row.seq)) >= 0:
+            ticket = 0
+            try:
+                same = self._read_block(stream, stream.row(at))
+            except Missing:  # rotten: the copy that came takes its place
+                return None
+        else:
+            reason = stream.conflict(row)
+            if reason:
+                raise Refused(f"stream {stream.info.key}: {reason}")
+            return None
+        if same != encoded:
+            raise Refused(f"block {row.seq} of {stream.info.key} is here with other bytes")
+        return ticket
+
+    def _check_room(self, size: int) -> None:
+        free = self._files.free_bytes(self._root)
+        if free < self._reserve_bytes + size + FRAME.size:
+            raise Refused(f"disk full: {free} bytes free, {self._reserve_bytes} kept in reserve")
+
+    def _full_reason(self, error: OSError) -> str:
+        free = self._files.free_bytes(self._root)
+        return f"disk full: {free} bytes free ({error.strerror or error})"
+
+    def _write(
+        self, shard: Shard, stream: StreamIndex, row: Row, encoded: bytes, now_ms: int
+    ) -> int:
+        segment = self._writable(shard, len(encoded), now_ms)
+        crc = int.from_bytes(encoded[-4:], "little")
+        count = row.sample_count | int(row.gap) << 31
+        number = segment.stream_number(stream)
+        size, times = len(encoded), (row.seq, row.first_sample, row.wall_ms, segment.synced)
+        frame = Frame(size, number, crc, count, row.data_start, *times)
+        try:
+            offset = append(self._files, segment, frame, encoded)
+        except OSError:
+            if segment.broken:
+                segment.seal()
+            raise
+        self.bytes_written += segment.size - offset
+        row = row._replace(segment=segment.number, offset=offset)
+        self._tickets += 1
+        self._staged[stream, row.seq] = _Staged(self._tickets, stream, segment, row)
+        return self._tickets
+
+    def _writable(self, shard: Shard, size: int, now_ms: int) -> Segment:
+        """The shard's segment to append to; a new one when the last is full, old or broken."""
+        last = shard.segments[-1] if shard.segments else None
+        if last is not None and not last.broken:
+            if not last.born_ms:
+                last.born_ms = now_ms
+            fresh = now_ms - last.born_ms < SEGMENT_AGE_MS
+            if fresh and last.size + size + FRAME.size <= self._segment_bytes:
+                self._handles.open_for_writing(last)
+                return last
+            last.seal()
+        segment = self._catalog.new_segment(shard)
+        self._files.make_directory(shard.path)
+        segment.handle = self._files.open(segment.path, create=True)
+        segment.born_ms = now_ms
+        try:
+            segment.size = self._files.append(segment.handle, (file_header(),))
+        except OSError:
+            self._files.close(segment.handle)
+            self._files.remove(segment.path)
+            raise
+        with self._lock:
+            shard.segments.append(segment)
+            self._handles.opened(segment)
+        return segment
+
+    def commit(self) -> Commit:
+        """Sync all that was staged; then, and only then, it is there for readers."""
+        staged = list(self._staged.values())
+        self._staged.clear()
+        outcome = Commit([], [], [])
+        if not staged:
+            return outcome
+        problems = self._sync({one.segment.number: one.segment for one in staged}.values())
+        with self._lock:
+            for one in staged:
+                problem = problems.get(one.segment.number) or self._enter(one)
+                if problem:
+                    outcome.failed.append((one.ticket, problem))
+                else:
+                    outcome.tickets.append(one.ticket)
+                    outcome.added.append(Added(one.stream.info, one.stream.shard, run_of(one.row)))
+        return outcome
+
+    def _enter(self, one: _Staged) -> str:
+        if one.stream.find(one.row.seq) >= 0:  # a rotten block that is replaced
+            one.stream.forget_block(one.row.seq)
+        problem = one.stream.conflict(one.row)
+        if not problem:
+            one.stream.add(one.row)
+            self._catalog.stored_bytes += one.row.length
+            one.segment.newest_ms = max(one.segment.newest_ms, one.row.wall_ms)
+        return problem
+
+    def _sync(self, segments: Iterable[Segment]) -> dict[int, str]:
+        """Sync files, then the directories that hold new ones; segment numbers that failed, with
+        the reason.
+        """
+        problems: dict[int, str] = {}
+        for segment in segments:
+            try:
+                self._files.sync(segment.handle)
+                if segment.synced == 0:
+                    self._files.sync_directory(segment.path.rpartition("/")[0])
+                segment.synced = segment.size
+            except OSError as error:
+                segment.broken = True
+                segment.seal()
+                problems[segment.number] = f"sync failed: {error.strerror or error}"
+        return problems
+
+    # --- reading (any thread) --------------------------------------------------------------------
+
+    def read(self, dataset: str, key: str, start: int, stop: int) -> bytes | memoryview:
+        """Samples [start, stop) of a stream, little-endian, interleaved. Raises `Missing`."""
+        stream = self._catalog.streams.get((dataset, key))
+        with self._lock:
+            rows = self._rows(stream, start, stop)
+        if not rows or stream is None:
+            raise Missing(f"stream {dataset}/{key}: samples {start} to {stop} are not here")
+        pieces = []
+        width = 0
+        for row in rows:
+            body = memoryview(self._read_block(stream, row))[row.data_start : -4]
+            width = len(body) // row.sample_count
+            first = max(0, start - row.first_sample) * width
+            last = (min(stop, row.end_sample) - row.first_sample) * width
+            pieces.append(body[first:last])
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _rows(self, stream: StreamIndex | None, start: int, stop: int) -> list[Row]:
+        """The rows that hold [start, stop) without a gap; empty if there are none such."""
+        if stream is None or stop <= start:
+            return []
+        at = stream.holding(start)
+        rows: list[Row] = []
+        position, size = start, 0
+        while at >= 0 and position < stop and at < len(stream):
+            row = stream.row(at)
+            at += 1
+            if rows and (row.gap or row.seq != rows[-1].seq + 1):
+                return []
+            if not row.first_sample <= position < row.end_sample:
+                return []
+            size += row.length
+            if size > READ_BYTES_MAX:
+                raise Missing(f"more than {READ_BYTES_MAX} bytes in one read")
+            rows.append(row)
+            position = row.end_sample
+        return rows if position >= stop else []
+
+    def _read_block(self, stream: StreamIndex, row: Row) -> bytes:
+        """The encoded block of a row, checked; a rotten one leaves the index. Raises `Missing`."""
+        segment = self._handles.acquire(self._catalog, row.segment)
+        if segment is not None:
+            try:
+                body = self._read_record(segment, row)
+            except OSError:
+                body = b""
+            finally:
+                self._handles.release(segment)
+            if body_is_good(body, int.from_bytes(body[-4:], "little")) and len(body) == row.length:
+                return body
+            with self._lock:
+                self.damaged_reads += 1
+                if stream.forget_block(row.seq):
+                    self._catalog.stored_bytes -= row.length
+        info = stream.info
+        raise Missing(f"stream {info.dataset}/{info.key}: block {row.seq} cannot be read whole")
+
+    def _read_record(self, segment: Segment, row: Row) -> bytes:
+        return self._files.read(segment.handle, row.length, row.offset + FRAME.size)
+
+    def block(self, dataset: str, key: str, seq: int) -> bytes:
+        """An encoded block as it came. Raises `Missing`."""
+        stream = self._catalog.streams.get((dataset, key))
+        with self._lock:
+            at = stream.find(seq) if stream is not None else -1
+            row = stream.row(at) if stream is not None and at >= 0 else None
+        if stream is None or row is None:
+            raise Missing(f"stream {dataset}/{key}: block {seq} is not here")
+        return self._read_block(stream, row)
+
+    def info(self, dataset: str, key: str) -> StreamInfo:
+        """What a stream is. Raises `Missing`."""
+        stream = self._catalog.streams.get((dataset, key))
+        if stream is None:
+            raise Missing(f"stream {dataset}/{key} is not here")
+        return stream.info
+
+    def streams(self, dataset: str = "") -> list[HeldStream]:
+        """What is here, by stream: of one dataset, or of all."""
+        with self._lock:
+            chosen = [
+                stream
+                for stream in self._catalog.streams.values()
+                if len(stream) and (not dataset or stream.info.dataset == dataset)
+            ]
+            return [HeldStream(stream.info, stream.shard, stream.runs()) for stream in chosen]
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes of blocks that can be read."""
+        return self._catalog.stored_bytes
+
+    # --- letting go ------------------------------------------------------------------------------
+
+    def delete(self, dataset: str, shard: int) -> int:
+        """Delete a shard and its files; the number of blocks that were in it."""
+        found = self._catalog.shards.get((dataset, shard))
+        if found is None:
+            return 0
+        self.commit()
+        dropped = self._drop(found, {segment.number for segment in found.segments})
+        with self._lock:
+            self._catalog.drop_shard(found)
+        if self._files.names(found.path) == []:
+            try:
+                self._files.remove_directory(found.path)
+                self._files.sync_directory(found.path.rpartition("/")[0])
+            except OSError:
+                pass  # an empty directory is no shard
+        return dropped
+
+    def retain(self, dataset: str, shard: int, keep_s: int, keep_bytes: int, now_ms: int) -> int:
+        """Drop a shard's oldest segments by age and bytes (0: keep); the number of blocks dropped.
+
+        The segment that is written to stays until it is full or an hour old, unless all in it is
+        too old.
+        """
+        found = self._catalog.shards.get((dataset, shard))
+        if found is None or not (keep_s or keep_bytes):
+            return 0
+        staged = {one.segment.number for one in self._staged.values()}
+        total = sum(segment.size for segment in found.segments)
+        old: set[int] = set()
+        for segment in found.segments:
+            too_old = keep_s and segment.newest_ms < now_ms - keep_s * 1_000
+            too_big = keep_bytes and total > keep_bytes and segment is not found.segments[-1]
+            if segment.number in staged or not (too_old or too_big):
+                break
+            total -= segment.size
+            old.add(segment.number)
+        return self._drop(found, old) if old else 0
+
+    def _drop(self, shard: Shard, numbers: set[int]) -> int:
+        """Take segments out of the index, then off the disk."""
+        with self._lock:
+            gone = [segment for segment in shard.segments if segment.number in numbers]
+            shard.segments = [one for one in shard.segments if one.number not in numbers]
+            dropped = self._catalog.forget(shard, numbers)
+        for segment in gone:
+            self._handles.retire(segment)
+            self._files.remove(segment.path)
+        if gone:
+            self._files.sync_directory(shard.path)
+        return dropped
+
+    def close(self) -> None:
+        """Sync what is staged and give the files back."""
+        self.commit()
+        self._handles.close_all()
+
+
+__all__ = ["FILE_HEADER", "Added", "Commit", "Store"]
