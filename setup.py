@@ -11,8 +11,7 @@ from setuptools import Extension, setup
 
 ROOT = Path(__file__).parent
 PACKAGES = {
-    f"atoll.{name}": name
-    for name in ("kernels", "wire", "transport", "runtime", "gateway", "cli")
+    f"atoll.{name}": name for name in ("kernels", "wire", "transport", "runtime", "gateway", "cli")
 }
 
 # The numeric contract (docs/numerics.md): ISO C, no contraction, never fast-math.
@@ -37,9 +36,7 @@ def extensions() -> list[Extension]:
     found = []
     for folder in ("kernels", "wire"):
         parts = sorted(
-            str(path)
-            for suffix in ("*.pxi", "*.pxd", "*.h")
-            for path in Path(folder).rglob(suffix)
+            str(path) for suffix in ("*.pxi", "*.pxd", "*.h") for path in Path(folder).rglob(suffix)
         )
         for source in sorted(Path(folder).glob("_native*.pyx")):
             found.append(
@@ -58,8 +55,7 @@ setup(
     packages=list(PACKAGES),
     package_dir=PACKAGES,
     package_data={
-        name: ["*.pyi", "*.pxd", "*.pxi", "*.h", "parts/*", "*.cddl", "py.typed"]
-        for name in PACKAGES
+        name: ["*.pyi", "*.pxd", "*.h", "parts/*", "*.cddl", "py.typed"] for name in PACKAGES
     },
     include_package_data=False,
     ext_modules=cythonize(
