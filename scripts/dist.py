@@ -17,9 +17,9 @@ import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# What a user of the wheel can use: modules, type stubs, compiled kernels, and the declarations
-# that a kernel of their own includes. Sources of compiled modules are the sdist's business.
-WHEEL_SUFFIXES = {".py", ".pyi", ".so", ".typed", ".pxd", ".h", ".cddl"}
+# What a user of the wheel can use: modules, type stubs, compiled kernels, the schema, and the
+# portable parts that a kernel of their own includes. Compiled modules' sources are the sdist's.
+WHEEL_SUFFIXES = {".py", ".pyi", ".so", ".typed", ".pxd", ".pxi", ".h", ".cddl"}
 SDIST_NEEDS = {"setup.py", "pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"}
 SMOKE_PLAN = "window 1024 | rms | quantiles 0.5 0.99"
 
