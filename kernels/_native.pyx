@@ -101,7 +101,7 @@ cdef class Machine:
             if start < 0 or count < 0 or (start + count) * dtype_size(p.dtype) > view.len:
                 raise KernelError("samples end before the range that was asked for")
             data = <const uint8_t *>view.buf + start * dtype_size(p.dtype)
-            if <size_t>data % dtype_size(p.dtype):
+            if count and <size_t>data % dtype_size(p.dtype):
                 raise KernelError("samples are not aligned to their size; pass a copy")
             with nogil:
                 p.rows = 0

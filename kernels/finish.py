@@ -7,12 +7,15 @@ here, so this reader trusts them.
 
 from collections.abc import Callable
 
+from atoll.kernels.errors import KernelError
 from atoll.kernels.grammar import Op
 from atoll.kernels.numbers import INFINITY, NAN, f32_value, part_text, ratio, root_ratio
 from atoll.kernels.registry import PART_UNIT
 
 DTYPE_F32 = 3
 FLOAT_UNIT = 149  # the smallest f32 is 2^-149
+
+CONTRADICTION = "the partial is damaged: its sums contradict each other"
 
 Value = object
 
@@ -81,6 +84,8 @@ def _power_sums(states: States, dtype: int, order: int) -> tuple[list[int], list
     """[finite, nan, +inf, -inf], [sum of x, x^2, ...]."""
     count = states.count()
     apart = [states.count() for _ in range(3)] if dtype == DTYPE_F32 else [0, 0, 0]
+    if sum(apart) > count:
+        raise KernelError(CONTRADICTION)
     return [count - sum(apart), *apart], [states.limbs() for _ in range(order)]
 
 
@@ -113,6 +118,8 @@ def _moments(n: int, sums: list[int], dtype: int) -> tuple[float, ...]:
     s1, s2, s3, s4 = sums
     unit = 1 << FLOAT_UNIT if dtype == DTYPE_F32 else 1
     m2 = n * s2 - s1 * s1
+    if m2 < 0 or s4 < 0:
+        raise KernelError(CONTRADICTION)
     mean, variance = ratio(s1, n * unit), ratio(m2, (n * unit) ** 2)
     std = root_ratio(m2, (n * unit) ** 2)
     if m2 == 0:

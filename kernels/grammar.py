@@ -55,6 +55,7 @@ def parse(text: str) -> tuple[Op, ...]:
         resolved = [_resolve(text, call) for call in step]
         if len(step) > 1:
             _check_list(text, resolved)
+        _check_step(text, ops, resolved[0])
         ops += resolved
     check_order(text, ops)
     return tuple(ops)
@@ -228,6 +229,19 @@ def _check_list(text: str, ops: list[Op]) -> None:
         if op.kernel.name in names:
             raise _fault(f"{op.kernel.name} stands twice in one list", text, name)
         names.add(op.kernel.name)
+
+
+def _check_step(text: str, before: list[Op], op: Op) -> None:
+    """Features and reducers of one window stand in one list, not one after the other."""
+    group = op.kernel.group
+    if group in ("feature", "reducer") and before and before[-1].kernel.group == group:
+        raise _fault(
+            f"{op.kernel.name} cannot follow {before[-1].kernel.name}, which gives "
+            f"{'numbers' if group == 'feature' else 'the result'}; a comma joins them: "
+            f"{before[-1].kernel.name}, {op.kernel.name}",
+            text,
+            Token(op.kernel.name, op.at),
+        )
 
 
 def check_order(text: str, ops: "list[Op] | tuple[Op, ...]") -> None:

@@ -1,6 +1,6 @@
 """Numbers of plans and results: bits of f32, shortest decimals, correctly rounded ratios."""
 
-from math import copysign, isqrt
+from math import isqrt
 from struct import pack, unpack
 
 INFINITY = float("inf")
@@ -25,8 +25,11 @@ def f32_text(bits: int) -> str:
     value = f32_value(bits)
     for digits in range(1, 10):
         text = f"{value:.{digits}g}"
-        if f32_bits(float(text)) == bits:
-            return text
+        try:
+            if f32_bits(float(text)) == bits:
+                return text
+        except OverflowError:  # rounded up beyond the largest f32: more digits are needed
+            continue
     return repr(value)
 
 
@@ -41,7 +44,7 @@ def ratio(a: int, b: int) -> float:
     try:
         return a / b
     except OverflowError:
-        return copysign(INFINITY, a)
+        return -INFINITY if a < 0 else INFINITY
 
 
 def root_ratio(a: int, b: int) -> float:

@@ -1,0 +1,412 @@
+"""The slow twin of every kernel, in plain Python: the oracle of the tests, and the specification.
+
+Same names, same meaning, one value at a time. Window features and stages give the same bits as
+the portable part: float arithmetic is done in float64 and rounded to f32 after each operation,
+which equals f32 arithmetic for + - * / and square root (53 >= 2 24 + 2 bits; Figueroa 1995).
+Reducers take the whole multiset at once and use exact fractions. Nothing here is fast, and
+nothing here is imported by a device.
+"""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from decimal import Context, Decimal
+from fractions import Fraction
+from itertools import count
+from struct import pack, unpack
+
+from atoll.kernels.finish import bin_middle
+from atoll.kernels.grammar import Op, parse
+from atoll.kernels.numbers import INFINITY, NAN, f32_value, part_text
+
+Number = float  # int for integer streams
+Samples = Sequence[Number]
+
+LANES = 16
+I32_MIN, I32_MAX = -(2**31), 2**31 - 1
+
+
+def f32(x: float) -> float:
+    """x rounded to f32, to nearest even, infinite beyond the range."""
+    try:
+        return float(unpack("<f", pack("<f", x))[0])
+    except OverflowError:
+        return math.copysign(INFINITY, x)
+
+
+def divide(a: float, b: float) -> float:
+    """a / b in f32, as IEEE 754 has it at 0."""
+    if b == 0:
+        return NAN if a == 0 or a != a else math.copysign(INFINITY, a) * math.copysign(1, b)
+    return f32(a / b)
+
+
+def fraction_f32(x: Fraction) -> float:
+    """A fraction rounded once to f32 (normal range)."""
+    if x == 0:
+        return 0.0
+    length = x.numerator.bit_length() - x.denominator.bit_length()
+    unit = Fraction(2) ** (length - 24)
+    while abs(x) / unit >= 2**24:
+        unit *= 2
+    while abs(x) / unit < 2**23:
+        unit /= 2
+    return f32(float(round(x / unit) * unit))
+
+
+def root_f32(x: Fraction) -> float:
+    """The square root of a fraction, rounded once to f32."""
+    context = Context(prec=80)
+    root = context.divide(Decimal(x.numerator), Decimal(x.denominator)).sqrt(context)
+    return fraction_f32(Fraction(root))
+
+
+# Sample stages.
+
+
+def saturated(x: int) -> int:
+    """x held within int32."""
+    return max(I32_MIN, min(I32_MAX, x))
+
+
+def abs_(x: Samples, floats: bool) -> list[Number]:
+    """Magnitudes; of the smallest int32 the largest."""
+    return [abs(v) if floats else saturated(abs(int(v))) for v in x]
+
+
+def clip(x: Samples, floats: bool, low: float, high: float) -> list[Number]:
+    """Samples held within [low, high]; integers within the integers inside."""
+    if not floats:
+        low, high = saturated(math.ceil(low)), saturated(math.floor(high))
+    out = []
+    for v in x:
+        v = low if v < low else v
+        out.append(high if v > high else v)
+    return out
+
+
+def scale(x: Samples, by: float, add: float) -> list[float]:
+    """x by + add, rounded after each of the two."""
+    return [f32(f32(f32(v) * by) + add) for v in x]
+
+
+def diff(x: Samples, floats: bool) -> list[Number]:
+    """Differences of neighbours."""
+    pairs = zip(x[1:], x[:-1], strict=True)
+    return [f32(b - a) if floats else saturated(int(b) - int(a)) for b, a in pairs]
+
+
+# Windows.
+
+
+def lanes(terms: Sequence[float]) -> float:
+    """The sum in 16 lanes and a fixed tree."""
+    lane = [0.0] * LANES
+    for k, term in enumerate(terms):
+        lane[k % LANES] = f32(lane[k % LANES] + term)
+    while len(lane) > 1:
+        half = len(lane) // 2
+        lane = [f32(lane[j] + lane[j + half]) for j in range(half)]
+    return lane[0]
+
+
+def exponent(x: float) -> int:
+    """floor(log2 |x|) of a normal f32; -127 below, 128 of infinity and NaN."""
+    if x != x or abs(x) == INFINITY:
+        return 128
+    return max(-127, math.frexp(x)[1] - 1) if x else -127
+
+
+def range_scale(x: Samples) -> float:
+    """1, or the power of two that brings a peak beyond 2^-50 .. 2^50 near 1."""
+    peak_ = peak(x, True)
+    e = exponent(peak_)
+    if e == 128 or peak_ == 0 or -50 <= e <= 50:
+        return 1.0
+    return 2.0 ** -max(-126, min(126, e))
+
+
+def spread_scale(far: float) -> float:
+    """The power of two that brings the largest deviation into [0.5, 1)."""
+    e = exponent(far)
+    if e == 128 or far == 0:
+        return 1.0
+    return 2.0 ** -(max(-126, min(125, e)) + 1)
+
+
+def mean(x: Samples, floats: bool) -> float:
+    """Mean of the window."""
+    if not floats:
+        return fraction_f32(Fraction(sum(map(int, x)), len(x)))
+    by = range_scale(x)
+    return divide(divide(lanes([f32(v * by) for v in x]), len(x)), by)
+
+
+def rms(x: Samples, floats: bool) -> float:
+    """Root of the mean square."""
+    if not floats:
+        return root_f32(Fraction(sum(int(v) * int(v) for v in x), len(x)))
+    by = range_scale(x)
+    squares = lanes([f32(f32(v * by) * f32(v * by)) for v in x])
+    return divide(f32(math.sqrt(divide(squares, len(x)))), by)
+
+
+def peak(x: Samples, floats: bool) -> float:
+    """Largest magnitude."""
+    return f32(max(abs(v) for v in x))
+
+
+def p2p(x: Samples, floats: bool) -> float:
+    """Largest less smallest."""
+    return f32(max(x) - min(x))
+
+
+def crest(x: Samples, floats: bool) -> float:
+    """Peak over rms."""
+    return divide(peak(x, floats), rms(x, floats))
+
+
+def deviations(x: Samples, floats: bool, by: float = 1.0) -> list[float]:
+    """x less its mean: what the mean rounded lacks is taken off as well."""
+    if floats:
+        middle = f32(mean(x, True) * by)
+        first = [f32(f32(v * by) - middle) for v in x]
+        rest = divide(lanes(first), len(x))
+        return [f32(v - rest) for v in first]
+    total, n = sum(map(int, x)), len(x)
+    whole = (2 * total + n) // (2 * n)
+    rest = fraction_f32(Fraction(total - whole * n, n))
+    return [f32(f32(int(v) - whole) - rest) for v in x]
+
+
+def central(x: Samples, floats: bool) -> tuple[float, float, float]:
+    """Means of the 2nd to 4th powers of the scaled deviations."""
+    if floats:
+        by = range_scale(x)
+        middle = f32(mean(x, True) * by)
+        far = max(abs(f32(f32(v * by) - middle)) for v in (min(x), max(x)))
+        spread = deviations(x, True, by)
+    else:
+        spread = deviations(x, False)
+        far = max(map(abs, spread))
+    shrink = spread_scale(far)
+    z = [f32(v * shrink) for v in spread]
+    q = [f32(v * v) for v in z]
+    terms = (q, [f32(a * b) for a, b in zip(q, z, strict=True)], [f32(a * a) for a in q])
+    m2, m3, m4 = (divide(lanes(t), len(x)) for t in terms)
+    return m2, m3, m4
+
+
+def kurtosis(x: Samples, floats: bool) -> float:
+    """Fourth central moment over the squared variance."""
+    m2, _, m4 = central(x, floats)
+    return divide(m4, f32(m2 * m2))
+
+
+def skewness(x: Samples, floats: bool) -> float:
+    """Third central moment over the variance to the power 3/2."""
+    m2, m3, _ = central(x, floats)
+    return divide(m3, f32(m2 * f32(math.sqrt(m2))))
+
+
+def detrend(x: Samples, floats: bool, order: int) -> list[float]:
+    """The window less its mean (0), and less its least-squares line (1)."""
+    out = deviations(x, floats) if any(v != 0 for v in x) else [0.0] * len(x)
+    n = len(x)
+    if order == 0 or n < 2:
+        return out
+    half = f32((n - 1) * 0.5)
+    slope = divide(
+        lanes([f32(f32(k - half) * v) for k, v in enumerate(out)]),
+        fraction_f32(Fraction(n * (n * n - 1) // 12)),
+    )
+    return [f32(v - f32(f32(k - half) * slope)) for k, v in enumerate(out)]
+
+
+FEATURES: dict[str, Callable[[Samples, bool], float]] = {
+    "mean": mean,
+    "rms": rms,
+    "peak": peak,
+    "p2p": p2p,
+    "crest": crest,
+    "kurtosis": kurtosis,
+    "skewness": skewness,
+}
+
+
+def feature(name: str, x: Samples, floats: bool) -> float:
+    """A feature of one window; NaN where the window holds one."""
+    if any(v != v for v in x):
+        return NAN
+    return FEATURES[name](x, floats)
+
+
+# Reducers: the whole multiset at once.
+
+
+def finite(x: Samples) -> list[Number]:
+    """Without NaN and infinities."""
+    return [v for v in x if v - v == 0]
+
+
+def sum_(x: Samples, floats: bool) -> float:
+    """Exact; rounded once for floats."""
+    total = sum(map(Fraction, finite(x)), Fraction(0))
+    infinite = {v for v in x if abs(v) == INFINITY}
+    if infinite:
+        return NAN if len(infinite) > 1 else infinite.pop()
+    return fraction_f64(total) if floats else int(total)
+
+
+def fraction_f64(x: Fraction) -> float:
+    """A fraction rounded once, infinite beyond the range."""
+    try:
+        return x.numerator / x.denominator
+    except OverflowError:
+        return -INFINITY if x < 0 else INFINITY
+
+
+def root_f64(x: Fraction) -> float:
+    """The root of a fraction, rounded once (600 bits on the way)."""
+    shift = max(0, 600 - (x.numerator.bit_length() - x.denominator.bit_length()) // 2)
+    root = math.isqrt((x.numerator << (2 * shift)) // x.denominator)
+    return fraction_f64(Fraction(root, 1 << shift))
+
+
+def moments(x: Samples, floats: bool) -> dict[str, float]:
+    """Population moments about the exact mean."""
+    values = [Fraction(v) for v in finite(x)]
+    n = len(values)
+    infinite = {v for v in x if abs(v) == INFINITY}
+    nan = sum(v != v for v in x)
+    out: dict[str, float] = {"count": len(x) - nan, "nan": nan}
+    out |= dict.fromkeys(("mean", "variance", "std", "skewness", "kurtosis"), NAN)
+    if infinite:
+        return out | {"mean": NAN if len(infinite) > 1 else infinite.pop()}
+    if n == 0:
+        return out
+    middle = sum(values, Fraction(0)) / n
+    m2, m3, m4 = (sum(((v - middle) ** p for v in values), Fraction(0)) / n for p in (2, 3, 4))
+    out |= {"mean": fraction_f64(middle), "variance": fraction_f64(m2), "std": root_f64(m2)}
+    if m2:
+        root = root_f64(m3 * m3 / m2**3)
+        out |= {"skewness": -root if m3 < 0 else root, "kurtosis": fraction_f64(m4 / m2**2)}
+    return out
+
+
+def minmax(x: Samples, floats: bool) -> dict[str, float | None]:
+    """Both extremes, NaN left out, -0 as 0."""
+    values = [v + 0.0 if floats else v for v in x if v == v]
+    return {
+        "count": len(values),
+        "nan": len(x) - len(values),
+        "min": min(values, default=None),
+        "max": max(values, default=None),
+    }
+
+
+def histogram(x: Samples, floats: bool, low: float, high: float, bins: int) -> dict[str, object]:
+    """Counts between edges low + (k (high - low)) / bins, the last bin closed."""
+    span = f32(high - low)
+    edges = [f32(low + divide(f32(k * span), bins)) for k in range(bins)] + [high]
+    counts = [0] * bins
+    values = [f32(v) for v in x]
+    for v in values:
+        if low <= v <= high:
+            counts[max(k for k in range(bins) if edges[k] <= v)] += 1
+    under, over = sum(v < low for v in values), sum(v > high for v in values)
+    return {
+        "count": under + over + sum(counts),
+        "nan": sum(v != v for v in x),
+        "low": low,
+        "high": high,
+        "counts": counts,
+        "under": under,
+        "over": over,
+    }
+
+
+def key(x: float) -> int:
+    """The ordered integer of an f32."""
+    bits = int(unpack("<i", pack("<f", x + 0.0))[0])
+    return bits if bits >= 0 else -1 - (bits & 0x7FFFFFFF)
+
+
+def quantiles(x: Samples, floats: bool, bins: int, *parts: int) -> dict[str, float]:
+    """Rank ceil(q n) among bins of the smallest level at which at most `bins` are used."""
+    values = sorted(f32(v) for v in x if v == v)
+    keys = [key(v) for v in values if abs(v) != INFINITY]
+    level = next(k for k in count() if len({v >> k for v in keys}) <= bins)
+    held = Counter(v >> level for v in keys)
+    ordered = [v if abs(v) == INFINITY else bin_middle(key(v) >> level, level) for v in values]
+    assert sum(held.values()) == len(keys)
+    out: dict[str, float] = {"count": len(values), "nan": len(x) - len(values)}
+    for part in parts:
+        rank = max(1, math.ceil(Fraction(part, 10**9) * len(values)))
+        out[part_text(part)] = ordered[rank - 1] if ordered else NAN
+    widths = (2.0 ** (level - 24) if level else 0.0) if level < 24 else 0.0
+    out["error"] = widths if level < 24 else (2.0**2 ** (level - 23) - 1) / 2
+    return out
+
+
+def reduce(op: Op, x: Samples, floats: bool) -> object:
+    """One reducer over all its values."""
+    name, words = op.kernel.name, op.words
+    if name == "count":
+        return sum(v == v for v in x)
+    if name == "sum":
+        return sum_(x, floats)
+    if name == "moments":
+        return moments(x, floats)
+    if name == "minmax":
+        return minmax(x, floats)
+    if name == "histogram":
+        return histogram(x, floats, f32_value(words[0]), f32_value(words[1]), words[2])
+    return quantiles(x, floats, *words)
+
+
+# Plans.
+
+
+def stage(op: Op, x: Samples, floats: bool) -> tuple[list[Number], bool]:
+    """One sample stage, and whether floats come out."""
+    name = op.kernel.name
+    if name == "abs":
+        return abs_(x, floats), floats
+    if name == "clip":
+        return clip(x, floats, f32_value(op.words[0]), f32_value(op.words[1])), floats
+    if name == "scale":
+        return scale(x, f32_value(op.words[0]), f32_value(op.words[1])), True
+    return diff(x, floats), floats
+
+
+def run(text: str, x: Samples, dtype: str) -> dict[str, object]:
+    """What Plan(text).run gives for one stream."""
+    ops = parse(text)
+    floats = dtype == "f32"
+    cut: tuple[int, ...] = ()
+    frames: list[Op] = []
+    for op in ops:
+        if op.kernel.group == "sample":
+            x, floats = stage(op, x, floats)
+        elif op.kernel.group == "window":
+            cut = op.words
+        elif op.kernel.group == "frame":
+            frames.append(op)
+    names = [op.kernel.name for op in ops if op.kernel.group == "feature"]
+    reducers = [op for op in ops if op.kernel.group == "reducer"]
+    if not names:
+        return {op.kernel.name: reduce(op, x, floats) for op in reducers}
+    windows = [x[k : k + cut[0]] for k in range(0, len(x) - cut[0] + 1, cut[1])]
+    out: dict[str, object] = {}
+    for name in names:
+        rows = [feature(name, *framed(frames, window, floats)) for window in windows]
+        out[name] = {op.kernel.name: reduce(op, rows, True) for op in reducers} or rows
+    return out
+
+
+def framed(frames: list[Op], x: Samples, floats: bool) -> tuple[Samples, bool]:
+    """A window after its frame stages."""
+    for op in frames:
+        x, floats = detrend(x, floats, op.words[0]), True
+    return x, floats

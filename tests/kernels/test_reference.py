@@ -1,0 +1,59 @@
+"""Every kernel against its slow twin, bit for bit, on vectors that reach the corners."""
+
+from array import array
+
+import pytest
+
+from atoll.kernels import Plan, golden, reference
+
+from .conftest import CODES, same
+
+FEATURES = "mean, rms, peak, p2p, crest, kurtosis, skewness"
+PLANS = (
+    f"window 64 | {FEATURES}",
+    f"window 37 hop=50 | {FEATURES}",
+    "window 1 | mean, rms, peak, kurtosis",
+    "window 50 hop=7 | detrend | rms, peak, skewness",
+    "window 33 | detrend line | mean, rms, p2p",
+    "moments",
+    "sum, count, minmax",
+    "histogram -1000 3000 bins=33",
+    "histogram -0.5 0.5",
+    "quantiles 0 0.001 0.5 0.99 1",
+    "quantiles 0.25 0.5 bins=32",
+    "abs | moments, minmax",
+    "clip -200.5 1000.25 | moments, minmax",
+    "scale 0.1 3 | minmax, sum",
+    "diff | sum, minmax, moments",
+    "diff | abs | window 20 hop=11 | rms, mean",
+    "window 16 | rms, kurtosis | moments, quantiles 0.5 0.9 bins=32",
+)
+
+
+@pytest.mark.parametrize("case", golden.CASES)
+@pytest.mark.parametrize("dtype", CODES)
+@pytest.mark.parametrize("text", PLANS)
+def test_plan_equals_its_twin(text, dtype, case):
+    values = golden.values(dtype, case)
+    ours = Plan(text).run(array(CODES[dtype], values))
+    assert same(ours, reference.run(text, values, dtype))
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 15, 16, 17])
+@pytest.mark.parametrize("dtype", CODES)
+def test_short_streams_equal_their_twin(dtype, n):
+    values = golden.values(dtype, "noise")[:n]
+    for text in ("moments, minmax, quantiles 0.5, histogram 0 9", f"window 2 | {FEATURES}"):
+        assert same(Plan(text).run(array(CODES[dtype], values)), reference.run(text, values, dtype))
+
+
+@pytest.mark.parametrize("value", [0.0, 3.4e38, 1e-45, 1e-30, -2.5])
+def test_constant_floats_equal_their_twin(value):
+    values = [reference.f32(value)] * 40
+    text = f"window 40 | {FEATURES}"
+    assert same(Plan(text).run(array("f", values)), reference.run(text, values, "f32"))
+
+
+def test_a_wrong_bit_is_seen():
+    assert not same({"a": [1.0]}, {"a": [1.0 + 2**-52]})
+    assert not same({"a": 0.0}, {"a": -0.0})

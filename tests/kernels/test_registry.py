@@ -1,0 +1,39 @@
+"""The catalogue is complete, and says of every kernel what a user must know."""
+
+from atoll.kernels import catalogue
+from atoll.kernels.finish import FINISHERS
+from atoll.kernels.receipt import FEATURE_PLANS, PLANS
+from atoll.kernels.reference import FEATURES
+
+
+def test_names_and_codes_are_unique():
+    kernels = catalogue()
+    assert len({k.name for k in kernels}) == len({k.code for k in kernels}) == len(kernels)
+
+
+def test_every_kernel_says_what_it_does():
+    for kernel in catalogue():
+        assert kernel.doc.endswith(".")
+        assert kernel.units
+        assert kernel.error
+        assert kernel.special
+        assert kernel.merge_error
+
+
+def test_every_kernel_has_a_twin_a_finisher_and_a_receipt():
+    for kernel in catalogue():
+        if kernel.group == "feature":
+            assert kernel.name in FEATURES
+            assert FEATURE_PLANS
+        else:
+            assert kernel.name in PLANS
+        if kernel.group == "reducer":
+            assert kernel.code in FINISHERS
+
+
+def test_signatures():
+    by_name = {k.name: k.signature for k in catalogue()}
+    assert by_name["histogram"] == "histogram LOW HIGH bins=64"
+    assert by_name["quantiles"] == "quantiles Q... bins=256"
+    assert by_name["detrend"] == "detrend [mean|line]"
+    assert by_name["scale"] == "scale BY [ADD]"
