@@ -53,6 +53,7 @@ lint:  ## ruff, its formatter, mypy --strict
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
+	$(PY) -m mypy conftest.py scripts benchmarks
 
 format:  ## let ruff rewrite what it can
 	@scripts/setup dev

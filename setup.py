@@ -14,8 +14,9 @@ PACKAGES = {
     f"atoll.{name}": name for name in ("kernels", "wire", "transport", "runtime", "gateway", "cli")
 }
 
-# The numeric contract (docs/numerics.md): ISO C, no contraction, never fast-math.
-C99 = ["-std=c99", "-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-Wno-unused-function"]
+# The numeric contract (docs/numerics.md): ISO C, no contraction, never fast-math. Without -g0 most
+# of the wheel would be debug information, which Python's own flags ask for.
+C99 = ["-std=c99", "-O3", "-ffp-contract=off", "-g0", "-Wall", "-Wextra", "-Wno-unused-function"]
 
 
 def link_namespace() -> str:

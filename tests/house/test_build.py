@@ -63,6 +63,18 @@ def test_compiled_modules_are_imported(tree):
         assert module.__file__.endswith(suffixes), f"{name} is {module.__file__}"
 
 
+def test_compiled_functions_have_docstrings(tree):
+    # ruff asks the same of every .py file.
+    silent = []
+    for path in extension_sources(tree):
+        module = importlib.import_module(".".join(["atoll", *path.with_suffix("").parts]))
+        public = [name for name in vars(module) if not name.startswith("_")]
+        called = [name for name in public if callable(getattr(module, name))]
+        assert called, path
+        silent += [f"{path}: {name}" for name in called if not getattr(module, name).__doc__]
+    assert not silent, "\n".join(silent)
+
+
 def test_packages_of_setup_and_tools_agree(tree):
     project = tomllib.loads((tree.root / "pyproject.toml").read_text())
     folders = {path.parts[0] for path in tree.files if path.name == "py.typed"}
