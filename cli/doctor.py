@@ -19,7 +19,7 @@ _BROKER_TIMEOUT_S = 3.0
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at. `state` is ok, missing (something will not work) or optional."""
+    """One thing that was looked at. `state` is ok, missing (needed) or optional."""
 
     what: str
     state: str
@@ -51,10 +51,8 @@ def run(options: Any) -> int:
 
 
 def _python() -> Finding:
-    found = ".".join(map(str, sys.version_info[:3]))
-    if sys.version_info < (3, 11):
-        return Finding("python", MISSING, found, "Python 3.11 or later: apt install python3 (Debian 12 and later)")
-    return Finding("python", OK, found)
+    # What is older could not have read this file's syntax.
+    return Finding("python", OK, ".".join(map(str, sys.version_info[:3])))
 
 
 def _compiled() -> Finding:
@@ -95,7 +93,10 @@ def _clock() -> Finding:
     if Path("/run/systemd/timesync/synchronized").exists():
         return Finding("clock", OK, "synchronised")
     return Finding(
-        "clock", OPTIONAL, "not known to be synchronised: blocks say so", "apt install systemd-timesyncd, or chrony"
+        "clock",
+        OPTIONAL,
+        "not known to be synchronised: blocks say so",
+        "apt install systemd-timesyncd, or chrony",
     )
 
 
@@ -104,23 +105,40 @@ def _recordings() -> Finding:
     if folder and (Path(folder) / "index.json").exists():
         return Finding("recordings", OK, folder)
     return Finding(
-        "recordings", OPTIONAL, "atoll demo uses this machine's own counters", "ATOLL_RECORDINGS=DIR with an index.json"
+        "recordings",
+        OPTIONAL,
+        "atoll demo uses this machine's own counters",
+        "ATOLL_RECORDINGS=DIR with an index.json",
     )
 
 
 def _room() -> Finding:
     free = shutil.disk_usage(os.environ.get("TMPDIR", "/tmp")).free
     state = OK if free > 200_000_000 else MISSING
-    return Finding("disk", state, f"{free / 1e9:.1f} GB free for temporary files", "the demonstration needs 0.2 GB")
+    return Finding(
+        "disk",
+        state,
+        f"{free / 1e9:.1f} GB free for temporary files",
+        "the demonstration needs 0.2 GB",
+    )
 
 
 CHECKS: tuple[Callable[[], Finding], ...] = (
     _python,
     _compiled,
-    _package("paho-mqtt", "MQTT", needed=True, remedy="apt install python3-paho-mqtt, or pip install paho-mqtt"),
-    _package("cbor2", "messages", needed=True, remedy="apt install python3-cbor2, or pip install cbor2"),
+    _package(
+        "paho-mqtt",
+        "MQTT",
+        needed=True,
+        remedy="apt install python3-paho-mqtt, or pip install paho-mqtt",
+    ),
+    _package(
+        "cbor2", "messages", needed=True, remedy="apt install python3-cbor2, or pip install cbor2"
+    ),
     _broker,
-    _package("numpy", "arrays in Python; no device needs it", needed=False, remedy="pip install numpy"),
+    _package(
+        "numpy", "arrays in Python; no device needs it", needed=False, remedy="pip install numpy"
+    ),
     _clock,
     _recordings,
     _room,
@@ -134,10 +152,17 @@ def _broker_answers(options: Any) -> Finding:
 
     where = f"{options.site} at {_without_password(options.broker)}"
     try:
-        with connect(with_password(options.broker), site=options.site, timeout_s=_BROKER_TIMEOUT_S) as fleet:
+        with connect(
+            with_password(options.broker), site=options.site, timeout_s=_BROKER_TIMEOUT_S
+        ) as fleet:
             devices = fleet.devices()
     except (FleetError, OSError, ValueError) as error:
-        return Finding("site", OPTIONAL, str(error), "atoll gateway starts one; --broker and --site choose another")
+        return Finding(
+            "site",
+            OPTIONAL,
+            str(error),
+            "atoll gateway starts one; --broker and --site choose another",
+        )
     return Finding("site", OK, f"{where}: {len(devices)} devices")
 
 

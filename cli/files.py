@@ -1,9 +1,10 @@
 """Recordings from files: .npy, .csv, .wav, and a directory that an index.json describes.
 
-Nothing is converted that could change a number. A .npy holds i16, i32 or f32; a .csv column of whole numbers becomes
-i32, any other f32, unless --dtype says; a .wav of 16 bits is i16, of 24 or 32 bits i32, and each of its channels is a
-stream of its own (`key.0`, `key.1`). A file whose end is missing is refused: half a recording is not a recording.
-Readers need no numpy: a board's operator has none.
+Nothing is converted that could change a number. A .npy holds i16, i32 or f32; a .csv column of
+whole numbers becomes i32, any other f32, unless --dtype says; a .wav of 16 bits is i16, of 24 or 32
+bits i32, and each of its channels is a stream of its own (`key.0`, `key.1`). A file whose end is
+missing is refused: half a recording is not a recording. Readers need no numpy: a board's operator
+has none.
 """
 
 import ast
@@ -30,13 +31,16 @@ _NPY_HINTS = {
     ">i4": 'astype("<i4")',
     ">f4": 'astype("<f4")',
 }
-# A .npy header is a short dict; numpy's own writer stays below this, and a longer one is not believed.
+# A .npy header is a short dict; numpy's own writer stays below this, and a longer one is not
+# believed.
 _NPY_HEADER_MAX = 10_000
 _INTEGER_RANGE = {"i16": (-(2**15), 2**15 - 1), "i32": (-(2**31), 2**31 - 1)}
 
 
 class FileError(Exception):
-    """A file cannot be read as a recording; the message begins with its name and says what would be right."""
+    """A file cannot be read as a recording; the message begins with its name and says what would be
+    right.
+    """
 
 
 class Recording(NamedTuple):
@@ -77,7 +81,9 @@ def load(path: str, reading: Reading | None = None) -> list[Recording]:
 
 
 def _load_directory(folder: Path) -> list[Recording]:
-    """Read the files that index.json lists: file, rate_hz, scale and unit (or scale_<unit>_per_count)."""
+    """Read the files that index.json lists: file, rate_hz, scale and unit (or
+    scale_<unit>_per_count).
+    """
     index = folder / "index.json"
     if not index.exists():
         raise FileError(f"{folder}: a directory without index.json")
@@ -93,7 +99,7 @@ def _load_entry(folder: Path, entry: dict[str, Any]) -> Recording:
     count = entry.get("samples", len(recording.samples))
     if count != len(recording.samples):
         raise FileError(
-            f"{folder / entry['file']}: {len(recording.samples)} samples, but index.json says {count}"
+            f"{folder / entry['file']}: {len(recording.samples)} samples, index.json says {count}"
         )
     scale, unit = float(entry.get("scale", 1.0)), str(entry.get("unit", ""))
     for name, value in entry.items():
@@ -109,7 +115,8 @@ def _load_npy(path: Path, reading: Reading) -> list[Recording]:
         shape = header["shape"]
         if len(shape) != 1:
             raise FileError(
-                f"{path}: shape {shape}; a stream has one dimension: save each channel apart, such as a[:, 0]"
+                f"{path}: shape {shape}; a stream has one dimension: "
+                "save each channel apart, such as a[:, 0]"
             )
         wanted = shape[0] * array(TYPECODES[dtype]).itemsize
         there = os.fstat(file.fileno()).st_size - size
@@ -235,7 +242,9 @@ def _load_wav(path: Path, reading: Reading) -> list[Recording]:
         what = str(error) or "torn in its header"
         raise FileError(f"{path}: not a PCM .wav of 16, 24 or 32 bits: {what}") from None
     if len(frames) < count * channels * width:
-        raise FileError(f"{path}: torn: {len(frames):,} of {count * channels * width:,} bytes are there")
+        raise FileError(
+            f"{path}: torn: {len(frames):,} of {count * channels * width:,} bytes are there"
+        )
     if width not in (2, 3, 4):
         raise FileError(f"{path}: {8 * width} bits a sample; known are 16, 24 and 32")
     if width == 3:

@@ -12,11 +12,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("dataset")
     parser.add_argument("key", help="name of the stream")
-    parser.add_argument("-o", "--output", metavar="FILE", help=".npy, .wav or .csv (default: numbers on stdout)")
+    parser.add_argument(
+        "-o", "--output", metavar="FILE", help=".npy, .wav or .csv (default: numbers on stdout)"
+    )
     add_range(parser)
     add_json(parser)
     add_site(parser)
-    example(parser, "atoll get vibration motor-1 --last 10s -o motor-1.npy", "atoll get machine pi-1/cpu | tail")
+    example(
+        parser,
+        "atoll get vibration motor-1 --last 10s -o motor-1.npy",
+        "atoll get machine pi-1/cpu | tail",
+    )
 
 
 def run(options: Any) -> int:
@@ -28,10 +34,19 @@ def run(options: Any) -> int:
         raise UsageError(f"{options.output}: known are {', '.join(WRITERS)}")
     with open_fleet(options) as fleet:
         blocks = list(
-            fleet.blocks(options.dataset, options.key, since=options.since, until=options.until, last=options.last)
+            fleet.blocks(
+                options.dataset,
+                options.key,
+                since=options.since,
+                until=options.until,
+                last=options.last,
+            )
         )
     if not blocks:
-        print(f"atoll: {options.dataset} {options.key}: no samples in that range of time", file=sys.stderr)
+        print(
+            f"atoll: {options.dataset} {options.key}: no samples in that range of time",
+            file=sys.stderr,
+        )
         return 1
     info, samples = samples_of_blocks(blocks)
     gaps = sum(block.gap for block in blocks[1:])

@@ -1,6 +1,7 @@
 """`atoll kernels`: what a plan can be made of."""
 
 import argparse
+import re
 from typing import Any
 
 from atoll.cli.options import add_json, example
@@ -15,7 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("name", nargs="?", help="only this one, with all that is known of it")
     parser.add_argument(
-        "--receipts", action="store_true", help="run the golden vectors here and print a hash a kernel"
+        "--receipts",
+        action="store_true",
+        help="run the golden vectors here and print a hash a kernel",
     )
     add_json(parser)
     example(parser, "atoll kernels", "atoll kernels quantiles", "atoll kernels --receipts --json")
@@ -27,7 +30,7 @@ def run(options: Any) -> int:
         return _receipts(options)
     from atoll.kernels import catalogue
 
-    kernels = [kernel._asdict() for kernel in catalogue()]
+    kernels = [_entry(kernel) for kernel in catalogue()]
     if options.name is not None:
         kernels = [_find(kernels, options.name)]
     if options.json:
@@ -38,9 +41,26 @@ def run(options: Any) -> int:
     else:
         print_table(
             ("kernel", "group", "signature", "what it does"),
-            [(each["name"], each["group"], each["signature"], _first_sentence(each["doc"])) for each in kernels],
+            [
+                (each["name"], each["group"], each["signature"], _first_sentence(each["doc"]))
+                for each in kernels
+            ],
         )
     return 0
+
+
+def _entry(kernel: Any) -> dict[str, Any]:
+    return {
+        "name": kernel.name,
+        "group": kernel.group,
+        "signature": kernel.signature,
+        "doc": kernel.doc,
+        "units": kernel.units,
+        "error": kernel.error,
+        "merge_error": kernel.merge_error,
+        "special": kernel.special,
+        "ops": kernel.ops,
+    }
 
 
 def _receipts(options: Any) -> int:
@@ -48,7 +68,9 @@ def _receipts(options: Any) -> int:
 
     found = {name: digest.hex() for name, digest in receipts().items()}
     if options.name is not None:
-        found = {options.name: found[_find([{"name": name} for name in found], options.name)["name"]]}
+        found = {
+            options.name: found[_find([{"name": name} for name in found], options.name)["name"]]
+        }
     if options.json:
         print_json(found)
     else:
@@ -68,4 +90,4 @@ def _find(kernels: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def _first_sentence(text: str) -> str:
-    return text.strip().split("\n")[0].split(". ")[0].rstrip(".")
+    return re.split(r"[.;:(]", text, maxsplit=1)[0].strip()

@@ -29,17 +29,20 @@ def _health(row: Row) -> str:
     """What a board measures, -1 and absent left out."""
     health = row.get("health") or {}
     shown = []
-    for name, form in (
-        ("temperature_mc", lambda v: f"{v / 1000:.0f} °C"),
-        ("cpu_idle_permille", lambda v: f"{100 - v / 10:.0f} % cpu"),
-        ("memory_free_bytes", lambda v: f"{size(v)} free"),
-        ("round_trip_ms", lambda v: f"{v} ms away"),
-        ("throttled", lambda v: "throttled" if v else ""),
-    ):
+    for name, form in _HEALTH:
         value = health.get(name, -1)
-        if isinstance(value, int | float) and value >= 0 and form(value):
+        if isinstance(value, int | float) and value >= 0:
             shown.append(form(value))
-    return ", ".join(shown)
+    return ", ".join(filter(None, shown))
+
+
+_HEALTH: tuple[tuple[str, Callable[[float], str]], ...] = (
+    ("temperature_mc", lambda v: f"{v / 1000:.0f} °C"),
+    ("cpu_idle_permille", lambda v: f"{100 - v / 10:.0f} % cpu"),
+    ("memory_free_bytes", lambda v: f"{size(v)} free"),
+    ("round_trip_ms", lambda v: f"{v} ms away"),
+    ("throttled", lambda v: "throttled" if v else ""),
+)
 
 
 TABLES: dict[str, tuple[Column, ...]] = {
@@ -103,7 +106,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument("id", nargs="?", help="only this device, with all that is known of it")
     add_json(parser)
     add_site(parser)
-    example(parser, f"{parser.prog} vibration" if verb == "shards" else parser.prog, f"{parser.prog} --json")
+    example(
+        parser,
+        f"{parser.prog} vibration" if verb == "shards" else parser.prog,
+        f"{parser.prog} --json",
+    )
 
 
 def run(options: Any) -> int:

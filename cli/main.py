@@ -1,10 +1,12 @@
 """The `atoll` command: find the verb, import its module only, turn every outcome into an exit code.
 
-A verb is a module of this package with `add_arguments(parser)` and `run(options) -> int`. Nothing else is imported
-before the verb is known: a device pays memory for each module that other verbs need.
+A verb is a module of this package with `add_arguments(parser)` and `run(options) -> int`. Nothing
+else is imported before the verb is known: a device pays memory for each module that other verbs
+need.
 
-Exit codes: 0 ok, 1 failed, 2 usage, 3 incomplete, 4 unreachable; 130 and 143 after an interrupt or SIGTERM. An error
-is one line on stderr (a plan's error keeps its caret lines); ATOLL_DEBUG=1 shows where it came from.
+Exit codes: 0 ok, 1 failed, 2 usage, 3 incomplete, 4 unreachable; 130 and 143 after an interrupt or
+SIGTERM. An error is one line on stderr (a plan's error keeps its caret lines); ATOLL_DEBUG=1 shows
+where it came from.
 """
 
 import argparse
@@ -112,7 +114,8 @@ def overview() -> str:
         lines += [f"  {verb:<10} {entry[1]}" for verb, entry in verbs.items()]
         lines.append("")
     lines += [
-        "The site is found by --broker and --site, or ATOLL_BROKER and ATOLL_SITE; a password by ATOLL_PASSWORD.",
+        "The site is found by --broker and --site, or ATOLL_BROKER and ATOLL_SITE;",
+        "a password by ATOLL_PASSWORD.",
         "Exit codes: 0 ok, 1 failed, 2 usage, 3 incomplete, 4 unreachable.",
     ]
     return "\n".join(lines) + "\n"

@@ -50,7 +50,9 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 def add_range(parser: argparse.ArgumentParser) -> None:
     """Add --since, --until and --last."""
     span = parser.add_argument_group("range of time")
-    span.add_argument("--since", type=moment, metavar="TIME", help="ISO 8601, or seconds since 1970")
+    span.add_argument(
+        "--since", type=moment, metavar="TIME", help="ISO 8601, or seconds since 1970"
+    )
     span.add_argument("--until", type=moment, metavar="TIME", help="first moment that is left out")
     span.add_argument("--last", type=span_s, metavar="SPAN", help="such as 90s, 10m, 1h, 7d")
 
@@ -74,7 +76,9 @@ def with_password(url: str) -> str:
         return url
     from urllib.parse import quote
 
-    return re.sub(r"//([^:@/]+)@", lambda found: f"//{found[1]}:{quote(password, safe='')}@", url, count=1)
+    return re.sub(
+        r"//([^:@/]+)@", lambda found: f"//{found[1]}:{quote(password, safe='')}@", url, count=1
+    )
 
 
 def seconds(text: str) -> float:

@@ -1,6 +1,7 @@
 """`atoll put`: recordings from files into a dataset."""
 
 import argparse
+from collections.abc import Callable
 from typing import Any
 
 from atoll.cli.options import UsageError, add_json, add_site, example, moment, open_fleet
@@ -12,14 +13,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("dataset", help="name of the dataset; it is made where there is none")
     parser.add_argument("path", help=".npy, .csv or .wav file, or a directory with an index.json")
-    parser.add_argument("--key", help="name of the stream (default: the file's name without its suffix)")
-    parser.add_argument("--rate", type=float, metavar="HZ", help="samples a second (a .wav and an index say it)")
+    parser.add_argument(
+        "--key", help="name of the stream (default: the file's name without its suffix)"
+    )
+    parser.add_argument(
+        "--rate", type=float, metavar="HZ", help="samples a second (a .wav and an index say it)"
+    )
     parser.add_argument("--scale", type=float, help="a stored number times this is in the unit (1)")
     parser.add_argument("--unit", help="unit of the scaled samples")
     parser.add_argument("--column", help="which column of a .csv: its name, or its number from 1")
-    parser.add_argument("--dtype", choices=("i16", "i32", "f32"), help="sample type of a .csv column")
-    parser.add_argument("--start", type=moment, metavar="TIME", help="when the first sample was taken")
-    parser.add_argument("--shards", type=int, help="for a new dataset: into how many shards it is cut (64)")
+    parser.add_argument(
+        "--dtype", choices=("i16", "i32", "f32"), help="sample type of a .csv column"
+    )
+    parser.add_argument(
+        "--start", type=moment, metavar="TIME", help="when the first sample was taken"
+    )
+    parser.add_argument(
+        "--shards", type=int, help="for a new dataset: into how many shards it is cut (64)"
+    )
     parser.add_argument("--replicas", type=int, help="for a new dataset: copies of each shard (2)")
     add_json(parser)
     add_site(parser)
@@ -53,7 +64,7 @@ def run(options: Any) -> int:
                 shards=options.shards,
                 replicas=options.replicas,
                 start_ms=None if options.start is None else int(options.start * 1000),
-                progress=lambda part, _, before=done: progress(before + part, total),
+                progress=_shifted(progress, done, total),
             )
             done += result.bytes
             samples += result.samples
@@ -61,9 +72,20 @@ def run(options: Any) -> int:
     keys = [recording.key for recording in recordings]
     if options.json:
         print_json(
-            {"dataset": options.dataset, "keys": keys, "samples": samples, "bytes": done, "elapsed_s": elapsed_s}
+            {
+                "dataset": options.dataset,
+                "keys": keys,
+                "samples": samples,
+                "bytes": done,
+                "elapsed_s": elapsed_s,
+            }
         )
     else:
         what = keys[0] if len(keys) == 1 else f"{len(keys)} streams"
         print(f"{options.dataset}: {what}, {samples:,} samples, {size(done)}, {elapsed_s:.2f} s")
     return 0
+
+
+def _shifted(progress: Progress, before: int, total: int) -> Callable[[int, int], None]:
+    """One file's progress as part of that of all files."""
+    return lambda done, _: progress(before + done, total)

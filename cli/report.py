@@ -1,29 +1,19 @@
 """What is printed: tables, results and JSON, the same for a fleet and for a file."""
 
 import json
-import math
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+from atoll.gateway.jsonable import jsonable
 
 # A result without a reducer can have a row per window: a person sees the first of them.
 ROWS_SHOWN = 20
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON document; NaN and infinities as strings, which JSON has no numbers for."""
-    print(json.dumps(plain(value), ensure_ascii=False))
-
-
-def plain(value: Any) -> Any:
-    """The value with only what JSON knows."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
+    """Print one JSON document; NaN and infinities, which JSON has no numbers for, as strings."""
+    print(json.dumps(jsonable(value), ensure_ascii=False))
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "") -> None:
@@ -105,4 +95,7 @@ def warn(text: str) -> None:
 
 
 def _is_number(text: str) -> bool:
-    return text == "-" or text.replace(".", "").replace("-", "").replace("e", "").replace("+", "").isdigit()
+    return (
+        text == "-"
+        or text.replace(".", "").replace("-", "").replace("e", "").replace("+", "").isdigit()
+    )

@@ -1,11 +1,21 @@
-"""`atoll run`: a plan over a dataset of the fleet, or over a file on this machine; the same output for both."""
+"""`atoll run`: a plan over a dataset of the fleet, or over a file on this machine; the same output
+for both.
+"""
 
 import argparse
 import time
 from base64 import b64encode
 from typing import Any
 
-from atoll.cli.options import UsageError, add_json, add_range, add_site, example, open_fleet, seconds
+from atoll.cli.options import (
+    UsageError,
+    add_json,
+    add_range,
+    add_site,
+    example,
+    open_fleet,
+    seconds,
+)
 from atoll.cli.progress import Progress
 from atoll.cli.report import cell, print_json, print_value, warn
 
@@ -16,17 +26,27 @@ _MISSING_SHOWN = 5
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("plan", help="such as 'window 1024 | rms | quantiles 0.5 0.99'; see atoll kernels")
+    parser.add_argument(
+        "plan", help="such as 'window 1024 | rms | quantiles 0.5 0.99'; see atoll kernels"
+    )
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--over", metavar="DATASET", help="run where the dataset lies")
-    source.add_argument("--file", metavar="PATH", help="run here, over a .npy, .csv, .wav or a directory")
-    parser.add_argument("--by", choices=("key",), help="also one result for each stream")
-    parser.add_argument("--limit", type=seconds, metavar="S", help="seconds until what is there must do")
+    source.add_argument(
+        "--file", metavar="PATH", help="run here, over a .npy, .csv, .wav or a directory"
+    )
+    parser.add_argument("--by", choices=("key",), help="a result for each stream")
+    parser.add_argument(
+        "--limit", type=seconds, metavar="S", help="seconds until what is there must do"
+    )
     add_range(parser)
     local = parser.add_argument_group("with --file")
-    local.add_argument("--rate", type=float, metavar="HZ", help="samples a second, where the file does not say")
+    local.add_argument(
+        "--rate", type=float, metavar="HZ", help="samples a second, where the file does not say"
+    )
     local.add_argument("--column", help="which column of a .csv")
-    local.add_argument("--dtype", choices=("i16", "i32", "f32"), help="sample type of a .csv column")
+    local.add_argument(
+        "--dtype", choices=("i16", "i32", "f32"), help="sample type of a .csv column"
+    )
     add_json(parser)
     add_site(parser)
     example(
@@ -42,7 +62,7 @@ def run(options: Any) -> int:
     if options.json:
         print_json(result)
     else:
-        _print(result)
+        _print(result, by_key=options.by is not None)
     if result["complete"]:
         return 0
     for missing in result["missing"][:_MISSING_SHOWN]:
@@ -65,8 +85,7 @@ def _over_fleet(options: Any) -> dict[str, Any]:
         )
     found = result._asdict()
     found["partial"] = b64encode(result.partial).decode()
-    if options.by is None:
-        del found["values"]
+    del found["values"]
     return found
 
 
@@ -78,7 +97,9 @@ def _over_file(options: Any) -> dict[str, Any]:
     plan = Plan(options.plan)
     streams = _streams(options)
     started_s = time.perf_counter()
-    partials = {key: plan.partial(samples, rate=rate, key=key) for key, (samples, rate) in streams.items()}
+    partials = {
+        key: plan.partial(samples, rate=rate, key=key) for key, (samples, rate) in streams.items()
+    }
     merged = plan.merge([partials[key] for key in sorted(partials)])
     found: dict[str, Any] = {
         "value": plan.finish(merged),
@@ -92,7 +113,8 @@ def _over_file(options: Any) -> dict[str, Any]:
         "gaps": 0,
     }
     if options.by:
-        found["values"] = {key: plan.finish(plan.merge([partials[key]])) for key in sorted(partials)}
+        found["value"] = {key: plan.finish(partials[key]) for key in sorted(partials)}
+        found["partial"] = ""
     return found
 
 
@@ -103,19 +125,20 @@ def _streams(options: Any) -> dict[str, tuple[Any, float | None]]:
     return {each.key: (each.samples, options.rate or each.rate_hz) for each in recordings}
 
 
-def _print(result: dict[str, Any]) -> None:
-    if "values" in result:
-        for key, value in result["values"].items():
+def _print(result: dict[str, Any], *, by_key: bool) -> None:
+    if by_key:
+        for key, value in result["value"].items():
             print(f"{key}:")
             print_value(value)
-            print()
-        print("all:")
-    print_value(result["value"])
+    else:
+        print_value(result["value"])
     gaps = f", {result['gaps']} gaps" if result["gaps"] else ""
     job = f"job {result['job']}, " if result["job"] else ""
-    print(f"\n{job}{result['streams']} streams, {result['tasks']} tasks, {result['elapsed_s'] * 1000:.1f} ms{gaps}")
+    print(
+        f"\n{job}{result['streams']} streams, {result['tasks']} tasks, "
+        f"{result['elapsed_s'] * 1000:.1f} ms{gaps}"
+    )
 
 
 def _words(missing: dict[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in missing.items())
-

@@ -11,11 +11,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("name", help="name of the job; it is the topic of its results too")
     parser.add_argument("plan")
-    parser.add_argument("--over", metavar="DATASET", required=True, help="the dataset whose new samples it follows")
-    parser.add_argument("--every", metavar="N", help="a result per N samples, or per time such as 10s (64 hops)")
+    parser.add_argument(
+        "--over", metavar="DATASET", required=True, help="the dataset whose new samples it follows"
+    )
+    parser.add_argument(
+        "--every", metavar="N", help="a result per N samples, or per time such as 10s (64 hops)"
+    )
     add_json(parser)
     add_site(parser)
-    example(parser, "atoll start hum 'window 256 | rms | quantiles 0.5 0.99' --over machine --every 10s")
+    example(
+        parser, "atoll start hum 'window 256 | rms | quantiles 0.5 0.99' --over machine --every 10s"
+    )
 
 
 def run(options: Any) -> int:
@@ -25,7 +31,10 @@ def run(options: Any) -> int:
     if options.json:
         print_json(answer)
     else:
-        print(f"{options.name}: started; atoll watch {options.name} follows it, atoll stop {options.name} ends it")
+        print(
+            f"{options.name}: started; atoll watch {options.name} follows it, "
+            f"atoll stop {options.name} ends it"
+        )
         if answer.get("note"):
             print(answer["note"])
     return 0

@@ -32,10 +32,16 @@ def lines(status: dict[str, Any]) -> list[tuple[str, str]]:
     counters = status.get("counters", {})
     refused = counters.get("refused", {})
     shown = [
-        ("site", f"{status.get('site')} (term {status.get('term')}, map epoch {status.get('epoch')})"),
+        (
+            "site",
+            f"{status.get('site')} (term {status.get('term')}, map epoch {status.get('epoch')})",
+        ),
         ("devices", _counts(devices) or "none"),
         ("data", f"{status.get('datasets')} datasets, {status.get('shards')} shards"),
-        ("copies", f"at least {status.get('replicas_min')} of every shard, {status.get('moving')} moving"),
+        (
+            "copies",
+            f"at least {status.get('replicas_min')} of every shard, {status.get('moving')} moving",
+        ),
         ("jobs", _counts(status.get("jobs", {})) or "none"),
         ("results", f"{counters.get('lost', 0)} lost, {counters.get('duplicated', 0)} duplicated"),
     ]

@@ -1,7 +1,7 @@
 """`atoll tap`: every message of the site, decoded, one line each.
 
-It reads the broker and nothing else, so that it shows what goes on when no gateway answers too. What cannot be decoded
-is shown as such, with the reason: a tap that hides damage is of no use.
+It reads the broker and nothing else, so that it shows what goes on when no gateway answers too.
+What cannot be decoded is shown as such, with the reason: a tap that hides damage is of no use.
 """
 
 import argparse
@@ -24,12 +24,21 @@ _ITEMS_SHOWN = 3
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("filter", nargs="*", help="show only topics that contain one of these words")
-    parser.add_argument("--for", dest="duration", type=seconds, metavar="S", help="end after S seconds")
+    parser.add_argument(
+        "filter", nargs="*", help="show only topics that contain one of these words"
+    )
+    parser.add_argument(
+        "--for", dest="duration", type=seconds, metavar="S", help="end after S seconds"
+    )
     parser.add_argument("--count", type=int, metavar="N", help="end after N messages")
     add_json(parser)
     add_site(parser)
-    example(parser, "atoll tap", "atoll tap down/task up/partial --count 20", "atoll tap --json --for 10 > site.jsonl")
+    example(
+        parser,
+        "atoll tap",
+        "atoll tap down/task up/partial --count 20",
+        "atoll tap --json --for 10 > site.jsonl",
+    )
 
 
 def run(options: Any) -> int:
@@ -78,7 +87,15 @@ def _show(options: Any, inbox: "queue.Queue[tuple[float, str, bytes, bool]]", cu
         shown += 1
         kind, body = describe(payload)
         if options.json:
-            print_json({"wall_s": at_s, "topic": topic, "retained": retained, "type": kind, "message": body})
+            print_json(
+                {
+                    "wall_s": at_s,
+                    "topic": topic,
+                    "retained": retained,
+                    "type": kind,
+                    "message": body,
+                }
+            )
         else:
             clock = datetime.fromtimestamp(at_s).strftime("%H:%M:%S.%f")[:-3]
             mark = " (retained)" if retained else ""

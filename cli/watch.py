@@ -11,7 +11,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
     parser.add_argument("name", help="name of the job")
     parser.add_argument("--count", type=int, metavar="N", help="end after N results")
-    parser.add_argument("--wait", type=seconds, metavar="S", help="end with exit code 4 after S seconds without one")
+    parser.add_argument(
+        "--wait", type=seconds, metavar="S", help="end with exit code 4 after S seconds without one"
+    )
     add_json(parser)
     add_site(parser)
     example(parser, "atoll watch hum", "atoll watch hum --json --count 10 > results.jsonl")
@@ -32,13 +34,17 @@ def run(options: Any) -> int:
 def line(result: dict[str, Any]) -> str:
     """One result in one line: when, which window, and the numbers by their paths."""
     numbers = " ".join(f"{path}={text}" for path, text in _numbers("", result.get("value", {})))
-    where = " ".join(str(result[name]) for name in ("key", "first_sample", "window") if name in result)
+    where = " ".join(
+        str(result[name]) for name in ("key", "first_sample", "window") if name in result
+    )
     return f"{clock(result.get('wall_ms'))} {where} {numbers}".replace("  ", " ")
 
 
 def _numbers(path: str, value: Any) -> list[tuple[str, str]]:
     if isinstance(value, dict):
-        pairs = [_numbers(f"{path}.{key}" if path else str(key), item) for key, item in value.items()]
+        pairs = [
+            _numbers(f"{path}.{key}" if path else str(key), item) for key, item in value.items()
+        ]
         return [pair for group in pairs for pair in group]
     if isinstance(value, list):
         return [(path, f"[{len(value)} rows]")]

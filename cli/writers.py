@@ -25,15 +25,20 @@ def samples_of_blocks(blocks: "Sequence[Block]") -> "tuple[StreamInfo, array[Any
 
 
 def write_npy(path: str, info: "StreamInfo", samples: "array[Any]") -> None:
-    """numpy's own format, version 1.0: the header padded so that the samples start at a multiple of 64."""
-    header = f"{{'descr': '{_DESCRIPTIONS[info.dtype]}', 'fortran_order': False, 'shape': ({len(samples)},), }}"
+    """numpy's own format, version 1.0: the header padded so that the samples start at a multiple of
+    64.
+    """
+    shape = f"({len(samples)},)"
+    header = (
+        f"{{'descr': '{_DESCRIPTIONS[info.dtype]}', 'fortran_order': False, 'shape': {shape}, }}"
+    )
     header += " " * (-(10 + len(header) + 1) % 64) + "\n"
     start = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little")
     Path(path).write_bytes(start + header.encode("ascii") + samples.tobytes())
 
 
 def write_wav(path: str, info: "StreamInfo", samples: "array[Any]") -> None:
-    """PCM of 16 or 32 bits; a rate must be a whole number of hertz there, and floats have no place."""
+    """PCM of 16 or 32 bits; rates are whole numbers of hertz there, and floats have no place."""
     if info.dtype == "f32" or info.rate_hz != int(info.rate_hz):
         raise FileError(f"{path}: a .wav holds whole numbers at a whole rate; use .npy")
     with wave.open(path, "wb") as file:
@@ -44,7 +49,9 @@ def write_wav(path: str, info: "StreamInfo", samples: "array[Any]") -> None:
 
 
 def write_csv(path: str, info: "StreamInfo", samples: "array[Any]") -> None:
-    """One number a line under the stream's key; f32 with the digits that read back to the same number."""
+    """One number a line under the stream's key; f32 with the digits that read back to the same
+    number.
+    """
     form = "{:.9g}" if info.dtype == "f32" else "{}"
     with open(path, "w", encoding="utf-8") as file:
         file.write(f"{info.key}\n")

@@ -6,9 +6,10 @@
         fleet.put("vibration", samples, key="motor-1", rate=12000, scale=0.000162, unit="g")
         print(fleet.run("window 1024 | rms | quantiles 0.5 0.99", over="vibration").value)
 
-A client is nobody special: it speaks MQTT with the gateway and holds nothing that matters. Plans and samples are
-checked here first, so that a mistake costs no round trip. A `Fleet` may be shared by threads, not by processes: after a
-fork, connect anew. Errors are those of `client_errors`; docs/client.md has the whole of it.
+A client is nobody special: it speaks MQTT with the gateway and holds nothing that matters. Plans
+and samples are checked here first, so that a mistake costs no round trip. A `Fleet` may be shared
+by threads, not by processes: after a fork, connect anew. Errors are those of `client_errors`;
+docs/client.md has the whole of it.
 """
 
 import json
@@ -19,7 +20,7 @@ from typing import Any, NamedTuple, Self
 
 from atoll.gateway.client_errors import FleetError, Incomplete, Refused
 from atoll.gateway.client_put import PutOptions, PutResult, put_streams
-from atoll.gateway.client_samples import array_of, samples_of
+from atoll.gateway.client_samples import array_of
 from atoll.gateway.client_session import Session
 from atoll.wire.block import Block, decode_block
 from atoll.wire.errors import WireError
@@ -43,8 +44,9 @@ GET_TIMEOUT_S = 30.0
 class RunResult(NamedTuple):
     """What a plan says of a dataset.
 
-    `value` and `partial` are those of `Plan.run` and `Plan.partial` on one machine. `missing` lists, where `complete` is
-    false, what could not be computed and why. With by="key", `values` holds one value per stream.
+    `value` and `partial` are those of `Plan.run` and `Plan.partial` on one machine. `missing`
+    lists, where `complete` is false, what could not be computed and why. With by="key", `value` and
+    `values` hold one value for each stream, and there is no partial.
     """
 
     value: dict[str, Any]
@@ -68,8 +70,8 @@ class RunResult(NamedTuple):
 def connect(url: str, *, site: str = "home", timeout_s: float = 10.0) -> "Fleet":
     """Connect to the site's gateway by its broker, such as mqtt://user:password@host:1883.
 
-    Raises `Unreachable` when no broker answers within `timeout_s`, or no gateway is there: its status is retained on the
-    broker, so that its absence shows at once.
+    Raises `Unreachable` when no broker answers within `timeout_s`, or no gateway is there: its
+    status is retained on the broker, so that its absence shows at once.
     """
     return Fleet(Session(url, site=site, timeout_s=timeout_s))
 
@@ -84,12 +86,17 @@ class Fleet:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.close()
 
     def close(self) -> None:
-        """End the connection; open calls of other threads end with `Closed`. Closing twice is allowed."""
+        """End the connection; open calls of other threads end with `Closed`. Closing twice is
+        allowed.
+        """
         self._session.close()
 
     # --- data ---
@@ -108,11 +115,13 @@ class Fleet:
         start_ms: int | None = None,
         progress: Progress | None = None,
     ) -> PutResult:
-        """Append samples to the stream `key`; returns when min(R, live devices) replicas have them on disk.
+        """Append samples to the stream `key`; returns when min(R, live devices) replicas have them
+        on disk.
 
-        `samples` is a one-dimensional int16, int32 or float32 array (numpy or `array.array`). A value times `scale` is in
-        `unit`. `shards` and `replicas` count for a new dataset only. `start_ms`: when the first sample was taken (ms
-        since 1970); by default the last one was taken now. `progress` is called with (bytes stored, bytes in all).
+        `samples` is a one-dimensional int16, int32 or float32 array (numpy or `array.array`). A
+        value times `scale` is in `unit`. `shards` and `replicas` count for a new dataset only.
+        `start_ms`: when the first sample was taken (ms since 1970); by default the last one was
+        taken now. `progress` is called with (bytes stored, bytes in all).
         """
         options = PutOptions(rate, scale, unit, shards, replicas, start_ms)
         return put_streams(self._session, dataset, {key: samples}, options, progress)
@@ -130,7 +139,9 @@ class Fleet:
         start_ms: int | None = None,
         progress: Progress | None = None,
     ) -> PutResult:
-        """As `put`, for many streams by key: small ones share messages, so that thousands take seconds."""
+        """As `put`, for many streams by key: small ones share messages, so that thousands take
+        seconds.
+        """
         options = PutOptions(rate, scale, unit, shards, replicas, start_ms)
         return put_streams(self._session, dataset, streams, options, progress)
 
@@ -143,7 +154,9 @@ class Fleet:
         until: Moment | None = None,
         last: Span | None = None,
     ) -> Any:
-        """The raw samples of a stream: a numpy array where numpy is installed, else an `array.array`."""
+        """The raw samples of a stream: a numpy array where numpy is installed, else an
+        `array.array`.
+        """
         blocks = list(self.blocks(dataset, key, since=since, until=until, last=last))
         if not blocks:
             raise Refused(f"dataset {dataset!r}, stream {key!r}: no samples in that range of time")
@@ -168,7 +181,9 @@ class Fleet:
                     yield _block(reply.blob)
 
     def datasets(self) -> list[dict[str, Any]]:
-        """The datasets with their type, streams, samples, bytes, shards, replicas and range of time."""
+        """The datasets with their type, streams, samples, bytes, shards, replicas and range of
+        time.
+        """
         return self._listing("datasets")
 
     def rm(self, dataset: str) -> dict[str, Any]:
@@ -189,11 +204,13 @@ class Fleet:
         timeout_s: float | None = None,
         progress: Progress | None = None,
     ) -> RunResult:
-        """Run a plan (text or `Plan`) over what the dataset holds; by="key" also gives a value per stream.
+        """Run a plan (text or `Plan`) over what the dataset holds; by="key" also gives a value per
+        stream.
 
-        The result equals `Plan.run` on a mapping of the same streams, byte for byte in `partial`. A mistake in the plan
-        raises `PlanError` with a caret under it. After `timeout_s` the result has `complete` False and says what is
-        missing. `progress` is called with (tasks done, tasks in all).
+        The result equals `Plan.run` on a mapping of the same streams, byte for byte in `partial`. A
+        mistake in the plan raises `PlanError` with a caret under it. After `timeout_s` the result
+        has `complete` False and says what is missing. `progress` is called with (tasks done, tasks
+        in all).
         """
         checked = _plan(plan)
         check_name(over, "dataset")
@@ -213,13 +230,20 @@ class Fleet:
                         progress(int(body.get("done", body["tasks"])), int(body["tasks"]))
         return _result(checked, reply)
 
-    def start(self, name: str, plan: Any, over: str, *, every: int | str | None = None) -> dict[str, Any]:
-        """Start a standing job: one result for each new batch of `every` samples (or a time such as "10s")."""
+    def start(
+        self, name: str, plan: Any, over: str, *, every: int | str | None = None
+    ) -> dict[str, Any]:
+        """Start a standing job: one result for each new batch of `every` samples (or a time such as
+        "10s").
+        """
         checked = _plan(plan)
         check_name(name, "job")
         check_name(over, "dataset")
         words = "" if every is None else str(every)
-        return self._ask(lambda number: Start(number, name, checked.text, over, words))
+        answer: dict[str, Any] = self._ask(
+            lambda number: Start(number, name, checked.text, over, words)
+        )
+        return answer
 
     def stop(self, name: str) -> dict[str, Any]:
         """End a standing job."""
@@ -228,8 +252,8 @@ class Fleet:
     def watch(self, name: str, *, timeout_s: float | None = None) -> Iterator[dict[str, Any]]:
         """The results of a standing job as they come, the newest first of all.
 
-        Ends when the job does, or raises `TimedOut` when no result came for `timeout_s`. When the caller is slower than
-        the job, older results are left out: each stands for its own window.
+        Ends when the job does, or raises `TimedOut` when no result came for `timeout_s`. When the
+        caller is slower than the job, older results are left out: each stands for its own window.
         """
         check_name(name, "job")
         return self._session.follow_results(name, timeout_s)
@@ -246,7 +270,8 @@ class Fleet:
 
     def status(self) -> dict[str, Any]:
         """The site in one dictionary: devices by state, replicas, jobs, counters, takeovers."""
-        return self._ask(lambda number: Command(number, "status", ""))
+        answer: dict[str, Any] = self._ask(lambda number: Command(number, "status", ""))
+        return answer
 
     def devices(self) -> list[dict[str, Any]]:
         """The devices with their state, weight, shards and health."""
@@ -273,8 +298,7 @@ class Fleet:
     def _ask(self, build: Callable[[int], Any]) -> Any:
         call = self._session.submit(build)
         with self._session.waiting(call):
-            for reply in self._session.replies(call, COMMAND_TIMEOUT_S):
-                pass
+            *_, reply = self._session.replies(call, COMMAND_TIMEOUT_S)
         return json.loads(reply.body) if reply.body else {}
 
     def _order(self, verb: str, target: str) -> dict[str, Any]:
@@ -322,8 +346,9 @@ def _block(data: bytes) -> Block:
 def _result(plan: Any, reply: Reply) -> RunResult:
     """A query's result from its last reply; the value is finished here, from the partial."""
     body = json.loads(reply.body)
+    values = {key: _numbers(value) for key, value in body.get("values", {}).items()}
     return RunResult(
-        value=plan.finish(reply.blob),
+        value=plan.finish(reply.blob) if reply.blob else values,
         partial=reply.blob,
         complete=bool(body["complete"]) and reply.status != INCOMPLETE,
         missing=list(body["missing"]),
@@ -332,11 +357,11 @@ def _result(plan: Any, reply: Reply) -> RunResult:
         streams=int(body.get("streams", 0)),
         tasks=int(body.get("tasks", 0)),
         gaps=int(body.get("gaps", 0)),
-        values={key: _numbers(value) for key, value in body.get("values", {}).items()},
+        values=values,
     )
 
 
-_SPECIAL = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
+_SPECIAL = {text: float(text) for text in ("NaN", "Infinity", "-Infinity", "nan", "inf", "-inf")}
 
 
 def _numbers(value: Any) -> Any:

@@ -1,9 +1,11 @@
-"""The requests of one client that wait for answers: what is open, what came back, what to say again.
+"""The requests of one client that wait for answers: what is open, what came back, what to say
+again.
 
-Pure bookkeeping without a clock or a thread of its own. A request may be lost with the gateway that took it, and an
-answer with the connection it was on its way through; so every open request is said again, in the order in which it was
-made, once the gateway has started anew or the connection was. That is safe: a put carries an id by which a repeated
-piece is stored once, and a query asked twice answers the same.
+Pure bookkeeping without a clock or a thread of its own. A request may be lost with the gateway that
+took it, and an answer with the connection it was on its way through; so every open request is said
+again, in the order in which it was made, once the gateway has started anew or the connection was.
+That is safe: a put carries an id by which a repeated piece is stored once, and a query asked twice
+answers the same.
 """
 
 from collections import deque
@@ -39,10 +41,13 @@ class Call:
 class Calls:
     """All open requests of one client."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: int = 1) -> None:
+        """`first`: the number to begin with. A client that comes back under its old name begins at
+        a random one, for the gateway knows an old request by its number.
+        """
         self._open: dict[int, Call] = {}
         self._assembler = Assembler()
-        self._next = 1
+        self._next = first
         self.refused: dict[str, int] = {}
 
     def make(self, build: Callable[[int], Message]) -> Call:

@@ -2,14 +2,14 @@
 
     FleetError              exit code 1
       Refused               the gateway, or a check made before asking it, said no: ask differently
-        BadSamples          the samples cannot be a stream as they are; the message says how to convert
+        BadSamples          the samples cannot be a stream as they are; the message says how
       Unreachable           4: no broker or no gateway answers; trying again later may help
         TimedOut            4: the gateway is there, the answer did not come in time
       Incomplete            3: an answer came, without some of the data
       Closed                the connection was closed by its owner
 
-`exit_code` is what the command line ends with; it lives here so that the command line need not import the client to
-know it.
+`exit_code` is what the command line ends with; it lives here so that the command line need not
+import the client to know it.
 """
 
 

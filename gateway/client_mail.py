@@ -1,8 +1,8 @@
 """An MQTT session for callers that block: a transport link on a loop in a thread of its own.
 
-The thread keeps the session alive while the caller thinks, and takes in what the broker sends. Handlers are called in
-it and must not block. Everything else may be called from any thread of the process that opened it; a forked child has
-the object but not the thread, and is told so.
+The thread keeps the session alive while the caller thinks, and takes in what the broker sends.
+Handlers are called in it and must not block. Everything else may be called from any thread of the
+process that opened it; a forked child has the object but not the thread, and is told so.
 """
 
 import os
@@ -54,7 +54,9 @@ class Mail:
         attempts = _ATTEMPTS_PER_BROKER * len(self.brokers)
         with self.changed:
             self.changed.wait_for(
-                lambda: self._down_since_s is None or len(self._failures) >= attempts or self._error,
+                lambda: (
+                    self._down_since_s is None or len(self._failures) >= attempts or self._error
+                ),
                 timeout_s,
             )
             if self._down_since_s is None:
@@ -89,7 +91,9 @@ class Mail:
     def check(self) -> None:
         """Raise what keeps this session from being used."""
         if os.getpid() != self._pid:
-            raise FleetError("this connection belongs to the parent process; connect anew after a fork")
+            raise FleetError(
+                "this connection belongs to the parent process; connect anew after a fork"
+            )
         if self._error is not None:
             raise FleetError(f"the connection ended by a defect: {self._error!r}")
         if not self._thread.is_alive():

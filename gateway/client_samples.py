@@ -1,8 +1,9 @@
 """Samples on their way in and out of the fleet, without numpy.
 
-A stream is one-dimensional and of type i16, i32 or f32, little-endian, as the buffer protocol shows it: numpy arrays
-and `array.array` both do. Nothing is converted silently: a float64 array that became float32 here would change
-numbers that the user takes for theirs. Each refusal says the conversion to write.
+A stream is one-dimensional and of type i16, i32 or f32, little-endian, as the buffer protocol shows
+it: numpy arrays and `array.array` both do. Nothing is converted silently: a float64 array that
+became float32 here would change numbers that the user takes for theirs. Each refusal says the
+conversion to write.
 """
 
 import sys
@@ -26,7 +27,9 @@ _HINTS = {
     "q": '.astype("int32") if all values fit',
     "Q": '.astype("int32") if all values fit',
 }
-_ARRAY_HINT = 'array.array("h"|"i"|"f", values) or numpy.asarray(values, dtype="int16"|"int32"|"float32")'
+_ARRAY_HINT = (
+    'array.array("h"|"i"|"f", values) or numpy.asarray(values, dtype="int16"|"int32"|"float32")'
+)
 
 
 class Samples(NamedTuple):
@@ -36,7 +39,7 @@ class Samples(NamedTuple):
     data: memoryview
 
     @property
-    def count(self) -> int:
+    def sample_count(self) -> int:
         """How many samples there are."""
         return len(self.data) // SAMPLE_BYTES[self.dtype]
 
@@ -58,8 +61,8 @@ def samples_of(values: Any, what: str = "samples") -> Samples:
         ) from None
     if view.ndim != 1:
         raise BadSamples(
-            f"{what}: {view.ndim} dimensions; a stream has one: put each channel under a key of its own, "
-            "such as samples[:, 0]"
+            f"{what}: {view.ndim} dimensions; a stream has one: "
+            "put each channel under a key of its own, such as samples[:, 0]"
         )
     dtype = _dtype_of(view, what)
     if view.shape == (0,):

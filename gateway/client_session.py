@@ -1,7 +1,8 @@
 """A client's conversation with the gateway: requests out, replies in, and whether anybody is there.
 
-The gateway's status is a retained topic with a last will, so that its absence is known at once and not by silence. While
-a request waits, a gateway or broker that goes away is given `PATIENCE_S` to come back: a restart loses nothing.
+The gateway's status is a retained topic with a last will, so that its absence is known at once and
+not by silence. While a request waits, a gateway or broker that goes away is given `PATIENCE_S` to
+come back: a restart loses nothing.
 """
 
 import json
@@ -15,18 +16,23 @@ from typing import Any
 from atoll.gateway.client_calls import Answer, Call, Calls
 from atoll.gateway.client_errors import Closed, FleetError, Refused, TimedOut, Unreachable
 from atoll.gateway.client_mail import Mail
+from atoll.transport.url import parse_brokers
 from atoll.wire.codec import Message
+from atoll.wire.errors import DecodeError
 from atoll.wire.messages import FAILED, PROGRESS, Reply
+from atoll.wire.status import GATEWAY_STATES, decode_status
 from atoll.wire.topics import Topics
 
 # A restarted gateway or broker is back within this, or a person wants to know.
 PATIENCE_S = 30.0
-# The broker sends the retained status right after the subscription; without one no gateway was ever there.
+# The broker sends the retained status right after the subscription; without one no gateway was ever
+# there.
 _STATUS_WAIT_S = 1.5
 # Results of a standing job that wait for a slow reader; each stands for its own window.
 _RESULTS_MAX = 256
 # How often a waiting thread looks up from its condition; bounds how late a lost gateway is noticed.
 _LOOK_S = 0.5
+_NUMBERS = 2**32 - 1
 
 
 class Session:
@@ -34,13 +40,17 @@ class Session:
 
     def __init__(self, url: str, *, site: str, timeout_s: float) -> None:
         self.site = site
-        self._client = f"c-{os.urandom(6).hex()}"
+        # A broker with access lists knows a client by its user name and gives it topics of that
+        # name.
+        self._client = parse_brokers(url)[0].username or f"c-{os.urandom(6).hex()}"
         self._topics = Topics(site)
-        self._calls = Calls()
+        self._calls = Calls(int.from_bytes(os.urandom(4)) % _NUMBERS + 1)
         self._state = ""
         self._term = -1
         self._absent_since_s: float | None = None
         self._closed = False
+        # How often requests had to be said again: what was asked before may have been lost.
+        self.generation = 0
         self._mail = Mail(url, client_id=self._client)
         self._changed = self._mail.changed
         self._mail.open(timeout_s)
@@ -56,8 +66,6 @@ class Session:
         self._mail.subscribe(self._topics.gateway_status, self._gateway_spoke)
         with self._changed:
             self._changed.wait_for(lambda: self._state, min(timeout_s, _STATUS_WAIT_S))
-            # A gateway that is starting says so; it is worth the rest of the time given.
-            self._changed.wait_for(lambda: self._state == "ready", timeout_s if self._state == "init" else 0)
             if self._state != "ready":
                 raise Unreachable(self._absence())
         self._mail.on_up = self._say_again
@@ -98,7 +106,9 @@ class Session:
             self.drop(call)
 
     def replies(self, call: Call, timeout_s: float) -> Iterator[Reply]:
-        """The replies to a call, the last one included, each at most `timeout_s` after the one before."""
+        """The replies to a call, the last one included, each at most `timeout_s` after the one
+        before.
+        """
         while True:
             reply = self._next(call, timeout_s)
             if reply.status == FAILED:
@@ -115,7 +125,9 @@ class Session:
                 self._check_presence()
                 left_s = ends_s - time.monotonic()
                 if left_s <= 0:
-                    raise TimedOut(f"the gateway of site {self.site!r} did not answer within {timeout_s:g} s")
+                    raise TimedOut(
+                        f"the gateway of site {self.site!r} did not answer within {timeout_s:g} s"
+                    )
                 self._changed.wait(min(left_s, _LOOK_S))
             answer: Answer = call.answers.popleft()
         if answer.reply is None:
@@ -178,9 +190,8 @@ class Session:
     def _gateway_spoke(self, _topic: str, payload: bytes, _retained: bool) -> None:
         """A new term means a new process, which knows nothing of what was asked of the old one."""
         try:
-            status = json.loads(payload)
-            state, term = str(status["state"]), int(status["boot"])
-        except (ValueError, KeyError, TypeError):
+            state, term, _ = decode_status(payload, GATEWAY_STATES)
+        except DecodeError:
             return
         with self._changed:
             returned = state == "ready" and self._state not in ("", "ready")
@@ -196,6 +207,7 @@ class Session:
 
     def _say_again(self) -> None:
         with self._changed:
+            self.generation += 1
             payloads = self._calls.again()
         for payload in payloads:
             self._mail.publish(self._topics.request(self._client), payload)

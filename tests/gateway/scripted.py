@@ -14,7 +14,9 @@ Answers = Callable[[Any], list[Reply]]
 
 
 class ScriptedGateway:
-    """Answers each request with the replies that `answers(message)` returns; notes what it was asked."""
+    """Answers each request with the replies that `answers(message)` returns; notes what it was
+    asked.
+    """
 
     def __init__(self, url: str, site: str, answers: Answers) -> None:
         self.asked: list[Any] = []
