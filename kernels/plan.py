@@ -142,6 +142,10 @@ class Plan:
         windows = (count - need) // self.step + 1
         return windows, (windows - 1) * self.step + need
 
+    def words(self, dtype: str) -> bytes:
+        """The interpreter's program for streams of `dtype`, as a microcontroller takes it."""
+        return self._program(dtype)
+
     def machine(self, dtype: str) -> Machine:
         """A fresh interpreter state for streams of `dtype`."""
         return Machine(self._program(dtype))

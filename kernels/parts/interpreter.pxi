@@ -241,7 +241,7 @@ cdef uint32_t plan_push(plan *p, const void *x, size_t n, float *rows,
 cdef uint32_t plan_partial(plan *p, uint8_t *out, size_t room, size_t *used) noexcept nogil:
     """Write the reducers' states; `used` tells how many bytes. The state may go on."""
     cdef writer w
-    cdef uint32_t k, n = p.reducers * (p.features if p.features else 1)
+    cdef uint32_t k, n = p.reducers * plan_copies(p)
     w.data = out
     w.room = room
     w.used = 0
@@ -265,7 +265,7 @@ cdef uint32_t plan_partial(plan *p, uint8_t *out, size_t room, size_t *used) noe
 cdef uint32_t plan_absorb(plan *p, const uint8_t *data, size_t size) noexcept nogil:
     """Add a partial of the same plan and dtype to the state."""
     cdef reader r
-    cdef uint32_t k, dtype, n = p.reducers * (p.features if p.features else 1)
+    cdef uint32_t k, dtype, n = p.reducers * plan_copies(p)
     cdef uint64_t units
     r.data = data
     r.size = size
@@ -293,3 +293,16 @@ cdef uint32_t plan_absorb(plan *p, const uint8_t *data, size_t size) noexcept no
     if r.status == STATUS_OK and r.at != size:
         return STATUS_DAMAGED
     return r.status
+
+
+cdef uint64_t plan_units(const plan *p) noexcept nogil:
+    """Windows run so far; samples taken where the plan has no window."""
+    return p.units
+
+
+cdef uint32_t plan_take_rows(plan *p, uint32_t *width) noexcept nogil:
+    """How many rows lie in the caller's buffer, and floats in each; the next push starts anew."""
+    cdef uint32_t rows = p.rows
+    width[0] = p.width
+    p.rows = 0
+    return rows

@@ -13,7 +13,7 @@ cdef bint limbs_settle(int64_t *chunk, uint32_t n) noexcept nogil:
     """Carry, so that all chunks but the top one lie in [0, 2^32). False: the top overflowed."""
     cdef uint32_t k
     cdef int64_t carry = 0
-    for k in range(n - 1):
+    for k in range(<uint32_t>(n - 1)):
         carry = carry + chunk[k]
         chunk[k] = <int64_t>(<uint64_t>carry & LOW32)
         carry = carry >> 32

@@ -36,7 +36,7 @@ cdef uint32_t powers_limbs(uint32_t dtype, uint32_t p) noexcept nogil:
 
 cdef uint32_t powers_chunks(uint32_t dtype, uint32_t order) noexcept nogil:
     cdef uint32_t p, n = 0
-    for p in range(1, order + 1):
+    for p in range(1, <uint32_t>(order + 1)):
         n = n + powers_limbs(dtype, p)
     return n
 
@@ -56,7 +56,7 @@ cdef bint powers_settle(powers *s) noexcept nogil:
     cdef uint32_t p, n
     cdef int64_t *chunk = &s.chunk[0]
     cdef bint ok = True
-    for p in range(1, s.order + 1):
+    for p in range(1, <uint32_t>(s.order + 1)):
         n = powers_limbs(s.dtype, p)
         ok = limbs_settle(chunk, n) and ok
         chunk = chunk + n
@@ -225,7 +225,7 @@ cdef void powers_write(powers *s, writer *w) noexcept nogil:
         write_count(w, s.nan)
         write_count(w, s.plus)
         write_count(w, s.minus)
-    for p in range(1, s.order + 1):
+    for p in range(1, <uint32_t>(s.order + 1)):
         n = powers_limbs(s.dtype, p)
         limbs_write(w, chunk, n)
         chunk = chunk + n
@@ -241,7 +241,7 @@ cdef void powers_read(powers *s, reader *r) noexcept nogil:
         count_add(&s.nan, read_count(r), r)
         count_add(&s.plus, read_count(r), r)
         count_add(&s.minus, read_count(r), r)
-    for p in range(1, s.order + 1):
+    for p in range(1, <uint32_t>(s.order + 1)):
         n = powers_limbs(s.dtype, p)
         limbs_read(r, chunk, n)
         chunk = chunk + n

@@ -64,6 +64,7 @@ cdef struct plan:
     uint32_t dtype  # of the stream
     uint32_t value_dtype  # of what the reducers take
     uint32_t stage_dtype  # of what the sample stages give
+    uint32_t words
     uint32_t ops
     uint32_t stages
     uint32_t frames
@@ -179,6 +180,11 @@ cdef inline void *plan_at(plan *p, uint32_t at) noexcept nogil:
     return <uint8_t *>p + at
 
 
+cdef inline uint32_t plan_copies(const plan *p) noexcept nogil:
+    """How many instances of each reducer there are: one a feature, or one."""
+    return p.features if p.features else <uint32_t>1
+
+
 cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil:
     """Check a program and fill in the header's counts and fixed offsets; sizes come later."""
     cdef size_t at = PROGRAM_HEADER
@@ -192,6 +198,7 @@ cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil
     p.stage_dtype = words[1]
     p.id_low = words[2]
     p.id_high = words[3]
+    p.words = <uint32_t>n
     p.ops = words[4]
     for k in range(p.ops):
         if at + 2 > n or words[at + 1] > n - at - 2:
@@ -246,7 +253,7 @@ cdef uint32_t plan_measure(const uint32_t *words, size_t n, plan *p) noexcept no
     cdef uint32_t branches
     if status != STATUS_OK:
         return status
-    branches = p.reducers * (p.features if p.features else 1)
+    branches = p.reducers * plan_copies(p)
     p.ops_at = aligned(sizeof(plan))
     p.branches_at = aligned(p.ops_at + p.ops * sizeof(operation))
     p.words_at = aligned(p.branches_at + branches * sizeof(uint32_t))
@@ -267,9 +274,9 @@ cdef uint32_t plan_measure(const uint32_t *words, size_t n, plan *p) noexcept no
 cdef size_t plan_states(const plan *p, const uint32_t *words, operation *ops,
                         uint32_t *branches) noexcept nogil:
     """Bytes of all operations' memories; with `ops` given, fill in the operations as well."""
-    cdef uint32_t base = aligned(p.words_at + words_used(p, words) * sizeof(uint32_t))
+    cdef uint32_t base = aligned(p.words_at + p.words * sizeof(uint32_t))
     cdef uint32_t used = base, k, f, group, dtype = p.dtype
-    cdef uint32_t copies = p.features if p.features else 1
+    cdef uint32_t copies = plan_copies(p)
     cdef const uint32_t *at = words + PROGRAM_HEADER
     cdef operation op
     for k in range(p.ops):
@@ -278,7 +285,7 @@ cdef size_t plan_states(const plan *p, const uint32_t *words, operation *ops,
             dtype = DTYPE_I32
         op.code = at[0]
         op.argc = at[1]
-        op.args_at = p.words_at + <uint32_t>(at + 2 - words) * sizeof(uint32_t)
+        op.args_at = p.words_at + 4 * <uint32_t>(at + 2 - words)
         op.state_at = used
         op.dtype = p.value_dtype if group == GROUP_REDUCERS else dtype
         op.width = 1
@@ -295,14 +302,6 @@ cdef size_t plan_states(const plan *p, const uint32_t *words, operation *ops,
             dtype = DTYPE_F32
         at = at + 2 + at[1]
     return used - base
-
-
-cdef size_t words_used(const plan *p, const uint32_t *words) noexcept nogil:
-    cdef size_t at = PROGRAM_HEADER
-    cdef uint32_t k
-    for k in range(p.ops):
-        at = at + 2 + words[at + 1]
-    return at
 
 
 cdef size_t plan_size(const uint32_t *words, size_t n) noexcept nogil:
@@ -330,7 +329,7 @@ cdef uint32_t plan_init(void *state, size_t room, const uint32_t *words, size_t 
     for k in range(p.stages):
         memset(plan_at(p, plan_op(p, k).state_at), 0,
                op_state(plan_op(p, k), <uint32_t *>plan_at(p, plan_op(p, k).args_at)))
-    for k in range(p.reducers * (p.features if p.features else 1)):
+    for k in range(p.reducers * plan_copies(p)):
         reducer_init(plan_op(p, p.first_reducer + k % p.reducers),
                      plan_at(p, plan_branches(p)[k]), p)
     return STATUS_OK

@@ -205,7 +205,7 @@ cdef void sketch_write(sketch *s, writer *w) noexcept nogil:
     for i in range(s.used):
         key = keys[i]
         if i == 0:
-            write_count(w, <uint64_t>((key << 1) ^ (key >> 63)))
+            write_count(w, <uint64_t>((2 * key) ^ (key >> 63)))
         else:
             write_count(w, <uint64_t>(key - before - 1))
         before = key

@@ -207,7 +207,7 @@ def test_partials_of_others_are_named():
     with pytest.raises(KernelError, match="another plan"):
         Plan("moments").merge([Plan("sum").partial(samples)])
     with pytest.raises(KernelError, match="another dtype"):
-        PLAIN.merge([PLAIN.partial(samples), plan.partial(array("f", [1]))])
+        PLAIN.merge([PLAIN.partial(samples), PLAIN.partial(array("f", [1]))])
     with pytest.raises(KernelError, match="another plan"):
         Plan("window 2 | rms").merge([Plan("window 2 | mean").partial(samples)])
 
