@@ -66,11 +66,13 @@ def _shown(param: Param) -> str:
 
 
 def _default(param: Param) -> str:
-    return param.name.upper() if isinstance(param.default, str) else f"{param.default}"
+    return param.default[1:].upper() if isinstance(param.default, str) else f"{param.default}"
 
 
 EXACT = "exact"
-ROUNDED = "integers: correctly rounded; f32: relative 2^-20"
+# Of a window of n samples: n/16 additions a lane, and the tree.
+LANES = "(n/16 + 8) 2^-24"
+ROUNDED = f"integers: correctly rounded; f32: relative {LANES}"
 SAMPLES_NAN = "NaN stays NaN, infinities follow IEEE 754; integers saturate"
 FRAME_NAN = "a NaN makes the whole window NaN"
 FEATURE_NAN = "a NaN in the window gives NaN; infinities follow IEEE 754"
@@ -135,7 +137,7 @@ _KERNELS = (
         (Param("order", "choice", 0, choices=("mean", "line")),),
         "The window less its mean, or less its least-squares line.",
         "as the samples",
-        "relative to the window's peak 2^-20",
+        f"{LANES} of the peak; line: 4 times that",
         FRAME_NAN,
         3,
     ),
@@ -146,7 +148,7 @@ _KERNELS = (
         (),
         "Mean of the window.",
         "as the samples",
-        "integers: correctly rounded; f32: 2^-20 of the mean magnitude",
+        f"integers: correctly rounded; f32: {LANES} of the mean magnitude",
         FEATURE_NAN,
         1,
     ),
@@ -190,7 +192,7 @@ _KERNELS = (
         (),
         "Peak over rms; NaN where rms is 0.",
         "1",
-        "relative 2^-20",
+        f"relative {LANES}",
         FEATURE_NAN,
         4,
     ),
@@ -202,7 +204,7 @@ _KERNELS = (
         "Fourth central moment over the squared variance (3 for a normal distribution); NaN "
         "where the variance is 0.",
         "1",
-        "relative 2^-16",
+        f"relative 8 {LANES}",
         FEATURE_NAN,
         10,
     ),
@@ -213,7 +215,7 @@ _KERNELS = (
         (),
         "Third central moment over the variance to the power 3/2; NaN where it is 0.",
         "1",
-        "2^-16 of the mean magnitude of the cubes",
+        f"8 {LANES} of the mean magnitude of the cubes",
         FEATURE_NAN,
         10,
     ),

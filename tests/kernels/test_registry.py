@@ -1,5 +1,7 @@
 """The catalogue is complete, and says of every kernel what a user must know."""
 
+from pathlib import Path
+
 from atoll.kernels import catalogue
 from atoll.kernels.finish import FINISHERS
 from atoll.kernels.receipt import FEATURE_PLANS, PLANS
@@ -37,3 +39,9 @@ def test_signatures():
     assert by_name["quantiles"] == "quantiles Q... bins=256"
     assert by_name["detrend"] == "detrend [mean|line]"
     assert by_name["scale"] == "scale BY [ADD]"
+
+
+def test_every_kernel_is_documented():
+    page = (Path(__file__).parents[2] / "docs" / "kernels.md").read_text()
+    for kernel in catalogue():
+        assert f"| `{kernel.signature}` |".replace("mean|line", "mean\\|line") in page
