@@ -70,6 +70,9 @@ class Core:
         self._stored_bytes = 0
         self._status = "init"
         self._leased = False
+        self._verifier = ""
+        self._told_down = False
+        self._round_trip_ms = -1
         self._stop_at: float | None = None
         self._health_at = 0.0
         self._marks_at = 0.0
@@ -115,6 +118,16 @@ class Core:
     def counters(self) -> dict[str, int]:
         """What was refused, by reason."""
         return self._desk.counters
+
+    @property
+    def boot(self) -> int:
+        """This boot's number."""
+        return self._fence.boot
+
+    @property
+    def draining(self) -> bool:
+        """Whether it was asked to end."""
+        return self._desk.draining
 
     # --- the two doors
     # -----------------------------------------------------------------------------
@@ -174,6 +187,8 @@ class Core:
 
     def _link_up(self, event: on.LinkUp, now: float) -> None:
         self._desk.linked = True
+        self._told_down = False
+        self._verifier = event.verifier
         self._lease.ask_at_once(now)
         self._publish_status()
         self._publish_birth()
@@ -181,8 +196,10 @@ class Core:
         self._health_at = now
 
     def _link_down(self, event: on.LinkDown, now: float) -> None:
-        if self._desk.linked:
-            self._desk.say(f"lost the broker ({event.reason}); trying again")
+        if not self._told_down:  # once, and not at each attempt
+            self._told_down = True
+            what = "lost" if self._desk.linked else "cannot reach"
+            self._desk.say(f"{what} the broker, trying again: {event.reason}")
         self._desk.linked = False
         self._labour.interrupted(now)
 
@@ -204,6 +221,7 @@ class Core:
         if reason:
             self._desk.count(reason)
             return
+        self._round_trip_ms = self._lease.round_trip_ms
         if lease.birth_wanted:
             self._publish_birth()
             self._lease.ask_at_once(now + min(BIRTH_WAIT_S, self._lease.interval_s))
@@ -212,6 +230,10 @@ class Core:
             if self._status == "init":
                 self._status = "ready"
             self._publish_status()
+            if self._verifier:
+                credential = wire.Credential(*self._fence.head, self._verifier)
+                self._desk.publish("lease", credential)
+                self._verifier = ""
             self._desk.say(f"ready: lease {lease.lease} of gateway term {lease.boot}")
 
     def _probed(self, probe: wire.Probe, now: float) -> None:
@@ -312,7 +334,7 @@ class Core:
     # ------------------------------------------------------------------------
 
     def _health_read(self, event: on.HealthRead, now: float) -> None:
-        self._health = event.health
+        self._health = event.health._replace(round_trip_ms=self._round_trip_ms)
         self._stored_bytes = event.stored_bytes
 
     def _stop_asked(self, event: on.StopAsked, now: float) -> None:

@@ -123,9 +123,12 @@ class Custody:
             self._desk.count("transfer failed")
             self._fail(event.transfer, event.failed)
         else:
-            blocks = wire.Blocks(*self._desk.head, event.transfer, event.more, event.blocks)
+            more = bool(event.rest)
+            blocks = wire.Blocks(*self._desk.head, event.transfer, more, event.blocks)
             self._desk.publish("block", blocks)
-        if not event.more:
+        if event.rest:
+            self._desk.do(do.ReadBlocks(event.transfer, event.rest))
+        else:
             self._transfers.finish()
             self._next_transfer()
 

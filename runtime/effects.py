@@ -60,9 +60,7 @@ class StoreBlocks(NamedTuple):
 
 
 class ReadBlocks(NamedTuple):
-    """Read one message's worth from the front of `ranges`, answer `BlocksRead`; repeated until
-    `more` is false.
-    """
+    """Read one message's worth from the front of `ranges`, answer `BlocksRead`."""
 
     transfer: int
     ranges: list[BlockRange]
@@ -92,7 +90,9 @@ class ForgetJob(NamedTuple):
 
 
 class AppendOutbox(NamedTuple):
-    """Write a message to the outbox; if `durable`, sync it and answer `OutboxWritten`."""
+    """Write a message, encoded by then, to the outbox; if `durable`, sync it and answer
+    `OutboxWritten`.
+    """
 
     number: int
     message: Any

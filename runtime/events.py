@@ -5,11 +5,13 @@ Times inside are milliseconds: `mono_ms` since the machine started, `wall_ms` si
 
 from typing import Any, NamedTuple
 
-from atoll.wire.messages import Health, HeldStream, Refusal, Result
+from atoll.wire.messages import BlockRange, Health, HeldStream, Refusal, Result
 
 
 class LinkUp(NamedTuple):
-    """The broker took us in and the subscriptions stand."""
+    """The broker took us in. `verifier` is not empty where it did so by the one-time token."""
+
+    verifier: str = ""
 
 
 class LinkDown(NamedTuple):
@@ -46,11 +48,13 @@ class BlocksStored(NamedTuple):
 
 
 class BlocksRead(NamedTuple):
-    """One message's worth of blocks of a transfer; `failed` says why there are none."""
+    """One message's worth of blocks of a transfer and the ranges that are left of it; `failed` says
+    why there are none.
+    """
 
     transfer: int
     blocks: list[bytes]
-    more: bool
+    rest: list[BlockRange]
     failed: str
 
 

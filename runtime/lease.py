@@ -25,6 +25,7 @@ class LeaseClock:
         self.interval_s = INTERVALS_S[profile]
         self.until = 0.0
         self.number = 0
+        self.round_trip_ms = -1
         self._sent: dict[int, float] = {}
         self._next = 0.0
 
@@ -57,6 +58,7 @@ class LeaseClock:
         sent = self._sent.pop(lease.number, None)
         if sent is None:
             return "lease not asked for"
+        self.round_trip_ms = round((now - sent) * 1_000)
         interval_s = min(max(lease.interval_ms / 1_000, INTERVAL_S_MIN), INTERVAL_S_MAX)
         if interval_s != self.interval_s:
             self.interval_s = interval_s

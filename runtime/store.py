@@ -257,8 +257,10 @@ class Store:
 
     # --- reading (any thread) --------------------------------------------------------------------
 
-    def read(self, dataset: str, key: str, start: int, stop: int) -> bytes | memoryview:
-        """Samples [start, stop) of a stream, little-endian, interleaved. Raises `Missing`."""
+    def read(
+        self, dataset: str, key: str, start: int, stop: int
+    ) -> tuple[StreamInfo, bytes | memoryview]:
+        """A stream's samples [start, stop), little-endian, interleaved. Raises `Missing`."""
         stream = self._catalog.streams.get((dataset, key))
         with self._lock:
             rows = self._rows(stream, start, stop)
@@ -272,7 +274,7 @@ class Store:
             first = max(0, start - row.first_sample) * width
             last = (min(stop, row.end_sample) - row.first_sample) * width
             pieces.append(body[first:last])
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return stream.info, pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _rows(self, stream: StreamIndex | None, start: int, stop: int) -> list[Row]:
         """The rows that hold [start, stop) without a gap; empty if there are none such."""
@@ -326,13 +328,6 @@ class Store:
         if stream is None or row is None:
             raise Missing(f"stream {dataset}/{key}: block {seq} is not here")
         return self._read_block(stream, row)
-
-    def info(self, dataset: str, key: str) -> StreamInfo:
-        """What a stream is. Raises `Missing`."""
-        stream = self._catalog.streams.get((dataset, key))
-        if stream is None:
-            raise Missing(f"stream {dataset}/{key} is not here")
-        return stream.info
 
     def streams(self, dataset: str = "") -> list[HeldStream]:
         """What is here, by stream: of one dataset, or of all."""

@@ -1,0 +1,231 @@
+"""Starting a device: options checked, store opened, boot counted, all wired, the loop run."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+from atoll.runtime.errors import DeviceError, StoreError, UsageError
+
+if TYPE_CHECKING:
+    from atoll.runtime.core import Core
+    from atoll.runtime.keeper import Keeper
+    from atoll.runtime.sources import Source
+    from atoll.runtime.workers import Workers
+    from atoll.transport.url import Broker
+    from atoll.wire.messages import Birth, StreamInfo
+
+OK, FAILED, USAGE = 0, 1, 2
+BROKER_DEFAULT = "mqtt://127.0.0.1:1883"
+# Seconds of silence after which either end gives a connection up, by profile.
+KEEPALIVE_S = {"fast": 5, "normal": 10, "battery": 60, "metered": 1_200, "demo": 5}
+WORKERS_MAX = 64
+CAPACITY_MAX = 600.0
+# What a thread of ours needs; the usual 8 MiB are only address space, but some boards count that.
+STACK_BYTES = 512 * 1_024
+
+
+class DeviceOptions(NamedTuple):
+    """What `atoll device` is told. `workers` 0: one a core; `zone` empty: the device's id."""
+
+    id: str
+    store: str
+    broker: str = BROKER_DEFAULT
+    site: str = "home"
+    zone: str = ""
+    capacity: float = 1.0
+    profile: str = "normal"
+    sources: tuple[str, ...] = ()
+    workers: int = 0
+    token: str = ""
+    commit_ms: int = 200
+
+
+def run_device(options: DeviceOptions) -> int:
+    """Run a device until it is told to end; the exit code: 0 ok, 1 failed, 2 unusable options."""
+    try:
+        return _run(options)
+    except UsageError as error:
+        code, line = USAGE, str(error)
+    except DeviceError as error:
+        code, line = FAILED, str(error)
+    except OSError as error:
+        code, line = FAILED, f"{error.filename or options.store}: {error.strerror or error}"
+    print(f"atoll device: {line}", file=sys.stderr)
+    return code
+
+
+def _run(options: DeviceOptions) -> int:
+    brokers = _check(options)
+    from atoll.runtime.sources import make_sources
+
+    sources = make_sources(list(options.sources), options.id)
+    with _Lock(options.store):
+        return _serve(options, brokers, sources)
+
+
+def _check(options: DeviceOptions) -> "list[Broker]":
+    """Refuse what cannot be before anything is touched; the brokers."""
+    from atoll.runtime.lease import INTERVALS_S
+    from atoll.transport.errors import AddressError
+    from atoll.transport.url import parse_brokers
+    from atoll.wire.errors import WireError
+    from atoll.wire.topics import Topics, check_name
+
+    try:
+        check_name(options.id, "id")
+        check_name(options.zone or options.id, "zone")
+        Topics(options.site)
+        brokers = parse_brokers(options.broker)
+    except WireError as error:
+        raise UsageError(error.detail) from None
+    except AddressError as error:
+        raise UsageError(str(error)) from None
+    if options.profile not in INTERVALS_S:
+        raise UsageError(f"profile {options.profile!r} is none of {', '.join(INTERVALS_S)}")
+    if not 0.0 < options.capacity <= CAPACITY_MAX:
+        raise UsageError(f"capacity {options.capacity}: above 0 and at most {CAPACITY_MAX:g}")
+    if not 0 <= options.workers <= WORKERS_MAX:
+        raise UsageError(f"workers {options.workers}: 0 (one a core) to {WORKERS_MAX}")
+    if not 1 <= options.commit_ms <= 60_000:
+        raise UsageError(f"commit wait {options.commit_ms} ms: 1 to 60,000")
+    return brokers
+
+
+class _Lock:
+    """One process for one store."""
+
+    def __init__(self, root: str) -> None:
+        from atoll.runtime.files import SystemFiles
+
+        try:
+            SystemFiles().make_directory(os.path.abspath(root))
+            self._handle = os.open(f"{root}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(f"store {root} cannot be used: {error.strerror}") from None
+        self._root = root
+
+    def __enter__(self) -> None:
+        from fcntl import LOCK_EX, LOCK_NB, flock
+
+        try:
+            flock(self._handle, LOCK_EX | LOCK_NB)
+        except OSError:
+            owner = os.pread(self._handle, 20, 0).decode("ascii", "replace").strip()
+            raise StoreError(
+                f"store {self._root} is in use by process {owner or '?'}: one device a store"
+            ) from None
+        os.ftruncate(self._handle, 0)
+        os.pwrite(self._handle, str(os.getpid()).encode(), 0)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._handle)
+
+
+def _serve(options: DeviceOptions, brokers: "list[Broker]", sources: "list[Source]") -> int:
+    """Open the store, count the boot, wire everything, run the loop."""
+    from threading import stack_size
+
+    from atoll.runtime.core import Core, Identity
+    from atoll.runtime.files import SystemFiles
+    from atoll.runtime.health import HealthReader
+    from atoll.runtime.keeper import Keeper
+    from atoll.runtime.outbox import Outbox
+    from atoll.runtime.state import load, save
+    from atoll.runtime.store import Store
+    from atoll.runtime.workers import Workers, read_shape
+
+    stack_size(STACK_BYTES)
+    root, files = options.store, SystemFiles()
+    state = load(files, root)
+    state = state._replace(boot=state.boot + 1)
+    save(files, root, state)
+    store, outbox = Store(root, files), Outbox(root, files)
+    birth = _birth(options, state.boot, [info for one in sources for info in one.streams])
+    core = Core(Identity(birth, state, outbox.numbers()), read_shape)
+    health = HealthReader(root)
+    keeper = Keeper(root, files, store, outbox, health, commit_s=options.commit_ms / 1_000)
+    workers = Workers(options.workers or len(os.sched_getaffinity(0)), store)
+    found = store.recovered
+    lines = [f"boot {state.boot}, {found.blocks} blocks in {root}, broker {brokers[0].url}"]
+    if found.torn or found.damaged:
+        lines.append(f"store: {found.torn} torn tails cut off, {found.damaged} blocks damaged")
+    return _run_loop(options, brokers, core, (keeper, workers, sources), lines)
+
+
+def _run_loop(
+    options: DeviceOptions,
+    brokers: "list[Broker]",
+    core: "Core",
+    parts: "tuple[Keeper, Workers, list[Source]]",
+    lines: list[str],
+) -> int:
+    """Connect the core with the broker and serve until it has stopped."""
+    from signal import SIGINT, SIGTERM
+
+    from atoll.runtime.credential import make_secret, make_verifier, read_secret
+    from atoll.runtime.shell import Shell
+    from atoll.transport.link import Link
+    from atoll.transport.loop import Loop
+    from atoll.transport.port import Session, Will
+    from atoll.wire.status import Status, encode_status
+    from atoll.wire.topics import Topics
+
+    loop, topics = Loop(), Topics(options.site)
+    gone = encode_status(Status("lost", core.boot, 0))
+    will = Will(topics.up(options.id, "status"), gone)
+    session = Session(options.id, will, KEEPALIVE_S[options.profile])
+    secret = read_secret(options.store)
+    link = Link(loop, _known_to(brokers, options, secret), session)
+    shell = Shell(options.id, loop, link, core)
+    if options.token:
+        kept = secret or make_secret(options.store)
+        shell.verifier = lambda: (
+            make_verifier(kept) if link.broker.password == options.token else ""
+        )
+    loop.on_signal(SIGTERM, shell.stop)
+    loop.on_signal(SIGINT, shell.stop)
+    for line in lines:
+        shell.say(line)
+    shell.start(topics, *parts)
+    try:
+        loop.run()
+    finally:
+        loop.close()
+    return OK
+
+
+def _birth(options: DeviceOptions, boot: int, streams: "list[StreamInfo]") -> "Birth":
+    from atoll.runtime.installed import load_installed
+    from atoll.wire.limits import MESSAGE_BYTES_MAX
+    from atoll.wire.messages import PROTOCOL, Birth
+
+    installed = load_installed(options.store)
+    storage = os.statvfs(options.store)
+    return Birth(
+        boot=boot,
+        epoch=0,
+        lease=0,
+        protocol=PROTOCOL,
+        software=installed.software,
+        zone=options.zone or options.id,
+        capacity=options.capacity,
+        profile=options.profile,
+        cores=len(os.sched_getaffinity(0)),
+        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        storage_bytes=storage.f_blocks * storage.f_frsize,
+        message_max=MESSAGE_BYTES_MAX,
+        receipts=installed.receipts,
+        sources=streams,
+    )
+
+
+def _known_to(brokers: "list[Broker]", options: DeviceOptions, secret: str) -> "list[Broker]":
+    """The brokers with what opens them: the device's own secret first, then the token."""
+    found = []
+    for broker in brokers:
+        words = [secret] * bool(secret) + [options.token] * bool(options.token)
+        if broker.username or not words:
+            found.append(broker)
+        else:
+            found += [broker._replace(username=options.id, password=word) for word in words]
+    return found
