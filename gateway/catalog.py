@@ -1,0 +1,390 @@
+"""The catalogue: datasets, their shards and streams, and which device holds which blocks.
+
+A stream that is put lies in shard SHA-256(key) mod S. A live stream is pinned: it has a shard of
+its own, numbered from PINNED on, whose first owner is the device that samples it (the part of its
+key before the first "/"). Holdings are runs of blocks (runs.py) per stream and device, so their
+size follows the number of streams and gaps, not of blocks.
+"""
+
+import hashlib
+import json
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from atoll.gateway import runs
+from atoll.gateway.desk import Desk
+from atoll.gateway.errors import RequestError
+from atoll.gateway.records import (
+    DatasetGone,
+    DatasetSet,
+    HoldingGone,
+    HoldingSet,
+    ShardSet,
+    StreamSet,
+)
+from atoll.wire import limits
+from atoll.wire.block import crc32c
+from atoll.wire.messages import BlockRun, StreamInfo
+from atoll.wire.topics import is_name
+
+PINNED = 65_536
+SHARDS_DEFAULT = 64
+REPLICAS_DEFAULT = 2
+REPLICAS_MAX = 7  # more copies than that are a mistake in a request
+DTYPES = ("i16", "i32", "f32")
+# A million streams of 1 KiB each are the most that one gateway's memory is made for.
+STREAMS_MAX = 1_000_000
+DATASETS_MAX = 4_096
+
+
+class ShardId(NamedTuple):
+    """A shard by name."""
+
+    dataset: str
+    number: int
+
+
+class Stream:
+    """One stream: what it is, where its next put block begins, and who holds which blocks."""
+
+    __slots__ = ("anchors", "held", "info", "shard", "tail_sample", "tail_seq")
+
+    def __init__(self, info: StreamInfo, shard: int) -> None:
+        self.info = info
+        self.shard = shard
+        self.tail_seq = 0
+        self.tail_sample = 0
+        self.anchors: list[int] = []
+        self.held: dict[str, list[BlockRun]] = {}
+
+    def row(self) -> StreamSet:
+        """As the ledger keeps it."""
+        i = self.info
+        return StreamSet(
+            i.dataset, i.key, self.shard, i.dtype, i.channels, i.rate_hz, i.scale, i.unit,
+            self.tail_seq, self.tail_sample, json.dumps(self.anchors),
+        )  # fmt: skip
+
+    def anchor_at(self, sample: int) -> int:
+        """The first sample of the gap-free run that a sample lies in."""
+        at = bisect_right(self.anchors, sample) - 1
+        return self.anchors[at] if at >= 0 else sample
+
+    def all_runs(self) -> list[BlockRun]:
+        """What all holders have together."""
+        if len(self.held) == 1:
+            return next(iter(self.held.values()))
+        union: list[BlockRun] = []
+        for held in self.held.values():
+            if held != union:
+                for run in held:
+                    union = runs.added(union, run, self.info.rate_hz)
+        return union
+
+
+class Shard:
+    """One shard: who owns it now (acting first), who shall own it, and what lies in it."""
+
+    __slots__ = ("byte_count", "epoch", "goal", "id", "owners", "streams")
+
+    def __init__(self, shard: ShardId) -> None:
+        self.id = shard
+        self.epoch = 0
+        self.owners: tuple[str, ...] = ()
+        self.goal: tuple[str, ...] = ()
+        self.streams: dict[str, Stream] = {}
+        self.byte_count = 0
+
+    @property
+    def pinned(self) -> bool:
+        """Whether it holds one live stream."""
+        return self.id.number >= PINNED
+
+    @property
+    def sampler(self) -> str:
+        """The device that samples a pinned shard's stream; empty for others."""
+        return next(iter(self.streams)).split("/")[0] if self.pinned and self.streams else ""
+
+    def row(self) -> ShardSet:
+        """As the ledger keeps it."""
+        return ShardSet(*self.id, self.epoch, ",".join(self.owners), ",".join(self.goal))
+
+
+class Dataset:
+    """One dataset: its row, its streams by key and its shards by number."""
+
+    __slots__ = ("row", "shards", "streams")
+
+    def __init__(self, row: DatasetSet) -> None:
+        self.row = row
+        self.streams: dict[str, Stream] = {}
+        self.shards: dict[int, Shard] = {}
+
+
+def shard_of(key: str, shards: int) -> int:
+    """The shard of a key: SHA-256, the first eight bytes big-endian, mod S."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") % shards
+
+
+def pinned_shard(key: str) -> int:
+    """The shard of a live stream."""
+    return PINNED + (crc32c(key.encode()) & 0x7FFFFFFF)
+
+
+class Catalog:
+    """All datasets; every change is recorded at the desk."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.datasets: dict[str, Dataset] = {}
+        # What each device holds: the shards with blocks on it, and how many bytes they are.
+        self.by_device: dict[str, dict[ShardId, int]] = {}
+        self.stream_count = 0
+
+    # --- from the ledger ---
+
+    def restore_dataset(self, row: DatasetSet) -> None:
+        """Take a dataset from the ledger."""
+        self.datasets[row.name] = Dataset(row)
+
+    def restore_shard(self, row: ShardSet) -> None:
+        """Take a shard from the ledger."""
+        shard = self.shard(ShardId(row.dataset, row.shard))
+        shard.epoch = row.epoch
+        shard.owners = tuple(filter(None, row.owners.split(",")))
+        shard.goal = tuple(filter(None, row.goal.split(",")))
+
+    def restore_stream(self, row: StreamSet) -> None:
+        """Take a stream from the ledger."""
+        info = StreamInfo(
+            row.dataset, row.key, row.dtype, row.channels, row.rate_hz, row.scale, row.unit
+        )
+        stream = self._attach(info, row.shard)
+        stream.tail_seq, stream.tail_sample = row.tail_seq, row.tail_sample
+        stream.anchors = json.loads(row.anchors)
+
+    def restore_holding(self, row: HoldingSet) -> None:
+        """Take a run of blocks from the ledger."""
+        dataset = self.datasets[row.dataset]
+        stream = dataset.streams[row.key]
+        run = BlockRun(*row[3:8], bool(row.gap), row.byte_count)
+        stream.held.setdefault(row.device, []).append(run)
+        stream.tail_seq = max(stream.tail_seq, run.last_seq + 1)
+        stream.tail_sample = max(stream.tail_sample, run.first_sample + run.sample_count)
+        self._weigh(row.device, dataset.shards[stream.shard], run.byte_count)
+
+    def settle(self) -> None:
+        """After the last row: sizes of shards."""
+        for dataset in self.datasets.values():
+            for stream in dataset.streams.values():
+                for held in stream.held.values():
+                    held.sort()
+        for held_shards in self.by_device.values():
+            for shard_id, byte_count in held_shards.items():
+                shard = self.shard(shard_id)
+                shard.byte_count = max(shard.byte_count, byte_count)
+
+    # --- datasets and streams ---
+
+    def create(self, name: str, shards: int, replicas: int) -> Dataset:
+        """A new dataset; 0 takes the defaults."""
+        if not is_name(name):
+            raise RequestError(f"dataset {name!r}: letters, digits, '.', '_' and '-', at most 64")
+        if len(self.datasets) >= DATASETS_MAX:
+            raise RequestError(f"dataset {name}: a site has at most {DATASETS_MAX} datasets")
+        if replicas > REPLICAS_MAX:
+            raise RequestError(f"dataset {name}: replicas={replicas}, at most {REPLICAS_MAX}")
+        row = DatasetSet(
+            name, shards or SHARDS_DEFAULT, replicas or REPLICAS_DEFAULT, 0, 0, self._desk.wall_ms
+        )
+        self._desk.record(row)
+        dataset = self.datasets[name] = Dataset(row)
+        return dataset
+
+    def remove(self, name: str) -> Dataset:
+        """Drop a dataset and everything in it."""
+        dataset = self.datasets.pop(name)
+        self.stream_count -= len(dataset.streams)
+        for shards in self.by_device.values():
+            for shard in [s for s in shards if s.dataset == name]:
+                del shards[shard]
+        self._desk.record(DatasetGone(name))
+        return dataset
+
+    def need(self, name: str) -> Dataset:
+        """The dataset, or a RequestError that names those there are."""
+        dataset = self.datasets.get(name)
+        if dataset is None:
+            known = ", ".join(sorted(self.datasets)[:8]) or "none yet"
+            raise RequestError(f"no dataset {name!r}; there are: {known}")
+        return dataset
+
+    def open_stream(self, info: StreamInfo, shard: int, anchor: int | None = None) -> Stream:
+        """The stream, made if it is new; RequestError if it is there with another description.
+
+        `anchor`: the first sample of a new stream, where it is known before its first block.
+        """
+        dataset = self.datasets[info.dataset]
+        stream = dataset.streams.get(info.key)
+        if stream is not None:
+            if stream.info != info:
+                raise RequestError(_difference(stream.info, info))
+            return stream
+        if self.stream_count >= STREAMS_MAX:
+            raise RequestError(f"stream {info.key}: a site has at most {STREAMS_MAX} streams")
+        check_info(info)
+        stream = self._attach(info, shard)
+        if anchor is not None:
+            stream.anchors.append(anchor)
+        self._desk.record(stream.row())
+        return stream
+
+    def _attach(self, info: StreamInfo, number: int) -> Stream:
+        stream = Stream(info, number)
+        self.datasets[info.dataset].streams[info.key] = stream
+        self.shard(ShardId(info.dataset, number)).streams[info.key] = stream
+        self.stream_count += 1
+        return stream
+
+    # --- shards ---
+
+    def shard(self, shard: ShardId) -> Shard:
+        """A shard of a known dataset, made if it is new."""
+        shards = self.datasets[shard.dataset].shards
+        found = shards.get(shard.number)
+        if found is None:
+            found = shards[shard.number] = Shard(shard)
+        return found
+
+    def find(self, shard: ShardId) -> Shard | None:
+        """A shard if it is there."""
+        dataset = self.datasets.get(shard.dataset)
+        return dataset.shards.get(shard.number) if dataset else None
+
+    def all_shards(self) -> Iterator[Shard]:
+        """Every shard of the site."""
+        for dataset in self.datasets.values():
+            yield from dataset.shards.values()
+
+    # --- holdings ---
+
+    def add_run(self, device: str, stream: Stream, run: BlockRun) -> None:
+        """A device has these blocks on its disk."""
+        before = stream.held.get(device, [])
+        after = runs.added(before, run, stream.info.rate_hz)
+        if after == before:
+            return
+        stream.held[device] = after
+        stream.tail_seq = max(stream.tail_seq, run.last_seq + 1)
+        stream.tail_sample = max(stream.tail_sample, run.first_sample + run.sample_count)
+        self._record_runs(device, stream, before, after)
+        grown = sum(r.byte_count for r in after) - sum(r.byte_count for r in before)
+        shard = self.datasets[stream.info.dataset].shards[stream.shard]
+        self._weigh(device, shard, grown)
+        shard.byte_count = max(shard.byte_count, self.by_device[device][shard.id])
+        if run.gap or not stream.anchors:
+            self._anchor(stream, run.first_sample)
+
+    def _anchor(self, stream: Stream, sample: int) -> None:
+        at = bisect_right(stream.anchors, sample)
+        if at and stream.anchors[at - 1] == sample:
+            return
+        stream.anchors.insert(at, sample)
+        self._desk.record(stream.row())
+
+    def _record_runs(
+        self, device: str, stream: Stream, before: Sequence[BlockRun], after: Sequence[BlockRun]
+    ) -> None:
+        info = stream.info
+        old = {run.first_seq: run for run in before}
+        for run in after:
+            if old.pop(run.first_seq, None) != run:
+                self._desk.record(HoldingSet(device, info.dataset, info.key, *run))
+        for first_seq in old:
+            self._desk.record(HoldingGone(device, info.dataset, info.key, first_seq))
+
+    def drop_runs(self, device: str, stream: Stream, keep: Sequence[BlockRun] = ()) -> None:
+        """A device has no more of a stream than `keep`."""
+        before = stream.held.get(device, [])
+        shard = self.datasets[stream.info.dataset].shards[stream.shard]
+        lost = sum(r.byte_count for r in before) - sum(r.byte_count for r in keep)
+        self._record_runs(device, stream, before, keep)
+        if keep:
+            stream.held[device] = list(keep)
+        else:
+            stream.held.pop(device, None)
+            self._keep_tail(stream)
+        self._weigh(device, shard, -lost)
+
+    def drop_shard(self, device: str, shard: Shard) -> None:
+        """A device was told to delete a shard."""
+        for stream in shard.streams.values():
+            if device in stream.held:
+                self.drop_runs(device, stream)
+        self.by_device.get(device, {}).pop(shard.id, None)
+
+    def drop_device(self, device: str) -> list[Shard]:
+        """A device is forgotten; gives the shards of which it held something. Its rows go with it."""
+        touched = []
+        for shard_id in self.by_device.pop(device, {}):
+            shard = self.find(shard_id)
+            if shard is not None:
+                for stream in shard.streams.values():
+                    if stream.held.pop(device, None):
+                        self._keep_tail(stream)
+                touched.append(shard)
+        return touched
+
+    def _keep_tail(self, stream: Stream) -> None:
+        # The tail follows from the holdings; without any it must not begin at 0 again.
+        if not stream.held:
+            self._desk.record(stream.row())
+
+    def _weigh(self, device: str, shard: Shard, byte_count: int) -> None:
+        held = self.by_device.setdefault(device, {})
+        held[shard.id] = max(0, held.get(shard.id, 0) + byte_count)
+
+    def lacking(self, shard: Shard, device: str, sources: Iterable[str]) -> bool:
+        """Whether one of `sources` has blocks of the shard that `device` has not."""
+        return next(self.lacking_ranges(shard, device, sources), None) is not None
+
+    def lacking_ranges(
+        self, shard: Shard, device: str, sources: Iterable[str]
+    ) -> Iterator[tuple[Stream, str, int, int]]:
+        """Block ranges (stream, source, first, last) that a source has and the device has not."""
+        sources = [s for s in sources if s != device]
+        for stream in shard.streams.values():
+            mine = stream.held.get(device, [])
+            for source in sources:
+                theirs = stream.held.get(source)
+                if not theirs or theirs == mine:
+                    continue
+                for first, last in runs.missing(theirs, mine):
+                    yield stream, source, first, last
+
+
+def check_info(info: StreamInfo) -> None:
+    """RequestError unless a stream's description makes sense."""
+    if info.dtype not in DTYPES:
+        raise RequestError(f"stream {info.key!r}: dtype {info.dtype!r}, known: {', '.join(DTYPES)}")
+    if not info.key or len(info.key.encode()) > limits.KEY_BYTES_MAX or not info.key.isprintable():
+        raise RequestError(
+            f"key {info.key!r}: 1 to {limits.KEY_BYTES_MAX} bytes of printable characters"
+        )
+    if info.channels != 1:
+        raise RequestError(
+            f"stream {info.key!r}: {info.channels} channels; one stream, one channel"
+        )
+    if not info.rate_hz >= 0.0:
+        raise RequestError(f"stream {info.key!r}: rate {info.rate_hz}, 0 or more is needed")
+
+
+def _difference(old: StreamInfo, new: StreamInfo) -> str:
+    for name in StreamInfo._fields:
+        if getattr(old, name) != getattr(new, name):
+            return (
+                f"stream {old.key!r} of {old.dataset} has {name} {getattr(old, name)},"
+                f" not {getattr(new, name)}"
+            )
+    return ""

@@ -1,0 +1,170 @@
+"""What clients ask, and the answers: one method a request, one a verb."""
+
+from collections.abc import Callable
+from typing import Any
+
+from atoll.gateway.catalog import Catalog
+from atoll.gateway.desk import Desk
+from atoll.gateway.effects import ForgetDevice
+from atoll.gateway.errors import RequestError
+from atoll.gateway.jobs import Jobs
+from atoll.gateway.jsonable import dumps
+from atoll.gateway.listings import Listings
+from atoll.gateway.membership import LEASED, Membership
+from atoll.gateway.moves import Moves
+from atoll.gateway.owners import Owners
+from atoll.gateway.puts import Puts
+from atoll.gateway.reads import Reads
+from atoll.gateway.standing import StandingJobs
+from atoll.wire import messages as wire
+
+
+class Clients:
+    """Dispatches requests to the parts that meet them."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        listings: Listings,
+        *,
+        members: Membership,
+        catalog: Catalog,
+        owners: Owners,
+        puts: Puts,
+        jobs: Jobs,
+        standing: StandingJobs,
+        moves: Moves,
+        reads: Reads,
+    ) -> None:
+        self._desk = desk
+        self._listings = listings
+        self._members = members
+        self._catalog = catalog
+        self._owners = owners
+        self._puts = puts
+        self._jobs = jobs
+        self._standing = standing
+        self._moves = moves
+        self._reads = reads
+        self._requests: dict[type, Callable[[str, Any], None]] = {
+            wire.Put: puts.ask,
+            wire.Run: jobs.ask,
+            wire.Get: reads.ask,
+            wire.Start: self._start,
+            wire.Command: self._command,
+        }
+        self._verbs: dict[str, Callable[[str], Any]] = {
+            "status": lambda target: listings.status(),
+            "devices": lambda target: listings.devices(),
+            "shards": lambda target: listings.shards(catalog.need(target)),
+            "jobs": lambda target: listings.jobs(),
+            "datasets": lambda target: listings.datasets(),
+            "stop": self._stop,
+            "cancel": self._cancel,
+            "rm": self._remove,
+            "drain": self._drain,
+            "undrain": self._undrain,
+            "forget": self._forget,
+        }
+
+    def ask(self, client: str, message: Any) -> None:
+        """Meet a request or say why not."""
+        meet = self._requests.get(type(message))
+        if meet is None:
+            self._desk.refuse("unexpected request")
+            return
+        try:
+            meet(client, message)
+        except RequestError as error:
+            self._desk.fail(client, message.request, str(error))
+
+    def _done(self, client: str, request: int, body: Any) -> None:
+        self._desk.answer(client, wire.Reply(request, wire.DONE, dumps(body), b""))
+
+    def _start(self, client: str, start: wire.Start) -> None:
+        row = self._standing.start(start).row
+        every = {"every": row.every} if row.every else {"every_ms": row.every_ms}
+        self._done(client, start.request, {"job": row.name, **every})
+
+    def _command(self, client: str, command: wire.Command) -> None:
+        verb = self._verbs.get(command.verb)
+        if verb is None:
+            raise RequestError(f"no verb {command.verb!r}; known: {', '.join(self._verbs)}")
+        self._done(client, command.request, verb(command.target))
+
+    # --- verbs that change something ---
+
+    def _stop(self, name: str) -> dict[str, Any]:
+        if not self._standing.stop(name):
+            known = ", ".join(sorted(self._standing.jobs)) or "none"
+            raise RequestError(f"no standing job {name!r}; running: {known}")
+        return {"stopped": name}
+
+    def _cancel(self, job: str) -> dict[str, Any]:
+        if self._jobs.cancel(job) or self._standing.stop(job):
+            return {"cancelled": job}
+        known = ", ".join([*self._jobs.open, *self._standing.jobs]) or "none"
+        raise RequestError(f"no job {job!r} is open; open: {known}")
+
+    def _remove(self, name: str) -> dict[str, Any]:
+        dataset = self._catalog.need(name)
+        for part in (self._jobs, self._standing, self._puts, self._moves):
+            part.dataset_removed(name)
+        refs = [wire.ShardRef(*shard.id) for shard in dataset.shards.values()]
+        holders = {d for s in dataset.shards.values() for d in s.owners}
+        holders |= {d for s in dataset.streams.values() for d in s.held}
+        self._owners.drop_dataset(dataset)
+        self._catalog.remove(name)
+        self._desk.advance_epoch()
+        for device in sorted(holders & self._members.members.keys()):
+            for at in range(0, len(refs), 1_024):
+                head = self._desk.head(device)
+                self._desk.tell(device, "task", wire.Release(*head, refs[at : at + 1_024]))
+        self._desk.say("dataset", f"{name} is removed", dataset=name)
+        return {"removed": name, "streams": len(dataset.streams)}
+
+    def _member(self, device: str) -> Any:
+        member = self._members.members.get(device)
+        if member is None:
+            known = ", ".join(sorted(self._members.members)[:16]) or "none"
+            raise RequestError(f"no device {device!r}; there are: {known}")
+        return member
+
+    def _drain(self, device: str) -> dict[str, Any]:
+        member = self._member(device)
+        if not member.row.draining:
+            others = [
+                m for m in self._members.members.values() if m.serves and m.weight and m != member
+            ]
+            if not others and any(s.streams for s in self._owners.owned.get(device, {}).values()):
+                raise RequestError(f"{device} is the last device: its shards have nowhere to go")
+            self._members.set_draining(member, True)
+            self._owners.reconsider()
+            self._desk.say("drain", f"{device} is drained: its shards move away", device=device)
+        shards = self._owners.owned.get(device, {})
+        held = self._catalog.by_device.get(device, {})
+        return {"draining": device, "shards": len(shards), "bytes": sum(held.values())}
+
+    def _undrain(self, device: str) -> dict[str, Any]:
+        member = self._member(device)
+        if member.row.draining:
+            self._members.set_draining(member, False)
+            self._owners.reconsider()
+            self._desk.say("drain", f"{device} takes shards again", device=device)
+        return {"draining": "", "device": device}
+
+    def _forget(self, device: str) -> dict[str, Any]:
+        member = self._member(device)
+        if member.state in LEASED:
+            raise RequestError(f"{device} is {member.state.value}: stop it first, or drain it")
+        self._owners.dismiss(member)
+        touched = self._catalog.drop_device(device)
+        self._members.forget(device)
+        for shard in touched:
+            self._moves.look(shard)
+        for shard in list(self._owners.owned.get(device, {}).values()):
+            self._owners.set_owners(shard, tuple(d for d in shard.owners if d != device))
+        self._owners.owned.pop(device, None)
+        self._desk.do(ForgetDevice(device))
+        self._desk.say("forget", f"{device} is forgotten", device=device)
+        return {"forgotten": device}

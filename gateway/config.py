@@ -1,0 +1,105 @@
+"""Options of a gateway: command line over configuration file over environment over defaults.
+
+The file is TOML with the keys of `KEYS`; an unknown key or a wrong type is an error that says what
+would be right.
+"""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from atoll.gateway.broker import KINDS, LOOPBACK
+from atoll.gateway.errors import ConfigError
+from atoll.gateway.profiles import PROFILES
+from atoll.transport.errors import AddressError
+from atoll.transport.url import Broker, parse_brokers
+from atoll.wire.errors import WireError
+from atoll.wire.topics import Topics
+
+KEYS = {
+    "site": "the site's name, lower case",
+    "broker": "URL of an external broker, or several with commas; without it the gateway brings one",
+    "state": "directory of the ledger and of the gateway's own broker",
+    "listen": "address on which the own broker listens",
+    "port": "port of the own broker; 0: the last one, else 1883, else a free one",
+    "broker_kind": "own broker: auto, mosquitto or iotcore",
+    "profile": f"timing of devices that name none: {', '.join(PROFILES)}",
+}
+_TYPES: dict[str, type] = {"port": int}
+
+
+class Config(NamedTuple):
+    """A gateway's options, checked. `brokers` empty: bring one."""
+
+    site: str
+    brokers: list[Broker]
+    state: Path
+    listen: str
+    port: int
+    broker_kind: str
+    profile: str
+
+
+def load(options: Any) -> Config:
+    """The options of a parsed command line (`None` where not given). Raises ConfigError."""
+    values = _file(Path(options.config)) if getattr(options, "config", None) else {}
+    for name, variable in (("site", "ATOLL_SITE"), ("broker", "ATOLL_BROKER")):
+        if name not in values and os.environ.get(variable):
+            values[name] = os.environ[variable]
+    for name in KEYS:
+        given = getattr(options, name, None)
+        if given is not None:
+            values[name] = given
+    return _checked(values)
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            values = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"configuration {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"configuration {path}: {error}") from None
+    for name, value in values.items():
+        if name not in KEYS:
+            raise ConfigError(f"configuration {path}: unknown key {name!r}{_meant(name)}")
+        wanted = _TYPES.get(name, str)
+        if type(value) is not wanted:
+            kind = "a number" if wanted is int else "a text"
+            raise ConfigError(f"configuration {path}: {name} = {value!r}, {kind} is wanted")
+    return values
+
+
+def _meant(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name, KEYS, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(KEYS)}"
+
+
+def _checked(values: dict[str, Any]) -> Config:
+    site = values.get("site", "home")
+    try:
+        Topics(site)
+        brokers = parse_brokers(values["broker"]) if values.get("broker") else []
+    except (WireError, AddressError) as error:
+        raise ConfigError(str(error)) from None
+    profile, kind = values.get("profile", "normal"), values.get("broker_kind", "auto")
+    if profile not in PROFILES:
+        raise ConfigError(f"profile {profile!r} is none of {', '.join(PROFILES)}")
+    if kind not in KINDS:
+        raise ConfigError(f"broker kind {kind!r} is none of {', '.join(KINDS)}")
+    port = values.get("port", 0)
+    if not 0 <= port < 65_536:
+        raise ConfigError(f"port {port}: 0 to 65535")
+    state = Path(values["state"]) if values.get("state") else default_state(site)
+    return Config(site, brokers, state, values.get("listen", LOOPBACK), port, kind, profile)
+
+
+def default_state(site: str) -> Path:
+    """Where a gateway keeps its state unless told otherwise: $XDG_STATE_HOME/atoll/SITE."""
+    base = os.environ.get("XDG_STATE_HOME")
+    root = Path(base) if base else Path.home() / ".local" / "state"
+    return root / "atoll" / site / "gateway"

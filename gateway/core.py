@@ -1,0 +1,298 @@
+"""The gateway's core: every decision of a site, and nothing else.
+
+`handle(event, now)` takes what happened (events.py) and gives what is to be done (effects.py), its
+records first. `next_wakeup()` says when it wants to be woken without an event. No clock, socket,
+file, thread or chance of its own: `now` is monotonic seconds, wall time comes with the events, the
+one random number (the placement's seed) is an option. One simulator can therefore run thousands.
+
+    restore(rows of the ledger, now)   at most once, first
+    handle(event, now)                 any number of times
+    next_wakeup()                      after each handle
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from atoll.gateway import events as on
+from atoll.gateway import records as r
+from atoll.gateway.catalog import Catalog, Shard
+from atoll.gateway.clients import Clients
+from atoll.gateway.desk import Desk
+from atoll.gateway.effects import Effect, ShowStatus
+from atoll.gateway.inventory import Inventory
+from atoll.gateway.jobs import Jobs
+from atoll.gateway.listings import Listings
+from atoll.gateway.membership import LAG_TOLERATED_S, Change, Member, Membership, State
+from atoll.gateway.moves import Moves
+from atoll.gateway.owners import Owners
+from atoll.gateway.profiles import PROFILES, Profile
+from atoll.gateway.puts import Puts
+from atoll.gateway.reads import Reads
+from atoll.gateway.slots import Slot, SlotTable
+from atoll.gateway.standing import StandingJobs
+from atoll.gateway.takeovers import Takeovers
+from atoll.wire import messages as wire
+
+
+class Options(NamedTuple):
+    """What a core is told at its start. `receipts`: kernel name to hash in hex, empty: unchecked."""
+
+    site: str
+    profile: Profile = PROFILES["normal"]
+    receipts: dict[str, str] = {}
+    seed: int = 0
+
+
+class GatewayCore:
+    """One site's gateway."""
+
+    def __init__(self, options: Options) -> None:
+        self._desk = desk = Desk()
+        self.members = Membership(desk, options.profile)
+        self.catalog = Catalog(desk)
+        self.owners = Owners(desk, self.members, self.catalog)
+        self.owners.seed = options.seed
+        self.puts = Puts(desk, self.members, self.catalog, self.owners)
+        self.jobs = Jobs(
+            desk, self.members, self.catalog, options.receipts, options.profile.orphan_s
+        )
+        self.standing = StandingJobs(desk, self.members, self.catalog)
+        self.moves = Moves(desk, self.members, self.catalog, self.owners)
+        self.reads = Reads(desk, self.members, self.catalog)
+        self.inventory = Inventory(desk, self.members, self.catalog, self.owners)
+        self.takeovers = Takeovers(desk)
+        listings = Listings(
+            options.site, desk, members=self.members, catalog=self.catalog, owners=self.owners,
+            moves=self.moves, jobs=self.jobs, standing=self.standing, takeovers=self.takeovers,
+        )  # fmt: skip
+        self._clients = Clients(
+            desk, listings, members=self.members, catalog=self.catalog, owners=self.owners,
+            puts=self.puts, jobs=self.jobs, standing=self.standing, moves=self.moves,
+            reads=self.reads,
+        )  # fmt: skip
+        self._options = options
+        self._wire_up()
+        self._expected = float("inf")
+        self._restored = False
+
+    def _wire_up(self) -> None:
+        self.members.changed = self._device_changed
+        self.members.born = self._device_born
+        self.members.reweighted = self.owners.reweigh
+        self.owners.acting_changed = self.standing.acting_changed
+        self.owners.goal_changed = self.moves.look
+        self.jobs.task_done = self.takeovers.task_done
+        self.moves.shard_done = self._shard_done
+        self.inventory.grown = self.moves.look
+        self._said: dict[type, Callable[[str, Any], None]] = {
+            wire.Birth: self.members.announce,
+            wire.LeaseRequest: self.members.request,
+            wire.Partials: self._partials,
+            wire.Stored: self._stored,
+            wire.Blocks: self._blocks,
+            wire.Held: self.inventory.take,
+            wire.TransferFailed: self._transfer_failed,
+        }
+        self._parts: tuple[Any, ...] = (
+            self.members, self.puts, self.jobs, self.standing, self.moves, self.reads,
+            self.inventory,
+        )  # fmt: skip
+
+    # --- the ledger ---
+
+    def restore(self, rows: Iterable[r.Record], now: float, wall_ms: int) -> list[Effect]:
+        """Stand where the ledger's last commit left the site, under the next term.
+
+        Gives the effects of the start: the new term's commit. Nothing moves by a restart.
+        """
+        self._desk.now, self._desk.wall_ms = now, wall_ms
+        settings = {"term": 0, "epoch": 0, "slots": 0, "seed": self._options.seed, "job": 0}
+        slots: list[Slot] = []
+        quota: dict[int, int] = {}
+        apply = self._appliers()
+        for row in rows:
+            if isinstance(row, r.SettingSet):
+                settings[row.name] = row.value
+            elif isinstance(row, r.SlotSet):
+                slots.append(Slot(row.number, row.owner, row.threshold, bool(row.lent)))
+            else:
+                apply[type(row)](row)
+                if isinstance(row, r.DeviceSet) and row.quota:
+                    quota[row.number] = row.quota
+        if settings["slots"]:
+            self.owners.table = SlotTable.from_slots(settings["slots"], slots, quota)
+        self.owners.seed = settings["seed"]
+        self._desk.epoch = settings["epoch"]
+        self._desk.term = settings["term"] + 1
+        self._desk.record(r.SettingSet("term", self._desk.term))
+        self._desk.record(r.SettingSet("seed", self.owners.seed))
+        self.catalog.settle()
+        self.owners.restore()
+        self.jobs.restore_setting(settings["job"])
+        self.jobs.resume()
+        self._restored = True
+        return self._desk.take()
+
+    def _appliers(self) -> dict[type, Callable[[Any], None]]:
+        return {
+            r.DeviceSet: self.members.restore,
+            r.DatasetSet: self.catalog.restore_dataset,
+            r.ShardSet: self.catalog.restore_shard,
+            r.StreamSet: self.catalog.restore_stream,
+            r.HoldingSet: self.catalog.restore_holding,
+            r.PutSet: self.puts.restore_put,
+            r.PieceSet: self.puts.restore_piece,
+            r.QuerySet: self.jobs.restore_query,
+            r.PartialsAdded: self.jobs.restore_partials,
+            r.StandingSet: self.standing.restore_job,
+            r.MarkSet: self.standing.restore_mark,
+            r.WindowSet: self.standing.restore_window,
+        }
+
+    @property
+    def term(self) -> int:
+        """Which start of a gateway this is."""
+        return self._desk.term
+
+    @property
+    def epoch(self) -> int:
+        """The map's epoch."""
+        return self._desk.epoch
+
+    # --- events ---
+
+    def handle(self, event: on.Event, now: float) -> list[Effect]:
+        """Decide. `now` never goes back."""
+        desk = self._desk
+        desk.now = now
+        late_s = now - self._expected
+        if late_s > LAG_TOLERATED_S:
+            self.members.missed(late_s)
+        match event:
+            case on.DeviceSpoke(device, message, wall_ms):
+                desk.wall_ms = wall_ms
+                said = self._said.get(type(message))
+                if said is None:
+                    desk.refuse("unexpected message")
+                else:
+                    self._listen(device, message, said)
+            case on.ClientAsked(client, message, wall_ms):
+                desk.wall_ms = wall_ms
+                self._clients.ask(client, message)
+            case on.Woken(wall_ms):
+                desk.wall_ms = wall_ms
+            case on.StatusSeen(device, state, boot, wall_ms):
+                desk.wall_ms = wall_ms
+                self.members.heed_status(device, state, boot)
+            case on.InputRefused(reason):
+                desk.refuse(reason)
+            case on.LinkOpened(wall_ms):
+                desk.wall_ms = wall_ms
+                self.members.thaw()
+                desk.do(ShowStatus("ready", desk.term, desk.epoch))
+            case on.LinkLost():
+                self.members.freeze()
+            case on.Stopping(wall_ms):
+                desk.wall_ms = wall_ms
+                desk.do(ShowStatus("stopped", desk.term, desk.epoch))
+        for part in self._parts:
+            part.tick()
+        self.owners.flush()
+        self.moves.flush()
+        self.owners.flush()
+        self._expected = self.next_wakeup() or float("inf")
+        return desk.take()
+
+    def _listen(self, device: str, message: Any, said: Callable[[str, Any], None]) -> None:
+        """Messages of an older boot than the known one are a zombie's, except for results.
+
+        A result is merged once by its key, whoever computed it and when.
+        """
+        member = self.members.members.get(device)
+        if not isinstance(message, wire.Birth | wire.LeaseRequest | wire.Partials) and (
+            member is None or message.boot != member.row.boot
+        ):
+            self._desk.refuse("stale boot" if member else "unknown device")
+            return
+        said(device, message)
+
+    def next_wakeup(self) -> float | None:
+        """When `handle(Woken)` is due; None: not before another event."""
+        dues = [due for part in self._parts if (due := part.next_due()) is not None]
+        return min(dues, default=None)
+
+    # --- what devices say ---
+
+    def _partials(self, device: str, message: wire.Partials) -> None:
+        if not self.jobs.take(device, message) and not self.standing.take(device, message):
+            self._desk.count("late results", len(message.results))
+        span = wire.NumberSpan(message.number, message.number)
+        self._desk.tell(device, "ack", wire.Ack(*self._desk.head(device), [span]))
+
+    def _stored(self, device: str, message: wire.Stored) -> None:
+        if not self.puts.stored(device, message) and not self.moves.stored(device, message):
+            self._desk.count("late confirmations")
+
+    def _blocks(self, device: str, message: wire.Blocks) -> None:
+        if not self.reads.came_up(device, message):
+            self.moves.came_up(device, message)
+
+    def _transfer_failed(self, device: str, message: wire.TransferFailed) -> None:
+        if not self.reads.failed(device, message):
+            self.moves.failed(device, message)
+
+    # --- what follows from it ---
+
+    def _device_born(self, member: Member) -> None:
+        """A boot that this process has not met: its queues are empty, its disk is to be read."""
+        self.jobs.device_lost(member.id)
+        self.moves.device_lost(member.id)
+        self.reads.device_lost(member.id)
+        self.owners.send_map(member.id)
+        if member.serves:
+            self._welcome(member.id)
+
+    def _welcome(self, device: str) -> None:
+        self.inventory.ask(device)
+        self.owners.send_map(device)
+        self.standing.device_ready(device)
+        self.jobs.device_ready(device)
+
+    def _device_changed(self, change: Change) -> None:
+        device, before, after = change
+        member = self.members.members[device]
+        if after is State.READY:
+            self.owners.admit(member)
+            if before is not State.SUSPECT:
+                self.owners.resume_role(device)
+                self._welcome(device)
+                self.takeovers.returned(device)
+            self.jobs.device_ready(device)
+            self.moves.look_at_device(device)
+            return
+        tasks = self.jobs.device_lost(device)
+        self.moves.device_lost(device)
+        self.reads.device_lost(device)
+        self.inventory.device_lost(device)
+        if after is State.SUSPECT:
+            self.takeovers.lost(device, tasks)
+            return
+        if after in (State.DEAD, State.STOPPED):
+            self._take_over(device, tasks)
+        elif after is State.OUT:
+            shards = {i for i, s in self.owners.owned.get(device, {}).items() if s.streams}
+            held = sum(self.catalog.by_device.get(device, {}).values())
+            self.owners.dismiss(member)
+            self.takeovers.left(device, shards, held)
+
+    def _take_over(self, device: str, tasks: int) -> None:
+        self.takeovers.lost(device, tasks)
+        self.puts.device_lost(device)
+        moved = self.owners.yield_role(device)
+        self.takeovers.yielded(device)
+        if moved:
+            text = f"others act for {moved} shards of {device}"
+            self._desk.say("takeover", text, device=device, shards=moved)
+
+    def _shard_done(self, shard: Shard) -> None:
+        self.takeovers.shard_done(shard.id)

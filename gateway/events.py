@@ -1,0 +1,65 @@
+"""What happened: the inputs of `GatewayCore.handle`.
+
+Every event is a plain tuple. Wall time comes with the events that need it (milliseconds since 1970); monotonic time is
+the `now` of `handle`.
+"""
+
+from typing import Any, NamedTuple
+
+
+class LinkOpened(NamedTuple):
+    """The broker is reached, the gateway's subscriptions stand."""
+
+    wall_ms: int
+
+
+class LinkLost(NamedTuple):
+    """The broker is gone: nothing can be concluded from silence until it is back."""
+
+
+class DeviceSpoke(NamedTuple):
+    """A decoded message of a device, from its up/ subtree."""
+
+    device: str
+    message: Any
+    wall_ms: int
+
+
+class StatusSeen(NamedTuple):
+    """A device's retained status: init, ready, draining, stopped, or lost (its last will)."""
+
+    device: str
+    state: str
+    boot: int
+    wall_ms: int
+
+
+class ClientAsked(NamedTuple):
+    """A decoded request of a client."""
+
+    client: str
+    message: Any
+    wall_ms: int
+
+
+class InputRefused(NamedTuple):
+    """The shell dropped a message that could not be read; counted by reason."""
+
+    reason: str
+
+
+class Woken(NamedTuple):
+    """The time given by `next_wakeup` has come."""
+
+    wall_ms: int
+
+
+class Stopping(NamedTuple):
+    """The process is about to end in order."""
+
+    wall_ms: int
+
+
+Event = (
+    LinkOpened | LinkLost | DeviceSpoke | StatusSeen | ClientAsked | InputRefused | Woken | Stopping
+)

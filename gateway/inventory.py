@@ -1,0 +1,171 @@
+"""What devices say they hold: full lists after a start, news of live streams in between.
+
+A list counts as complete when its last message is in. What the ledger has and the list has not is
+asked about once more before it is believed: a lost or reordered message must not take copies off
+the books.
+"""
+
+from collections.abc import Callable
+
+from atoll.gateway.catalog import (
+    PINNED,
+    Catalog,
+    Shard,
+    ShardId,
+    Stream,
+    pinned_shard,
+)
+from atoll.gateway.desk import Desk
+from atoll.gateway.errors import RequestError
+from atoll.gateway.membership import Membership
+from atoll.gateway.owners import Owners
+from atoll.wire import messages as wire
+
+ASK_AGAIN_S = 10.0  # without a complete list
+LIVE_REPLICAS = 2  # of a dataset that begins with a live stream
+
+Names = frozenset[tuple[str, str]]
+
+
+class _List:
+    """One device's list while it comes in."""
+
+    __slots__ = ("ask_at", "doubted", "seen")
+
+    def __init__(self, ask_at: float) -> None:
+        self.ask_at = ask_at
+        self.seen: dict[tuple[str, str], list[wire.BlockRun]] = {}
+        self.doubted: Names | None = None
+
+
+class Inventory:
+    """Lists under way, by device."""
+
+    def __init__(self, desk: Desk, members: Membership, catalog: Catalog, owners: Owners) -> None:
+        self._desk = desk
+        self._members = members
+        self._catalog = catalog
+        self._owners = owners
+        self._lists: dict[str, _List] = {}
+        self.grown: Callable[[Shard], None] = lambda shard: None
+
+    def ask(self, device: str) -> None:
+        """Have a device list all that it holds."""
+        self._lists[device] = _List(self._desk.now + ASK_AGAIN_S)
+        self._desk.tell(device, "task", wire.InventoryAsk(*self._desk.head(device)))
+
+    def device_lost(self, device: str) -> None:
+        """A device is gone: its list will not come."""
+        self._lists.pop(device, None)
+
+    def take(self, device: str, message: wire.Held) -> None:
+        """Take blocks in that a device says it has."""
+        for held in message.streams:
+            self._add(device, held)
+        if not message.inventory:
+            return
+        pending = self._lists.get(device)
+        if pending is None:
+            return  # nobody asked: a repeated message
+        for info, _, runs in message.streams:
+            pending.seen.setdefault((info.dataset, info.key), []).extend(runs)
+        if not message.more:
+            self._complete(device, pending)
+
+    def _add(self, device: str, held: wire.HeldStream) -> None:
+        info = held.info
+        stream = self._find(device, held)
+        if stream is None:
+            return
+        if stream.info != info or stream.shard != held.shard:
+            self._desk.refuse("holding of another stream")
+            return
+        before = stream.held.get(device)
+        for run in held.runs:
+            self._catalog.add_run(device, stream, run)
+        if stream.held.get(device) != before:
+            shard = self._catalog.find(ShardId(info.dataset, stream.shard))
+            if shard is not None:
+                self.grown(shard)
+
+    def _find(self, device: str, held: wire.HeldStream) -> Stream | None:
+        """The stream, made if it is a live one that is new or one that the ledger has lost."""
+        info = held.info
+        dataset = self._catalog.datasets.get(info.dataset)
+        stream = dataset.streams.get(info.key) if dataset else None
+        if stream is not None:
+            return stream
+        if held.shard < PINNED or held.shard != pinned_shard(info.key):
+            self._desk.refuse("holding of no dataset")  # it was removed
+            return None
+        sampler = info.key.split("/")[0]
+        if sampler != device:
+            self._desk.refuse("holding of no dataset")
+            return None
+        try:
+            if dataset is None:
+                dataset = self._catalog.create(info.dataset, 1, LIVE_REPLICAS)
+                text = f"{info.dataset}: live, {LIVE_REPLICAS} replicas"
+                self._desk.say("dataset", text, dataset=info.dataset)
+            stream = self._catalog.open_stream(info, held.shard)
+        except RequestError as error:
+            self._desk.refuse("live stream refused")
+            self._desk.say("refused", f"{device}: {error}", device=device)
+            return None
+        shard = self._catalog.shard(ShardId(info.dataset, held.shard))
+        if not shard.owners:
+            self._owners.place_pinned(shard, sampler)
+        return stream
+
+    def _complete(self, device: str, pending: _List) -> None:
+        absent = self._absent(device, pending)
+        if absent and pending.doubted != absent:
+            self.ask(device)
+            self._lists[device].doubted = absent
+            return
+        del self._lists[device]
+        for dataset, key in absent:
+            stream = self._catalog.datasets[dataset].streams[key]
+            self._catalog.drop_runs(device, stream, pending.seen.get((dataset, key), ()))
+            shard = self._catalog.find(ShardId(dataset, stream.shard))
+            if shard is not None:
+                self.grown(shard)
+        if absent:
+            self._desk.count("streams missed by inventory", len(absent))
+            self._desk.say(
+                "inventory",
+                f"{device} has lost blocks of {len(absent)} streams that it had",
+                device=device,
+            )
+
+    def _absent(self, device: str, pending: _List) -> Names:
+        """Streams of which the ledger has more on this device than its list says."""
+        absent = set()
+        for shard_id in self._catalog.by_device.get(device, {}):
+            shard = self._catalog.find(shard_id)
+            for key, stream in shard.streams.items() if shard else ():
+                held = stream.held.get(device)
+                if held:
+                    listed = pending.seen.get((shard_id.dataset, key), [])
+                    if _blocks(held) > _blocks(listed):
+                        absent.add((shard_id.dataset, key))
+        return frozenset(absent)
+
+    def next_due(self) -> float | None:
+        """When `tick` has something to do."""
+        return min((pending.ask_at for pending in self._lists.values()), default=None)
+
+    def tick(self) -> None:
+        """Ask again for lists that did not come."""
+        for device, pending in list(self._lists.items()):
+            if self._desk.now >= pending.ask_at:
+                doubted = pending.doubted
+                if self._members.serving((device,)):
+                    self.ask(device)
+                    self._lists[device].doubted = doubted
+                else:
+                    pending.ask_at = self._desk.now + ASK_AGAIN_S
+
+
+def _blocks(held: list[wire.BlockRun]) -> int:
+    return sum(run.last_seq - run.first_seq + 1 for run in held)

@@ -1,0 +1,620 @@
+"""Queries from request to answer: cut once, dispatched over live replicas, merged once per key.
+
+    Run ──plan, cut──> commit ──> tasks to devices ──Partials──> commit, ack ──all in──> merge, answer
+
+A task goes to the least loaded live device that has its samples; when that device falls silent, the
+task goes out again to another replica at once, and whichever partial comes first counts. A task
+that every replica failed, or that nobody live has samples for, is listed as missing in the answer.
+"""
+
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from atoll.gateway import runs
+from atoll.gateway.catalog import Catalog, Dataset, Stream
+from atoll.gateway.cutting import (
+    Cut,
+    Times,
+    cut_stream,
+    from_text,
+    piece_samples,
+    tasks_of,
+    to_text,
+)
+from atoll.gateway.desk import Desk
+from atoll.gateway.effects import ShowResult
+from atoll.gateway.errors import RequestError
+from atoll.gateway.jsonable import dumps
+from atoll.gateway.membership import Membership
+from atoll.gateway.query import DONE, MISSING, OPEN, Query
+from atoll.gateway.records import PartialsAdded, QueryGone, QuerySet, SettingSet
+from atoll.kernels import KernelError, Plan, PlanError
+from atoll.wire import messages as wire
+from atoll.wire.limits import TASKS_MAX
+
+QUERIES_OPEN_MAX = 256  # at some 10 MB each at the very most
+QUERIES_KEPT_MAX = 64  # finished ones whose answer can be given again
+# Tasks with one device at a time: half of the device's own queue, so that a second gateway term's
+# repeats fit too, and eight messages, so that it never runs dry.
+IN_FLIGHT_MAX = 4_096
+TASK_BYTES = 24  # of a task in a message, its key not counted
+MESSAGE_BYTES = 48_000  # of tasks in one message; the plan may take 16 KB more
+RESEND_S = 5.0  # tasks without any answer for this long go out again; a repeated task is ignored
+QUEUE_FULL_S = 0.25  # how soon a device whose queue was full is asked again
+TIMEOUT_DEFAULT_S = 300.0
+PROGRESS_S = 0.25
+LOOK_S = 0.5  # how often an open query is looked at: orphans, resends, its deadline
+MISSING_LISTED_MAX = 10_000  # entries of a missing list in an answer
+RESULT_BYTES_MAX = 65_536  # of a retained result; larger answers go to their client only
+BODY_BYTES_MAX = 4 * 1_048_576  # as the wire bears
+
+
+class Jobs:
+    """All queries. `task_done(device)` hears of each task that was taken from a lost device."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        members: Membership,
+        catalog: Catalog,
+        receipts: dict[str, str],
+        orphan_s: float,
+    ) -> None:
+        self._desk = desk
+        self._members = members
+        self._catalog = catalog
+        self._receipts = receipts
+        self._orphan_s = orphan_s
+        self.open: dict[str, Query] = {}
+        self.finished: dict[str, QuerySet] = {}
+        self.task_done: Callable[[str], None] = lambda device: None
+        self._numbers = 0
+        self._asked: dict[tuple[str, int], str] = {}
+        self._in_flight: dict[str, int] = {}
+        self._waiting: dict[str, deque[tuple[Query, list[int]]]] = {}
+        self._due = float("inf")
+
+    # --- from the ledger ---
+
+    def restore_query(self, row: QuerySet) -> None:
+        """Take a query from the ledger; an open one goes on once `resume` is called."""
+        self._numbers = max(self._numbers, row.number)
+        self._asked[(row.client, row.request)] = row.job
+        if row.state != "open":
+            self.finished[row.job] = row
+            return
+        plan = Plan(row.plan)
+        cuts, piece = from_text(row.cuts)
+        timeout_s = row.timeout_ms / 1000 - max(0, self._desk.wall_ms - row.started_ms) / 1000
+        query = Query(row, plan, cuts, tasks_of(cuts, plan, piece), self._desk.now + timeout_s)
+        query.started = self._desk.now - max(0, self._desk.wall_ms - row.started_ms) / 1000
+        query.gaps = _gaps(cuts)
+        self.open[row.job] = query
+
+    def restore_partials(self, added: PartialsAdded) -> None:
+        """Take what was merged from the ledger."""
+        queries = {query.row.number: query for query in self.open.values()}
+        for number, task, data in added.rows:
+            query = queries.get(number)
+            if query is not None and query.state[task] == OPEN:
+                query.settle(task, data)
+
+    def restore_setting(self, number: int) -> None:
+        """The number of the last query ever."""
+        self._numbers = max(self._numbers, number)
+
+    def resume(self) -> None:
+        """Go on with the open queries of the ledger."""
+        for query in list(self.open.values()):
+            query.orphans.update(query.open_tasks())
+            query.orphan_since = self._desk.now
+            self._look_at(self._desk.now + LOOK_S)
+            if not query.left:
+                self._finish(query)
+
+    # --- requests ---
+
+    def ask(self, client: str, run: wire.Run) -> None:
+        """Plan a query, commit it, send its tasks out."""
+        known = self._asked.get((client, run.request))
+        if known is not None:
+            self._answer_again(known)
+            return
+        if len(self.open) >= QUERIES_OPEN_MAX:
+            raise RequestError(f"{QUERIES_OPEN_MAX} queries are open; wait for one to end")
+        dataset = self._catalog.need(run.dataset)
+        plan = _plan(run.plan)
+        streams = [dataset.streams[key] for key in sorted(dataset.streams)]
+        check_streams(plan, dataset, streams)
+        cuts, gaps = self._cut(plan, streams, _times(run, streams))
+        if not cuts:
+            raise RequestError(_nothing(run, streams))
+        self._numbers += 1
+        piece = piece_samples(cuts, plan.step)
+        row = QuerySet(
+            self._numbers, f"q{self._numbers}", "open", plan.text, run.dataset, int(run.by_key),
+            client, run.request, self._desk.wall_ms,
+            run.timeout_ms or int(TIMEOUT_DEFAULT_S * 1000), to_text(cuts, piece), 0, "", b"",
+        )  # fmt: skip
+        tasks = tasks_of(cuts, plan, piece)
+        query = Query(row, plan, cuts, tasks, self._desk.now + row.timeout_ms / 1000)
+        query.gaps, query.started = gaps, self._desk.now
+        self._desk.record(SettingSet("job", self._numbers))
+        self._desk.record(row)
+        self.open[row.job] = query
+        self._asked[(client, run.request)] = row.job
+        self._desk.say(
+            "query",
+            f"{row.job}: {plan.text} over {run.dataset}: {len(tasks)} tasks",
+            job=row.job,
+            tasks=len(tasks),
+        )
+        self._dispatch(query, range(len(tasks)))
+        query.tell_at = self._desk.now + PROGRESS_S
+        self._look_at(query.tell_at)
+
+    def _answer_again(self, job: str) -> None:
+        row = self.finished.get(job)
+        if row is not None:
+            self._desk.answer(row.client, wire.Reply(row.request, row.status, row.body, row.blob))
+
+    def _cut(self, plan: Plan, streams: Sequence[Stream], times: Times) -> tuple[list[Cut], int]:
+        serves = {m.id for m in self._members.members.values() if m.serves}
+        cuts: list[Cut] = []
+        gaps = 0
+        for stream in streams:
+            holders = [d for d in stream.held if d in serves] or list(stream.held)
+            found, holes = cut_stream(stream, holders, plan.step, times)
+            cuts += found
+            gaps += holes
+        return cuts, gaps
+
+    def cancel(self, job: str) -> bool:
+        """End an open query without an answer; False if there is none of that name."""
+        query = self.open.get(job)
+        if query is None:
+            return False
+        self._close(query, wire.FAILED, dumps({"error": f"{job} was cancelled"}), b"", "cancelled")
+        return True
+
+    # --- dispatch ---
+
+    def _dispatch(self, query: Query, numbers: Iterable[int]) -> None:
+        """Send tasks to the least loaded live devices that have their samples."""
+        streams = self._catalog.datasets[query.row.dataset].streams
+        load = {d: self._load_of(d) for d in self._candidates(query)}
+        per_device: dict[str, list[int]] = {}
+        last: tuple[Any, ...] = ()
+        for number in numbers:
+            task = query.tasks[number]
+            barred = query.failed.get(number)
+            stream = streams.get(task.key)
+            holders = () if stream is None else last[1] if last[:1] == (stream,) else ()
+            if stream is not None and not holders:
+                holders = [(d, held) for d, held in stream.held.items() if d in load]
+                last = (stream, holders)
+            best, least = "", float("inf")
+            for device, held in holders:
+                if load[device] < least and not (barred and device in barred):
+                    run = held[0]
+                    whole = len(held) == 1 and run.first_sample <= task.start
+                    if (whole and task.stop <= run.first_sample + run.sample_count) or runs.covers(
+                        held, task.start, task.stop
+                    ):
+                        best, least = device, load[device]
+            if not best:
+                query.orphans.add(number)
+                continue
+            load[best] = least + self._cost(best, task)
+            per_device.setdefault(best, []).append(number)
+        if query.orphans and not query.orphan_since:
+            query.orphan_since = self._desk.now
+        elif not query.orphans:
+            query.orphan_since = 0.0
+        for device, mine in per_device.items():
+            self._waiting.setdefault(device, deque()).append((query, mine))
+            self._send_waiting(device)
+        self._look_at(self._desk.now + LOOK_S)
+
+    def _candidates(self, query: Query) -> list[str]:
+        found = []
+        for member in self._members.members.values():
+            if not member.serves:
+                continue
+            fit = query.eligible.get(member.id)
+            if fit is None:
+                fit = query.eligible[member.id] = self._fits(query, member.id, member.receipts)
+            if fit:
+                found.append(member.id)
+        return found
+
+    def _fits(self, query: Query, device: str, receipts: dict[str, str]) -> bool:
+        """Whether a device computes the plan's kernels as this gateway does."""
+        differ = [k for k in query.plan.kernels if self._receipts.get(k) != receipts.get(k)]
+        if self._receipts and differ:
+            self._desk.say(
+                "receipt",
+                f"{device} gets no task of {query.job}: its {', '.join(differ)} is not ours",
+                device=device,
+                job=query.job,
+            )
+            return False
+        return True
+
+    def _load_of(self, device: str) -> float:
+        return self._in_flight.get(device, 0) * 1024.0 / self._weight(device)
+
+    def _cost(self, device: str, task: wire.Task) -> float:
+        return (task.stop - task.start + 1024.0) / self._weight(device)
+
+    def _weight(self, device: str) -> float:
+        return float(max(1, self._members.members[device].weight))
+
+    def _send_waiting(self, device: str) -> None:
+        """Fill a device's flight from what waits for it, oldest first."""
+        waiting = self._waiting.get(device)
+        room = IN_FLIGHT_MAX - self._in_flight.get(device, 0)
+        while waiting and room > 0:
+            query, numbers = waiting[0]
+            if query.job not in self.open:
+                waiting.popleft()
+                continue
+            batch, rest = numbers[:room], numbers[room:]
+            if rest:
+                waiting[0] = (query, rest)
+            else:
+                waiting.popleft()
+            batch = [n for n in batch if query.state[n] == OPEN]
+            room -= len(batch)
+            self._in_flight[device] = self._in_flight.get(device, 0) + len(batch)
+            query.flights.setdefault(device, set()).update(batch)
+            query.progress[device] = self._desk.now
+            self._send(query, device, batch)
+        if not waiting:
+            self._waiting.pop(device, None)
+
+    def _send(self, query: Query, device: str, numbers: Sequence[int]) -> None:
+        tasks, head = query.tasks, self._desk.head(device)
+        name, canonical, dataset = query.job, query.plan.canonical, query.row.dataset
+        at = 0
+        while at < len(numbers):
+            stop, size = at, 0
+            while stop < len(numbers) and stop - at < TASKS_MAX and size < MESSAGE_BYTES:
+                size += len(tasks[numbers[stop]].key) * 4 + TASK_BYTES
+                stop += 1
+            batch = [tasks[n] for n in numbers[at:stop]]
+            self._desk.tell(device, "task", wire.Tasks(*head, name, canonical, dataset, batch))
+            at = stop
+
+    # --- results ---
+
+    def take(self, device: str, message: wire.Partials) -> bool:
+        """Take a device's partials in; False if they belong to no query that was ever here."""
+        query = self.open.get(message.job)
+        if query is None:
+            if message.job in self.finished:
+                self._desk.count("duplicated", len(message.results))
+                return True
+            return False
+        rows: list[tuple[int, int, bytes]] = []
+        answered: list[int] = []
+        number_of = query.row.number
+        state, tasks, parts = query.state, query.tasks, query.parts
+        size = 0
+        for key, number, failed, data, _ in message.results:
+            if number >= len(tasks) or tasks[number].key != key:
+                self._desk.refuse("result of no task")
+                continue
+            answered.append(number)
+            if failed:
+                self._failed(query, device, number, data)
+            elif state[number] == OPEN:
+                state[number] = DONE
+                parts[number] = data
+                size += len(data)
+                rows.append((number_of, number, data))
+            else:
+                self._repeated(query, device, number, data)
+        if rows:
+            query.left -= len(rows)
+            query.part_bytes += size
+            self._desk.record(PartialsAdded(rows))
+            if query.taken:
+                self._takeover(query, rows)
+        flight = query.flights.get(device)
+        if flight:
+            before = len(flight)
+            flight.difference_update(answered)
+            left = self._in_flight.get(device, 0) - (before - len(flight))
+            self._in_flight[device] = max(0, left)
+            query.progress[device] = self._desk.now
+        query.fold()
+        if not query.left:
+            self._finish(query)
+        elif self._in_flight.get(device, 0) <= IN_FLIGHT_MAX // 2 and device in self._waiting:
+            self._send_waiting(device)
+        return True
+
+    def _takeover(self, query: Query, rows: Iterable[tuple[int, int, bytes]]) -> None:
+        for _, number, _ in rows:
+            lost = query.taken.pop(number, None)
+            if lost is not None:
+                self.task_done(lost)
+
+    def _repeated(self, query: Query, device: str, number: int, data: bytes) -> None:
+        known = query.parts[number]
+        self._desk.count("duplicated")
+        if known is not None and known != data:
+            self._desk.count("disagreed")
+            self._desk.say(
+                "audit",
+                f"{device} gives another partial for task {number} of {query.job}"
+                f" ({query.tasks[number].key}): the first one counts",
+                device=device,
+                job=query.job,
+            )
+
+    def _failed(self, query: Query, device: str, number: int, data: bytes) -> None:
+        if query.state[number] != OPEN:
+            return
+        reason = data[:200].decode("utf-8", "replace")
+        if reason.startswith(("queue full", "outbox full")):
+            query.again.add(number)
+            query.again_at = self._desk.now + QUEUE_FULL_S
+            self._look_at(query.again_at)
+            return
+        barred = query.failed.setdefault(number, set())
+        barred.add(device)
+        self._desk.count("task failures")
+        stream = self._catalog.datasets[query.row.dataset].streams.get(query.tasks[number].key)
+        others = set(stream.held) - barred if stream is not None else set()
+        if others:
+            query.again.add(number)
+            query.again_at = self._desk.now
+            self._look_at(query.again_at)
+        else:
+            query.give_up(number, f"{device}: {reason}")
+
+    # --- devices come and go ---
+
+    def device_lost(self, device: str) -> int:
+        """A device is silent or gone: its tasks go to others. Gives how many there were."""
+        self._in_flight.pop(device, None)
+        waiting = self._waiting.pop(device, deque())
+        taken: dict[str, list[int]] = {}
+        for query, numbers in waiting:
+            if query.job in self.open:
+                taken.setdefault(query.job, []).extend(numbers)
+        for query in self.open.values():
+            flight = query.take_flight(device)
+            if flight:
+                taken.setdefault(query.job, []).extend(sorted(flight))
+        count = 0
+        for job, numbers in taken.items():
+            query = self.open[job]
+            numbers = [n for n in numbers if query.state[n] == OPEN]
+            query.taken.update(dict.fromkeys(numbers, device))
+            self._dispatch(query, numbers)
+            count += len(numbers)
+        return count
+
+    def device_ready(self, device: str) -> None:
+        """A device is back or has new blocks: tasks that nobody could do may have found one."""
+        for query in self.open.values():
+            query.eligible.pop(device, None)
+            if query.orphans:
+                self._look_at(self._desk.now)
+
+    def dataset_removed(self, name: str) -> None:
+        """A dataset is gone: queries over it end."""
+        for query in list(self.open.values()):
+            if query.row.dataset == name:
+                self._close(
+                    query, wire.FAILED, dumps({"error": f"dataset {name} was removed"}), b"",
+                    "cancelled",
+                )  # fmt: skip
+
+    # --- time ---
+
+    def _look_at(self, when: float) -> None:
+        self._due = min(self._due, when)
+
+    def next_due(self) -> float | None:
+        """When `tick` has something to do."""
+        return self._due if self.open else None
+
+    def tick(self) -> None:
+        """Deadlines, orphans, resends and progress of the open queries."""
+        now = self._desk.now
+        if now < self._due:
+            return
+        self._due = now + LOOK_S
+        for query in list(self.open.values()):
+            if query.again and now >= query.again_at:
+                numbers, query.again = sorted(query.again), set()
+                self._dispatch(query, [n for n in numbers if query.state[n] == OPEN])
+            if query.orphans:
+                numbers, query.orphans = sorted(query.orphans), set()
+                self._dispatch(query, [n for n in numbers if query.state[n] == OPEN])
+            self._resend(query, now)
+            if not query.left:
+                self._finish(query)
+            elif now >= query.deadline:
+                self._expire(query, "no answer before the deadline")
+            elif self._stranded(query, now):
+                self._expire(query, "no live device has these samples")
+            elif now >= query.tell_at and query.done != query.told_done:
+                query.told_done = query.done
+                query.tell_at = now + PROGRESS_S
+                body = dumps({"job": query.job, "done": query.done, "tasks": len(query.tasks)})
+                self._desk.answer(
+                    query.row.client, wire.Reply(query.row.request, wire.PROGRESS, body, b"")
+                )
+
+    def _resend(self, query: Query, now: float) -> None:
+        for device, flight in query.flights.items():
+            if flight and now - query.progress.get(device, now) >= RESEND_S:
+                query.progress[device] = now
+                if self._members.members[device].serves:
+                    self._send(query, device, sorted(flight))
+
+    def _stranded(self, query: Query, now: float) -> bool:
+        """Whether only tasks are left that nobody live can do, for long enough."""
+        return (
+            bool(query.orphans)
+            and len(query.orphans) == query.left
+            and now - query.orphan_since >= self._orphan_s
+        )
+
+    def _expire(self, query: Query, reason: str) -> None:
+        for number in query.open_tasks():
+            query.give_up(number, reason)
+        self._finish(query)
+
+    # --- the end ---
+
+    def _finish(self, query: Query) -> None:
+        try:
+            status, body, blob = self._result(query)
+        except KernelError:
+            query.drop_damaged()
+            try:
+                status, body, blob = self._result(query)
+            except KernelError as error:
+                self._close(query, wire.FAILED, dumps({"error": str(error)}), b"", "failed")
+                return
+        self._close(query, status, body, blob, "done" if status == wire.DONE else "incomplete")
+
+    def _result(self, query: Query) -> tuple[int, str, bytes]:
+        missing = query.missing_list(MISSING_LISTED_MAX)
+        body: dict[str, Any] = {"job": query.job}
+        if query.row.by_key:
+            per_key = query.merged_by_key()
+            body["values"] = {key: query.plan.finish(part) for key, part in per_key.items()}
+            blob = b""
+        else:
+            blob = query.merged()
+            body["value"] = query.plan.finish(blob)
+        body |= {
+            "complete": not missing,
+            "missing": missing,
+            "streams": len({cut.key for cut in query.cuts}),
+            "tasks": len(query.tasks),
+            "gaps": query.gaps,
+            "elapsed_s": round(self._desk.now - query.started, 6),
+        }
+        text = dumps(body)
+        if len(text.encode()) > BODY_BYTES_MAX:
+            raise KernelError(
+                f"the answer has {len(text)} bytes, at most {BODY_BYTES_MAX} are sent"
+            )
+        return (wire.INCOMPLETE if missing else wire.DONE), text, blob
+
+    def _close(self, query: Query, status: int, body: str, blob: bytes, state: str) -> None:
+        job = query.job
+        row = query.row._replace(state=state, cuts="", status=status, body=body, blob=blob)
+        self._desk.record(row)
+        del self.open[job]
+        for device, flight in query.flights.items():
+            if flight:
+                left = self._in_flight.get(device, 0) - len(flight)
+                self._in_flight[device] = max(0, left)
+                self._desk.tell(device, "task", wire.Cancel(*self._desk.head(device), job))
+        self.finished[job] = row
+        while len(self.finished) > QUERIES_KEPT_MAX:
+            self._forget(next(iter(self.finished)))
+        self._desk.answer(row.client, wire.Reply(row.request, status, body, blob))
+        if status != wire.FAILED:
+            small = len(body.encode()) <= RESULT_BYTES_MAX
+            note = dumps({"job": job, "too_large_bytes": len(body)})
+            self._desk.do(ShowResult(job, body if small else note))
+        took = self._desk.now - query.started
+        missing = len(query.reasons)
+        self._desk.say(
+            "answer",
+            f"{job}: {state} in {took:.3f} s, {len(query.tasks)} tasks, {missing} missing",
+            job=job,
+            elapsed_s=round(took, 6),
+            missing=missing,
+        )
+
+    def _forget(self, job: str) -> None:
+        row = self.finished.pop(job)
+        self._asked.pop((row.client, row.request), None)
+        self._desk.record(QueryGone(row.number, job))
+        self._desk.do(ShowResult(job, ""))
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Open and finished queries, for people."""
+        listed = []
+        for query in self.open.values():
+            entry = _listed(query.row)
+            entry |= {"state": "open", "tasks": len(query.tasks), "done": query.done}
+            entry["missing"] = len(query.missing())
+            listed.append(entry)
+        for row in self.finished.values():
+            entry = _listed(row)
+            body = json.loads(row.body)
+            tasks, missing = body.get("tasks", 0), len(body.get("missing", ()))
+            entry |= {"tasks": tasks, "done": tasks - missing, "missing": missing}
+            listed.append(entry)
+        return listed
+
+
+def _listed(row: QuerySet) -> dict[str, Any]:
+    return {
+        "job": row.job,
+        "name": "",
+        "kind": "query",
+        "plan": row.plan,
+        "over": row.dataset,
+        "state": row.state,
+        "started_ms": row.started_ms,
+    }
+
+
+def _plan(text: str) -> Plan:
+    try:
+        return Plan(text)
+    except PlanError as error:
+        raise RequestError(str(error)) from None
+
+
+def check_streams(plan: Plan, dataset: Dataset, streams: Sequence[Stream]) -> None:
+    """RequestError unless the plan can run over these streams and merge what comes back."""
+    kinds = sorted({(s.info.dtype, s.info.rate_hz) for s in streams})
+    for dtype, rate_hz in kinds:
+        try:
+            plan.check(dtype, rate_hz if rate_hz > 0.0 else None)
+        except PlanError as error:
+            raise RequestError(f"over {dataset.row.name}: {error}") from None
+    dtypes = sorted({dtype for dtype, _ in kinds})
+    if len(dtypes) > 1:
+        raise RequestError(
+            f"dataset {dataset.row.name} has streams of {' and '.join(dtypes)}:"
+            " a plan runs over one dtype"
+        )
+
+
+def _times(run: wire.Run, streams: Sequence[Stream]) -> Times:
+    if run.last_ms == 0:
+        return Times(run.since_ms, run.until_ms)
+    ends = [runs.end_ms(r, s.info.rate_hz) for s in streams for r in s.all_runs()[-1:]]
+    return Times(max(ends, default=0) - run.last_ms, -1)
+
+
+def _nothing(run: wire.Run, streams: Sequence[Stream]) -> str:
+    if not streams:
+        return f"dataset {run.dataset} is empty"
+    if (run.since_ms, run.until_ms, run.last_ms) != (-1, -1, 0):
+        return f"dataset {run.dataset} has no samples in that time"
+    return f"no live device has samples of {run.dataset}"
+
+
+def _gaps(cuts: Sequence[Cut]) -> int:
+    return len(cuts) - len({cut.key for cut in cuts})
+
+
+__all__ = ["MISSING", "Jobs", "check_streams"]

@@ -1,0 +1,135 @@
+"""What people are shown: the bodies of status, devices, shards, jobs and datasets."""
+
+from typing import Any
+
+from atoll.gateway import runs
+from atoll.gateway.catalog import Catalog, Dataset, Shard
+from atoll.gateway.desk import Desk
+from atoll.gateway.jobs import Jobs
+from atoll.gateway.membership import Member, Membership
+from atoll.gateway.moves import Moves
+from atoll.gateway.owners import Owners
+from atoll.gateway.standing import StandingJobs
+from atoll.gateway.takeovers import Takeovers
+
+
+class Listings:
+    """Reads the parts of the core; changes nothing."""
+
+    def __init__(
+        self,
+        site: str,
+        desk: Desk,
+        *,
+        members: Membership,
+        catalog: Catalog,
+        owners: Owners,
+        moves: Moves,
+        jobs: Jobs,
+        standing: StandingJobs,
+        takeovers: Takeovers,
+    ) -> None:
+        self._site = site
+        self._desk = desk
+        self._members = members
+        self._catalog = catalog
+        self._owners = owners
+        self._moves = moves
+        self._jobs = jobs
+        self._standing = standing
+        self._takeovers = takeovers
+
+    def status(self) -> dict[str, Any]:
+        """The site in one object."""
+        filled = [s for s in self._catalog.all_shards() if s.streams]
+        least, short = self._moves.exposed(iter(filled))
+        return {
+            "site": self._site,
+            "term": self._desk.term,
+            "epoch": self._desk.epoch,
+            "devices": self._members.by_state(),
+            "datasets": len(self._catalog.datasets),
+            "streams": self._catalog.stream_count,
+            "shards": sum(len(d.shards) for d in self._catalog.datasets.values()),
+            "replicas_min": least,
+            "shards_short": short,
+            "moving": self._moves.under_way,
+            "moved_bytes": self._moves.moved_bytes,
+            "jobs": {
+                "open": len(self._jobs.open),
+                "standing": len(self._standing.jobs),
+                "finished": len(self._jobs.finished),
+            },
+            "counters": {**self._desk.counters, "refused": dict(self._desk.refused)},
+            "takeovers": self._takeovers.listing(),
+        }
+
+    def devices(self) -> list[dict[str, Any]]:
+        """One object a device, by id."""
+        members = self._members.members
+        return [self._device(members[device]) for device in sorted(members)]
+
+    def _device(self, member: Member) -> dict[str, Any]:
+        row, health = member.row, member.health
+        return {
+            "id": member.id,
+            "zone": row.zone,
+            "state": "draining" if row.draining and member.serves else member.state.value,
+            "weight": member.weight / 100,
+            "why": member.gauge.reasons,
+            "capacity": row.capacity,
+            "profile": self._members.profile(member).name,
+            "boot": row.boot,
+            "shards": len(self._owners.owned.get(member.id, {})),
+            "bytes": sum(self._catalog.by_device.get(member.id, {}).values()),
+            "backlog": member.backlog,
+            "health": health._asdict() if health is not None else {},
+            "software": row.software,
+        }
+
+    def shards(self, dataset: Dataset) -> list[dict[str, Any]]:
+        """One object a shard of a dataset, by number."""
+        return [self._shard(dataset.shards[n]) for n in sorted(dataset.shards)]
+
+    def _shard(self, shard: Shard) -> dict[str, Any]:
+        return {
+            "dataset": shard.id.dataset,
+            "shard": shard.id.number,
+            "streams": len(shard.streams),
+            "bytes": shard.byte_count,
+            "holders": list(shard.owners),
+            "copies": self._moves.live_copies(shard),
+            "wanted": self._owners.wanted(shard),
+            "epoch": shard.epoch,
+            "moving": set(shard.goal) != set(shard.owners),
+        }
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """Standing jobs, then queries."""
+        return [*self._standing.listing(), *self._jobs.listing()]
+
+    def datasets(self) -> list[dict[str, Any]]:
+        """One object a dataset, by name."""
+        datasets = self._catalog.datasets
+        return [self._dataset(datasets[name]) for name in sorted(datasets)]
+
+    def _dataset(self, dataset: Dataset) -> dict[str, Any]:
+        samples, first_ms, last_ms = 0, -1, -1
+        for stream in dataset.streams.values():
+            held = stream.all_runs()
+            if not held:
+                continue
+            samples += sum(run.sample_count for run in held)
+            first_ms = held[0].wall_ms if first_ms < 0 else min(first_ms, held[0].wall_ms)
+            last_ms = max(last_ms, runs.end_ms(held[-1], stream.info.rate_hz))
+        return {
+            "name": dataset.row.name,
+            "dtype": next((s.info.dtype for s in dataset.streams.values()), ""),
+            "streams": len(dataset.streams),
+            "samples": samples,
+            "bytes": sum(shard.byte_count for shard in dataset.shards.values()),
+            "shards": len(dataset.shards),
+            "replicas": dataset.row.replicas,
+            "first_ms": first_ms,
+            "last_ms": last_ms,
+        }

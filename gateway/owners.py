@@ -1,0 +1,277 @@
+"""Owners: which devices hold each shard under the map, who acts, and what each device is told.
+
+`goal` is where placement wants a shard, `owners` is where it is. moves.py copies until the two
+agree; a switch is a new epoch. Changes within one batch of events share an epoch, and each device
+concerned gets one new map.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from atoll.gateway.catalog import Catalog, Dataset, Shard, ShardId
+from atoll.gateway.desk import Desk
+from atoll.gateway.errors import RequestError
+from atoll.gateway.membership import KEPT, LEASED, Member, Membership, State
+from atoll.gateway.placement import Load, Site, Snapshot, plan, probes, shard_point
+from atoll.gateway.records import SettingSet, SlotSet, SlotsGone
+from atoll.gateway.slots import SlotTable
+from atoll.wire.messages import Map, ShardEntry
+
+# What an empty shard counts for, so that shards spread before their bytes are known: one block.
+EMPTY_SHARD_BYTES = 65_536
+MAP_SHARDS_MAX = 8_192  # as the wire bears
+
+
+class Owners:
+    """The map of a site. `acting_changed(shard)` and `goal_changed(shard)` are called on changes."""
+
+    def __init__(self, desk: Desk, members: Membership, catalog: Catalog) -> None:
+        self._desk = desk
+        self._members = members
+        self._catalog = catalog
+        self.seed = 0
+        self.table = SlotTable()
+        self.owned: dict[str, dict[ShardId, Shard]] = {}
+        self.acting_changed: Callable[[Shard], None] = lambda shard: None
+        self.goal_changed: Callable[[Shard], None] = lambda shard: None
+        self._stale: dict[str, None] = {}  # devices whose map is to be sent
+        self._fresh: set[str] = set()
+        self._replan = False
+        self._epoch_open = False
+
+    # --- devices ---
+
+    def admit(self, member: Member) -> None:
+        """A device is ready: it gets slots if it has none, and may pull shards."""
+        if member.row.quota == 0:
+            self.table.admit(member.row.number, max(1, round(member.row.capacity * 100)))
+            self._members.set_quota(member, self.table.quota[member.row.number])
+            self._desk.record(SettingSet("slots", self.table.size))
+            for slot in self.table.slots():
+                if slot.owner == member.row.number or slot.lent:
+                    self._desk.record(SlotSet(*slot[:3], int(slot.lent)))
+            self._fresh.add(member.id)
+        self._replan = True
+
+    def dismiss(self, member: Member) -> None:
+        """A device is out or forgotten: its slots are free, its shards are placed again."""
+        if member.row.quota:
+            self.table.remove(member.row.number)
+            self._desk.record(SlotsGone(member.row.number))
+            if member.id in self._members.members:
+                self._members.set_quota(member, 0)
+        self._replan = True
+
+    def reconsider(self) -> None:
+        """Something that placement depends on has changed."""
+        self._replan = True
+
+    def reweigh(self, member: Member) -> None:
+        """A device's weight has changed: what is placed stays, later placements follow it."""
+        if member.row.quota:
+            self.table.set_weight(member.row.number, member.weight)
+            for number in self.table.owned(member.row.number):
+                slot = SlotSet(
+                    number,
+                    member.row.number,
+                    self.table.threshold[number],
+                    int(self.table.lent[number]),
+                )
+                self._desk.record(slot)
+
+    def send_map(self, device: str) -> None:
+        """Let a device have its map again."""
+        self._stale[device] = None
+
+    # --- shards ---
+
+    def restore(self) -> None:
+        """After the ledger's last row: who owns what."""
+        for shard in self._catalog.all_shards():
+            for device in shard.owners:
+                self.owned.setdefault(device, {})[shard.id] = shard
+
+    def place_dataset(self, dataset: Dataset) -> None:
+        """Give every shard of a new dataset its owners; they are empty, so at once."""
+        sites = self._sites()
+        if not any(site.open and site.weight for site in sites.values()):
+            raise RequestError("no device is ready to store anything")
+        name, row = dataset.row.name, dataset.row
+        shards = [self._catalog.shard(ShardId(name, n)) for n in range(row.shards)]
+        others = self._loads(s for s in self._catalog.all_shards() if s.id.dataset != name)
+        news = [
+            Load(shard_point(name, n), EMPTY_SHARD_BYTES, row.replicas, ())
+            for n in range(row.shards)
+        ]
+        placed = plan(Snapshot(self.seed, self.table, sites, [*others, *news]))[len(others) :]
+        names = self._names()
+        for shard, owners in zip(shards, placed, strict=True):
+            shard.goal = tuple(names[d] for d in owners)
+            self.set_owners(shard, shard.goal)
+
+    def place_pinned(self, shard: Shard, sampler: str) -> None:
+        """Give a live stream's shard its owners: the device that samples it first, copies later."""
+        shard.goal = self._pinned_goal(shard, sampler)
+        self.set_owners(shard, (sampler,))
+        self.goal_changed(shard)
+
+    def _pinned_goal(self, shard: Shard, sampler: str) -> tuple[str, ...]:
+        members, names = self._members.members, self._names()
+        wanted = self.wanted(shard)
+        goal = [sampler]
+        zones = {members[sampler].row.zone} if sampler in members else set()
+        for device in shard.goal:
+            kept = members.get(device)
+            if device not in goal and kept and kept.state in KEPT and kept.weight:
+                goal.append(device)
+                zones.add(kept.row.zone)
+        for apart in (True, False):
+            for who in probes(self.seed, shard_point(*shard.id), self.table):
+                if len(goal) >= wanted:
+                    break
+                member = members.get(names.get(who, ""))
+                if member is None or member.id in goal or not (member.serves and member.weight):
+                    continue
+                if not apart or member.row.zone not in zones:
+                    goal.append(member.id)
+                    zones.add(member.row.zone)
+        return tuple(goal[:wanted])
+
+    def wanted(self, shard: Shard) -> int:
+        """How many replicas the shard shall have."""
+        return self._catalog.datasets[shard.id.dataset].row.replicas
+
+    def set_owners(self, shard: Shard, owners: tuple[str, ...]) -> None:
+        """Switch a shard to these owners, acting first, under a new epoch."""
+        before = shard.owners
+        if owners == before:
+            self._desk.record(shard.row())
+            return
+        if not self._epoch_open:
+            self._desk.advance_epoch()
+            self._epoch_open = True
+        shard.owners, shard.epoch = owners, self._desk.epoch
+        self._desk.record(shard.row())
+        for device in before:
+            self._stale[device] = None
+            if device not in owners:
+                self.owned.get(device, {}).pop(shard.id, None)
+        for device in owners:
+            self._stale[device] = None
+            self.owned.setdefault(device, {})[shard.id] = shard
+        if owners[:1] != before[:1]:
+            self.acting_changed(shard)
+
+    def drop_dataset(self, dataset: Dataset) -> None:
+        """A dataset is gone: no device owns anything of it."""
+        for shard in dataset.shards.values():
+            for device in shard.owners:
+                self.owned.get(device, {}).pop(shard.id, None)
+                self._stale[device] = None
+
+    def yield_role(self, device: str) -> int:
+        """A device may not act any more: for each shard that it acts for, a live owner takes over.
+
+        Gives the number of shards that changed hands.
+        """
+        moved = 0
+        for shard in list(self.owned.get(device, {}).values()):
+            if shard.owners[0] != device:
+                continue
+            heirs = self._members.serving(shard.owners[1:])
+            if heirs:
+                rest = [d for d in shard.owners if d != heirs[0]]
+                self.set_owners(shard, (heirs[0], *rest))
+                moved += 1
+        return moved
+
+    def resume_role(self, device: str) -> None:
+        """A device is ready: it acts for its own live streams, and where nobody else can."""
+        members = self._members.members
+        for shard in list(self.owned.get(device, {}).values()):
+            first = shard.owners[0]
+            actor = members.get(first)
+            idle = actor is None or actor.state not in LEASED
+            if first != device and (idle or shard.sampler == device):
+                self.set_owners(shard, (device, *(d for d in shard.owners if d != device)))
+
+    # --- planning ---
+
+    def flush(self) -> None:
+        """Plan again if something called for it, and send the maps that have changed."""
+        if self._replan:
+            self._replan = False
+            self._plan()
+        if self._stale:
+            for device in self._stale:
+                if device in self._members.members:
+                    self._desk.tell(device, "map", self.map_of(device), retain=True)
+            self._stale.clear()
+        self._epoch_open = False
+
+    def map_of(self, device: str) -> Map:
+        """A device's part of the map."""
+        entries = []
+        for shard in list(self.owned.get(device, {}).values())[:MAP_SHARDS_MAX]:
+            row = self._catalog.datasets[shard.id.dataset].row
+            role = shard.owners.index(device)
+            entries.append(
+                ShardEntry(*shard.id, role, shard.epoch, row.retention_s, row.retention_bytes)
+            )
+        return Map(*self._desk.head(device), entries)
+
+    def _plan(self) -> None:
+        shards = [s for s in self._catalog.all_shards() if not s.pinned]
+        fresh = frozenset(
+            m.row.number for d in self._fresh if (m := self._members.members.get(d)) is not None
+        )
+        self._fresh.clear()
+        loads = self._loads(shards)
+        placed = plan(Snapshot(self.seed, self.table, self._sites(), loads, fresh))
+        names = self._names()
+        for shard, owners in zip(shards, placed, strict=True):
+            self._set_goal(shard, tuple(names[d] for d in owners))
+        for shard in self._catalog.all_shards():
+            if shard.pinned:
+                self._set_goal(shard, self._pinned_goal(shard, shard.sampler))
+
+    def _set_goal(self, shard: Shard, goal: tuple[str, ...]) -> None:
+        if not goal:
+            return  # nowhere to go: what is there stays
+        if set(goal) != set(shard.goal):
+            shard.goal = goal
+            self._desk.record(shard.row())
+        if set(shard.goal) != set(shard.owners):
+            self.goal_changed(shard)
+
+    def _loads(self, shards: Iterable[Shard]) -> list[Load]:
+        members = self._members.members
+        return [
+            Load(
+                shard_point(*shard.id),
+                shard.byte_count + EMPTY_SHARD_BYTES,
+                self.wanted(shard),
+                tuple(members[d].row.number for d in shard.goal if d in members),
+            )
+            for shard in shards
+            if not shard.pinned
+        ]
+
+    def _sites(self) -> dict[int, Site]:
+        return {
+            m.row.number: Site(m.id, m.row.zone, m.weight, m.state in KEPT, m.serves)
+            for m in self._members.members.values()
+            if m.state not in (State.NEW,)
+        }
+
+    def _names(self) -> dict[int, str]:
+        return {m.row.number: m.id for m in self._members.members.values()}
+
+    def misplaced(self) -> list[Shard]:
+        """Shards that are not where they shall be."""
+        return [s for s in self._catalog.all_shards() if set(s.goal) != set(s.owners)]
+
+
+def replicas_alive(shard: Shard, complete: Callable[[Shard, str], bool], live: Any) -> int:
+    """How many live owners have all of a shard."""
+    return sum(1 for device in shard.owners if device in live and complete(shard, device))

@@ -1,0 +1,357 @@
+"""Standing jobs: orders to devices, batches merged once, the newest window of each stream shown.
+
+A batch's key is (job, stream key, first sample). `mark` is how far a stream is merged without a
+hole; batches ahead of it (a backlog may come after news) are kept until the mark has passed them.
+A device that comes to act for a shard is sent the marks of its streams and goes on from there; what
+two devices computed twice is equal and counts once.
+"""
+
+import re
+from typing import Any
+
+from atoll.gateway.catalog import Catalog, Shard, Stream
+from atoll.gateway.desk import Desk
+from atoll.gateway.effects import ShowResult
+from atoll.gateway.errors import RequestError
+from atoll.gateway.jobs import check_streams
+from atoll.gateway.jsonable import dumps
+from atoll.gateway.membership import Membership
+from atoll.gateway.records import MarkSet, StandingGone, StandingSet, WindowGone, WindowSet
+from atoll.kernels import KernelError, Plan, PlanError
+from atoll.wire import messages as wire
+from atoll.wire.limits import STREAMS_MAX
+from atoll.wire.topics import is_name
+
+STANDING_MAX = 64  # as many as a device takes
+HOPS_DEFAULT = 64
+# Batches of one stream merged ahead of a missing one. At more than this the missing ones are given
+# up: their device lost its outbox and no replica has the samples.
+AHEAD_MAX = 1_024
+SHOW_S = 0.2  # a job's result topic changes at most this often
+SHOWN_BYTES_MAX = 65_536
+EVERY = re.compile(r"(\d+)(ms|s|min|h)?")
+UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
+QUERY_NAME = re.compile(r"q\d+")
+
+
+class _Progress:
+    """One stream of one job."""
+
+    __slots__ = ("ahead", "mark", "newest", "shown")
+
+    def __init__(self) -> None:
+        self.mark = -1  # nothing merged yet
+        self.ahead: dict[int, bytes] = {}
+        self.newest: tuple[int, bytes] | None = None
+        self.shown: dict[str, Any] | None = None
+
+
+class StandingJob:
+    """One standing job."""
+
+    def __init__(self, row: StandingSet) -> None:
+        self.row = row
+        self.plan = Plan(row.plan)
+        self.streams: dict[str, _Progress] = {}
+        self.batches = 0
+        self.failures = 0
+        self.changed: dict[str, None] = {}
+        self.show_at = 0.0
+
+
+class StandingJobs:
+    """All standing jobs."""
+
+    def __init__(self, desk: Desk, members: Membership, catalog: Catalog) -> None:
+        self._desk = desk
+        self._members = members
+        self._catalog = catalog
+        self.jobs: dict[str, StandingJob] = {}
+
+    # --- from the ledger ---
+
+    def restore_job(self, row: StandingSet) -> None:
+        """Take a job from the ledger."""
+        self.jobs[row.name] = StandingJob(row)
+
+    def restore_mark(self, row: MarkSet) -> None:
+        """Take a stream's mark from the ledger."""
+        if row.job in self.jobs:
+            self.jobs[row.job].streams.setdefault(row.key, _Progress()).mark = row.sample
+
+    def restore_window(self, row: WindowSet) -> None:
+        """Take a batch from the ledger; marks come first."""
+        if row.job not in self.jobs:
+            return
+        progress = self.jobs[row.job].streams.setdefault(row.key, _Progress())
+        if row.sample >= progress.mark:
+            progress.ahead[row.sample] = row.data
+        if progress.newest is None or row.sample > progress.newest[0]:
+            progress.newest = (row.sample, row.data)
+            self.jobs[row.job].changed[row.key] = None
+
+    # --- requests ---
+
+    def start(self, request: wire.Start) -> StandingJob:
+        """Begin a job; the same request again changes nothing."""
+        if not is_name(request.name) or QUERY_NAME.fullmatch(request.name):
+            raise RequestError(
+                f"job name {request.name!r}: letters, digits, '.', '_' and '-', at most 64,"
+                " and not q1, q2, ... (those are queries)"
+            )
+        if request.dataset not in self._catalog.datasets:
+            self._catalog.need(request.dataset)
+        try:
+            plan = Plan(request.plan)
+        except PlanError as error:
+            raise RequestError(str(error)) from None
+        dataset = self._catalog.datasets[request.dataset]
+        check_streams(plan, dataset, list(dataset.streams.values()))
+        every, every_ms = _every(request.every, plan.step)
+        row = StandingSet(
+            request.name, plan.text, request.dataset, every, every_ms, self._desk.wall_ms
+        )
+        known = self.jobs.get(request.name)
+        if known is not None:
+            if known.row._replace(started_ms=row.started_ms) != row:
+                raise RequestError(
+                    f"standing job {request.name} runs already: {known.row.plan} over"
+                    f" {known.row.dataset}; stop it first"
+                )
+            return known
+        if len(self.jobs) >= STANDING_MAX:
+            raise RequestError(f"{STANDING_MAX} standing jobs run; stop one first")
+        job = self.jobs[request.name] = StandingJob(row)
+        self._desk.record(row)
+        self._desk.say("standing", f"{row.name}: {row.plan} over {row.dataset}", job=row.name)
+        for member in self._members.members.values():
+            if member.serves:
+                self._order(job, member.id)
+        return job
+
+    def stop(self, name: str) -> bool:
+        """End a job; False if there is none of that name."""
+        job = self.jobs.pop(name, None)
+        if job is None:
+            return False
+        self._desk.record(StandingGone(name))
+        for device in self._members.members:
+            self._desk.tell(device, "task", wire.Cancel(*self._desk.head(device), name))
+        self._desk.do(ShowResult(name, ""))
+        self._desk.say("standing", f"{name} is stopped", job=name)
+        return True
+
+    def dataset_removed(self, name: str) -> None:
+        """A dataset is gone, and the jobs over it."""
+        for job in [job for job in self.jobs.values() if job.row.dataset == name]:
+            self.stop(job.row.name)
+
+    # --- orders ---
+
+    def device_ready(self, device: str) -> None:
+        """A device is (back) here: it gets every order, with the marks of what it acts for."""
+        for job in self.jobs.values():
+            self._order(job, device)
+
+    def acting_changed(self, shard: Shard) -> None:
+        """A shard has another acting owner: it goes on from the marks."""
+        if not shard.owners:
+            return
+        for job in self.jobs.values():
+            if job.row.dataset == shard.id.dataset:
+                self._send(job, shard.owners[0], self._marks(job, shard.streams))
+
+    def _order(self, job: StandingJob, device: str) -> None:
+        dataset = self._catalog.datasets[job.row.dataset]
+        marks: list[wire.Mark] = []
+        for shard_id in self._catalog.by_device.get(device, {}):
+            if shard_id.dataset == job.row.dataset:
+                marks += self._marks(job, dataset.shards[shard_id.number].streams)
+        self._send(job, device, marks)
+
+    @staticmethod
+    def _marks(job: StandingJob, streams: dict[str, Stream]) -> list[wire.Mark]:
+        return [
+            wire.Mark(key, progress.mark)
+            for key in streams
+            if (progress := job.streams.get(key)) is not None and progress.mark >= 0
+        ]
+
+    def _send(self, job: StandingJob, device: str, marks: list[wire.Mark]) -> None:
+        row, head = job.row, self._desk.head(device)
+        for at in range(0, max(1, len(marks)), STREAMS_MAX):
+            order = wire.Standing(
+                *head, row.name, job.plan.canonical, row.dataset, row.every, row.every_ms,
+                marks[at : at + STREAMS_MAX],
+            )  # fmt: skip
+            self._desk.tell(device, "task", order)
+
+    # --- results ---
+
+    def take(self, device: str, message: wire.Partials) -> bool:
+        """Take a device's batches in; False if there is no such job."""
+        job = self.jobs.get(message.job)
+        if job is None:
+            return False
+        streams = self._catalog.datasets[job.row.dataset].streams
+        for key, sample, failed, data, _ in message.results:
+            if failed:
+                job.failures += 1
+                self._desk.count("task failures")
+                continue
+            stream = streams.get(key)
+            if stream is None:
+                self._desk.refuse("result of no stream")
+                continue
+            self._merge(job, device, stream, sample, data)
+        return True
+
+    def _merge(
+        self, job: StandingJob, device: str, stream: Stream, sample: int, data: bytes
+    ) -> None:
+        key = stream.info.key
+        progress = job.streams.get(key)
+        if progress is None:
+            progress = job.streams[key] = _Progress()
+        if sample < progress.mark or sample in progress.ahead:
+            self._desk.count("duplicated")
+            known = progress.ahead.get(sample)
+            if known is None and progress.newest is not None and progress.newest[0] == sample:
+                known = progress.newest[1]
+            if known is not None and known != data:
+                self._desk.count("disagreed")
+                self._desk.say(
+                    "audit",
+                    f"{device} gives another partial for {job.row.name} of {key} at {sample}:"
+                    " the first one counts",
+                    device=device,
+                    job=job.row.name,
+                )
+            return
+        name = job.row.name
+        job.batches += 1
+        self._desk.record(WindowSet(name, key, sample, data))
+        if progress.newest is None or sample > progress.newest[0]:
+            if progress.newest is not None and progress.newest[0] not in progress.ahead:
+                self._desk.record(WindowGone(name, key, progress.newest[0]))
+            progress.newest = (sample, data)
+            if not job.changed:
+                job.show_at = max(job.show_at, self._desk.now)
+            job.changed[key] = None
+        progress.ahead[sample] = data
+        self._advance(job, progress, stream)
+
+    def _advance(self, job: StandingJob, progress: _Progress, stream: Stream) -> None:
+        """Move the mark over what is merged without a hole."""
+        before = progress.mark
+        if progress.mark < 0:
+            # The first batch of a stream is its first anchor's, unless older ones are still due.
+            first = stream.anchors[0] if stream.anchors else min(progress.ahead)
+            progress.mark = min(first, min(progress.ahead))
+        while True:
+            if progress.ahead.pop(progress.mark, None) is not None:
+                self._drop(job, progress, stream, progress.mark)
+                progress.mark = self._following(job, stream, progress.mark)
+            elif len(progress.ahead) > AHEAD_MAX:
+                progress.mark = min(progress.ahead)
+                self._desk.count("lost")
+            else:
+                break
+        if progress.mark != before:
+            self._desk.record(MarkSet(job.row.name, stream.info.key, progress.mark))
+
+    def _drop(self, job: StandingJob, progress: _Progress, stream: Stream, sample: int) -> None:
+        if progress.newest is None or progress.newest[0] != sample:
+            self._desk.record(WindowGone(job.row.name, stream.info.key, sample))
+
+    def _following(self, job: StandingJob, stream: Stream, sample: int) -> int:
+        """Where the next batch of a stream begins: `every` on, or at the next gap."""
+        every, step = job.row.every, job.plan.step
+        if job.row.every_ms:
+            every = max(step, round(stream.info.rate_hz * job.row.every_ms / 1_000) // step * step)
+        following = sample + every
+        for anchor in reversed(stream.anchors):
+            if anchor <= sample:
+                break
+            if anchor < following + job.plan.overlap:
+                following = anchor
+        return following
+
+    # --- showing ---
+
+    def next_due(self) -> float | None:
+        """When `tick` has something to show."""
+        dues = [job.show_at for job in self.jobs.values() if job.changed]
+        return min(dues, default=None)
+
+    def tick(self) -> None:
+        """Publish the newest windows of jobs that have news."""
+        for job in self.jobs.values():
+            if job.changed and self._desk.now >= job.show_at:
+                job.show_at = self._desk.now + SHOW_S
+                self._show(job)
+
+    def _show(self, job: StandingJob) -> None:
+        for key in job.changed:
+            progress = job.streams[key]
+            if progress.newest is None:
+                continue
+            sample, data = progress.newest
+            try:
+                value: Any = job.plan.finish(data)
+            except KernelError as error:
+                value = {"error": str(error)}
+            progress.shown = {"sample": sample, "value": value}
+        job.changed.clear()
+        shown: dict[str, Any] = {}
+        size = 0
+        ready = [k for k in sorted(job.streams) if job.streams[k].shown is not None]
+        for key in ready:
+            entry = job.streams[key].shown
+            size += len(dumps(entry)) + len(key) + 8
+            if size > SHOWN_BYTES_MAX:
+                break
+            shown[key] = entry
+        body: dict[str, Any] = {
+            "job": job.row.name,
+            "at_ms": self._desk.wall_ms,
+            "streams": shown,
+        }
+        if len(shown) < len(ready):
+            body["omitted"] = len(ready) - len(shown)
+        self._desk.do(ShowResult(job.row.name, dumps(body)))
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Standing jobs, for people."""
+        return [
+            {
+                "job": job.row.name,
+                "name": job.row.name,
+                "kind": "standing",
+                "plan": job.row.plan,
+                "over": job.row.dataset,
+                "state": "running",
+                "tasks": 0,
+                "done": job.batches,
+                "missing": job.failures,
+                "started_ms": job.row.started_ms,
+            }
+            for job in self.jobs.values()
+        ]
+
+
+def _every(text: str, step: int) -> tuple[int, int]:
+    """(samples, milliseconds) of a batch, one of them 0; samples are rounded to the plan's step."""
+    if not text:
+        return HOPS_DEFAULT * step, 0
+    found = EVERY.fullmatch(text.replace(" ", ""))
+    if found is None or int(found[1]) == 0 or int(found[1]) > 2**31:
+        raise RequestError(
+            f"every={text!r}: a number of samples such as 65536, or a time such as 500ms, 10s, 5min"
+        )
+    if found[2] is None:
+        return max(step, round(int(found[1]) / step) * step), 0
+    milliseconds = int(found[1]) * UNITS_MS[found[2]]
+    if milliseconds >= 2**32:
+        raise RequestError(f"every={text!r}: at most 1193h")
+    return 0, milliseconds
