@@ -21,18 +21,33 @@ class Module(NamedTuple):
     name: str  # dotted, under atoll: "atoll.runtime.core"
     tree: ast.Module
 
-    def imports(self) -> Iterator[tuple[int, str]]:
-        """Line and dotted name of every import, relative ones made absolute."""
+    def imports(self, *, types: bool = True) -> Iterator[tuple[int, str]]:
+        """Line and dotted name of every import, relative ones made absolute.
+
+        Without `types` those under `if TYPE_CHECKING` are left out: they never run.
+        """
+        skipped = set() if types else set(self._type_checking())
         for node in ast.walk(self.tree):
+            if node in skipped:
+                continue
             if isinstance(node, ast.Import):
                 yield from ((node.lineno, alias.name) for alias in node.names)
             elif isinstance(node, ast.ImportFrom):
-                base = node.module or ""
-                if node.level:
-                    parent = self.name.split(".")
-                    keep = len(parent) - node.level + (self.path.name == "__init__.py")
-                    base = ".".join([*parent[:keep], *base.split(".")]).rstrip(".")
+                base = self._absolute(node)
                 yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+    def _absolute(self, node: ast.ImportFrom) -> str:
+        base = node.module or ""
+        if not node.level:
+            return base
+        parent = self.name.split(".")
+        keep = len(parent) - node.level + (self.path.name == "__init__.py")
+        return ".".join([*parent[:keep], *base.split(".")]).rstrip(".")
+
+    def _type_checking(self) -> Iterator[ast.AST]:
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+                yield from (inner for child in node.body for inner in ast.walk(child))
 
 
 class Tree(NamedTuple):
