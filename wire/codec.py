@@ -16,7 +16,7 @@ from collections.abc import Container
 from typing import Any, NamedTuple
 
 from atoll.wire import limits, messages
-from atoll.wire._cbor import dumps, loads
+from atoll.wire._cbor import dumps, halve_float, loads
 from atoll.wire._native import check
 from atoll.wire.columns import Check, Refused, compile_check
 from atoll.wire.errors import DecodeError, EncodeError
@@ -40,6 +40,8 @@ CHECK_REASONS = (
     "items",
     "claim",
 )
+_NOT_SHORTEST = CHECK_REASONS.index("not-shortest")
+_SINGLE_HEAD = 0xFA
 
 Message = Any  # one of the NamedTuples of messages.py
 
@@ -95,10 +97,18 @@ def encode(message: Message) -> bytes:
         raise EncodeError("utf8", f"{form.cls.__name__}: {error}") from None
     if len(data) > limits.OBJECT_BYTES_MAX:
         raise EncodeError("size", f"{form.cls.__name__}: {len(data)} bytes")
-    code, offset = check(data, _items_max(len(data)), limits.DEPTH_MAX)
-    if code:
-        raise EncodeError(CHECK_REASONS[code], f"{form.cls.__name__}: at byte {offset}")
-    return data
+    return _checked(data, form.cls.__name__)
+
+
+def _checked(data: bytes, name: str) -> bytes:
+    """`data` once it has passed the first gates; a float that cbor2 wrote too long is put right."""
+    while True:
+        code, offset = check(data, _items_max(len(data)), limits.DEPTH_MAX)
+        if not code:
+            return data
+        if code != _NOT_SHORTEST or data[offset] != _SINGLE_HEAD:
+            raise EncodeError(CHECK_REASONS[code], f"{name}: at byte {offset}")
+        data = halve_float(data, offset)
 
 
 def decode(
