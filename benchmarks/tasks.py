@@ -128,15 +128,15 @@ def main() -> int:
     expected = plan.merge([plan.partial(data[key]) for key in sorted(data)])
     local_us = (time.perf_counter() - started_s) / TASKS * 1e6
     with tempfile.TemporaryDirectory(prefix="atoll-bench-") as folder:
-        with LocalSite(Path(folder), profile="normal") as site:
+        site = LocalSite(Path(folder), profile="normal")
+        cluster = distributed.LocalCluster(
+            n_workers=DEVICES, threads_per_worker=1, processes=True, dashboard_address=None,
+            host="127.0.0.1", local_directory=folder,
+        )  # fmt: skip
+        with site, cluster, distributed.Client(cluster) as client:
             site.start(DEVICES)
-            cluster = distributed.LocalCluster(
-                n_workers=DEVICES, threads_per_worker=1, processes=True, dashboard_address=None,
-                host="127.0.0.1", local_directory=folder,
-            )  # fmt: skip
-            with cluster, distributed.Client(cluster) as client:
-                sides = {"atoll": atoll_side(site, data), **dask_sides(client, data)}
-                rows = measure(sides, expected, options.rounds)
+            sides = {"atoll": atoll_side(site, data), **dask_sides(client, data)}
+            rows = measure(sides, expected, options.rounds)
     return report(rows, local_us, distributed.__version__, check=options.check)
 
 

@@ -2,16 +2,19 @@
 a standing job.
 """
 
+import json
 import threading
 import time
-from array import array
 from typing import Any
 
 from atoll.cli.demo_data import Material
 from atoll.cli.demo_story import MACHINE, STANDING, STANDING_EVERY, STANDING_PLAN
-from atoll.cli.files import TYPECODES, Recording
+from atoll.cli.files import Recording
 from atoll.cli.site import wait_until
+from atoll.cli.writers import samples_of
 from atoll.gateway.client import Fleet
+from atoll.gateway.jsonable import dumps
+from atoll.kernels import Plan
 
 _SAMPLES_LEAST = 200
 
@@ -32,12 +35,8 @@ def record(fleet: Fleet, seconds: float) -> Material:
 
 
 def _recorded(fleet: Fleet, key: str) -> Recording:
-    blocks = list(fleet.blocks(MACHINE, key))
-    info = blocks[0].info
-    samples: array[Any] = array(TYPECODES[info.dtype])
-    for block in blocks:
-        samples.frombytes(block.data)
-    return Recording(key, samples, info.rate_hz, info.scale, info.unit)
+    found = fleet.fetch(MACHINE, key)
+    return Recording(key, samples_of(found), found.info.rate_hz, found.info.scale, found.info.unit)
 
 
 class Follower:
@@ -71,3 +70,23 @@ class Follower:
         """End the job; the thread ends with it."""
         self._fleet.stop(STANDING)
         self._thread.join(5.0)
+
+    def windows(self) -> list[tuple[str, int, Any]]:
+        """What was shown: (stream, first sample, value), each window once."""
+        shown = {
+            (key, entry["sample"]): entry["value"]
+            for result in self.results
+            for key, entry in result["streams"].items()
+        }
+        return [(key, sample, value) for (key, sample), value in shown.items()]
+
+    def wrong(self) -> int:
+        """How many windows have another value than the plan gives here over the stored samples."""
+        plan = Plan(STANDING_PLAN)
+        windows = self.windows()
+        stored = {key: samples_of(self._fleet.fetch(MACHINE, key)) for key, _, _ in windows}
+        count = 0
+        for key, sample, value in windows:
+            batch = stored[key][sample : sample + STANDING_EVERY]
+            count += json.loads(dumps(plan.run(batch))) != value
+        return count

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from atoll.cli.demo_check import disagreement
 from atoll.cli.demo_data import KILL_PLAN, OVERHEAD_PLAN, Material, pieces, queries
-from atoll.cli.site import LocalSite, pss_mb, wait_until
+from atoll.cli.site import LocalSite, SiteError, pss_mb, wait_until
 from atoll.gateway.client import Fleet, RunResult
 from atoll.gateway.client_mail import Mail
 from atoll.kernels import Plan
@@ -222,7 +222,29 @@ class Story:
             return False
         return all(shard["copies"] >= shard["wanted"] for shard in self._fleet.shards())
 
-    # --- memory ---
+    # --- what is left ---
+
+    def copies_min(self) -> int:
+        """Copies of the shard that has the fewest, once the newest live block has been copied."""
+
+        def whole() -> bool:
+            return all(shard["copies"] >= shard["wanted"] for shard in self._fleet.shards())
+
+        try:
+            wait_until(whole, RESTORE_TIMEOUT_S, "every shard has its copies")
+        except SiteError as error:
+            self._say(str(error))
+        return min(shard["copies"] for shard in self._fleet.shards())
+
+    def miscounted(self, material: Material) -> tuple[int, int]:
+        """Samples that the fleet does not count, and that it counts too often, stream by stream."""
+        counted = self._fleet.run("count", over=material.name, by="key").values
+        lost = duplicated = 0
+        for key, samples in material.streams.items():
+            found = int(counted.get(key, {}).get("count", 0))
+            lost += max(0, len(samples) - found)
+            duplicated += max(0, found - len(samples))
+        return lost, duplicated
 
     def pss_mb(self) -> dict[str, float]:
         """Memory of each device process."""

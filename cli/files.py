@@ -89,6 +89,8 @@ def _load_directory(folder: Path) -> list[Recording]:
         raise FileError(f"{folder}: a directory without index.json")
     try:
         entries = json.loads(index.read_text())
+        if not isinstance(entries, list) or not entries:
+            raise ValueError("it is empty")
         return [_load_entry(folder, entry) for entry in entries]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FileError(f"{index}: not a list of {{file, rate_hz, ...}}: {error}") from None

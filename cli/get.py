@@ -1,11 +1,13 @@
 """`atoll get`: one stream's raw samples out of the fleet."""
 
 import argparse
-import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from atoll.cli.options import UsageError, add_json, add_range, add_site, example, open_fleet
 from atoll.cli.report import clock, print_json
+
+if TYPE_CHECKING:
+    from atoll.gateway.client_samples import Stretch
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,52 +29,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Any) -> int:
     """Fetch the blocks, check them, write the samples."""
-    from atoll.cli.writers import WRITERS, samples_of_blocks
+    from atoll.cli.writers import WRITERS, samples_of
 
     suffix = "." + options.output.rpartition(".")[2] if options.output else ".csv"
     if suffix not in WRITERS:
         raise UsageError(f"{options.output}: known are {', '.join(WRITERS)}")
+    span = {"since": options.since, "until": options.until, "last": options.last}
     with open_fleet(options) as fleet:
-        blocks = list(
-            fleet.blocks(
-                options.dataset,
-                options.key,
-                since=options.since,
-                until=options.until,
-                last=options.last,
-            )
-        )
-    if not blocks:
-        print(
-            f"atoll: {options.dataset} {options.key}: no samples in that range of time",
-            file=sys.stderr,
-        )
-        return 1
-    info, samples = samples_of_blocks(blocks)
-    gaps = sum(block.gap for block in blocks[1:])
+        found = fleet.fetch(options.dataset, options.key, **span)
+    samples = samples_of(found)
     if options.output:
-        WRITERS[suffix](options.output, info, samples)
+        WRITERS[suffix](options.output, found.info, samples)
     if options.json:
-        print_json(
-            {
-                "dataset": options.dataset,
-                "key": options.key,
-                "dtype": info.dtype,
-                "rate_hz": info.rate_hz,
-                "scale": info.scale,
-                "unit": info.unit,
-                "count": len(samples),
-                "gaps": gaps,
-                "first_ms": blocks[0].wall_ms,
-                **({"file": options.output} if options.output else {"samples": samples.tolist()}),
-            }
-        )
+        print_json(_summary(options, found, samples))
     elif options.output:
+        gaps = f", {len(found.gaps)} gaps" if found.gaps else ""
         print(
-            f"{options.output}: {len(samples):,} samples ({info.dtype}, {info.rate_hz:g} Hz) "
-            f"from {clock(blocks[0].wall_ms)}" + (f", {gaps} gaps" if gaps else "")
+            f"{options.output}: {len(samples):,} samples ({found.info.dtype}, "
+            f"{found.info.rate_hz:g} Hz) from {clock(found.wall_ms)}{gaps}"
         )
     else:
         for value in samples:
             print(value)
     return 0
+
+
+def _summary(options: Any, found: "Stretch", samples: Any) -> dict[str, Any]:
+    return {
+        **found.info._asdict(),
+        "count": len(samples),
+        "first_sample": found.first_sample,
+        "first_ms": found.wall_ms,
+        "gaps": found.gaps,
+        **({"file": options.output} if options.output else {"samples": samples.tolist()}),
+    }

@@ -29,6 +29,8 @@ START_TIMEOUT_S = 40.0
 STOP_TIMEOUT_S = 10.0
 _BROKER_URL = re.compile(r"mqtts?://[^\s\"',]+")
 _QUOTED_LINES = 5
+# What would lead a child of ours to another site.
+_OURS = ("ATOLL_BROKER", "ATOLL_SITE", "ATOLL_PASSWORD", "ATOLL_TOKEN")
 
 
 class SiteError(Exception):
@@ -48,6 +50,7 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            env={name: text for name, text in os.environ.items() if name not in _OURS},
             text=True,
             errors="replace",
             start_new_session=True,
@@ -148,6 +151,7 @@ class LocalSite:
     def start_gateway(self) -> Child:
         """Start the gateway on its state folder, and learn where its broker listens."""
         words = ["gateway", "--state", str(self.folder / "gateway"), "--site", self.site]
+        words += ["--profile", self.profile]
         if self._broker:
             words += ["--broker", self._broker]
         self.gateway = Child("gateway", words, self.folder / "gateway.log")

@@ -2,26 +2,24 @@
 
 import wave
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from atoll.cli.files import TYPECODES, FileError
 
 if TYPE_CHECKING:
-    from atoll.wire.block import Block
+    from atoll.gateway.client_samples import Stretch
     from atoll.wire.messages import StreamInfo
 
 _DESCRIPTIONS = {"i16": "<i2", "i32": "<i4", "f32": "<f4"}
 
 
-def samples_of_blocks(blocks: "Sequence[Block]") -> "tuple[StreamInfo, array[Any]]":
-    """The samples of a stream's blocks in one array."""
-    info = blocks[0].info
-    samples: array[Any] = array(TYPECODES[info.dtype])
-    for block in blocks:
-        samples.frombytes(block.data)
-    return info, samples
+def samples_of(found: "Stretch") -> "array[Any]":
+    """The samples of a stretch as an array."""
+    samples: array[Any] = array(TYPECODES[found.info.dtype])
+    samples.frombytes(bytes(found.data))
+    return samples
 
 
 def write_npy(path: str, info: "StreamInfo", samples: "array[Any]") -> None:

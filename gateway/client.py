@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, Self
 
 from atoll.gateway.client_errors import FleetError, Incomplete, Refused
 from atoll.gateway.client_put import PutOptions, PutResult, put_streams
-from atoll.gateway.client_samples import array_of
+from atoll.gateway.client_samples import Stretch, array_of, joined
 from atoll.gateway.client_session import Session
 from atoll.wire.block import Block, decode_block
 from atoll.wire.errors import WireError
@@ -154,15 +154,11 @@ class Fleet:
         until: Moment | None = None,
         last: Span | None = None,
     ) -> Any:
-        """The raw samples of a stream: a numpy array where numpy is installed, else an
-        `array.array`.
-        """
-        blocks = list(self.blocks(dataset, key, since=since, until=until, last=last))
-        if not blocks:
-            raise Refused(f"dataset {dataset!r}, stream {key!r}: no samples in that range of time")
-        return array_of(blocks[0].info.dtype, bytearray().join(block.data for block in blocks))
+        """The raw samples of a stream: a numpy array where there is numpy, else `array.array`."""
+        found = self.fetch(dataset, key, since=since, until=until, last=last)
+        return array_of(found.info.dtype, found.data)
 
-    def blocks(
+    def fetch(
         self,
         dataset: str,
         key: str,
@@ -170,15 +166,20 @@ class Fleet:
         since: Moment | None = None,
         until: Moment | None = None,
         last: Span | None = None,
-    ) -> Iterator[Block]:
-        """The stored blocks of a stream in order, with their times and gaps."""
+    ) -> Stretch:
+        """The same with what the stream is, when the first sample was taken, and where gaps are."""
         check_name(dataset, "dataset")
         span = _range(since, until, last)
         call = self._session.submit(lambda number: Get(number, dataset, key, *span))
+        blocks: list[Block] = []
         with self._session.waiting(call):
             for reply in self._session.replies(call, GET_TIMEOUT_S):
                 if reply.blob:
-                    yield _block(reply.blob)
+                    blocks.append(_block(reply.blob))
+        if not blocks:
+            raise Refused(f"dataset {dataset!r}, stream {key!r}: no samples in that range of time")
+        body = json.loads(reply.body)
+        return joined(blocks, int(body["start"]), int(body["stop"]))
 
     def datasets(self) -> list[dict[str, Any]]:
         """The datasets with their type, streams, samples, bytes, shards, replicas and range of
@@ -256,6 +257,10 @@ class Fleet:
         caller is slower than the job, older results are left out: each stands for its own window.
         """
         check_name(name, "job")
+        known = [row["job"] for row in self.jobs() if row["kind"] == "standing"]
+        if name not in known:
+            there = ", ".join(known) or "none"
+            raise Refused(f"no standing job {name!r}; there are: {there}")
         return self._session.follow_results(name, timeout_s)
 
     def jobs(self) -> list[dict[str, Any]]:
@@ -279,7 +284,8 @@ class Fleet:
 
     def shards(self, dataset: str | None = None) -> list[dict[str, Any]]:
         """Which devices hold which shards of a dataset, or of all."""
-        return self._listing("shards", dataset or "")
+        names = [dataset] if dataset else [row["name"] for row in self.datasets()]
+        return [row for name in names for row in self._listing("shards", name)]
 
     def drain(self, device: str) -> dict[str, Any]:
         """Move everything off a device; it takes no new data until `undrain`."""

@@ -8,11 +8,13 @@ conversion to write.
 
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from atoll.gateway.client_errors import BadSamples
 from atoll.wire import limits
+from atoll.wire.block import Block
+from atoll.wire.messages import StreamInfo
 
 SAMPLE_BYTES = {"i16": 2, "i32": 4, "f32": 4}
 TYPECODES = {"i16": "h", "i32": "i", "f32": "f"}
@@ -87,6 +89,35 @@ def _dtype_of(view: memoryview, what: str) -> str:
         name, code = "int64", "q"
     hint = _HINTS.get(code, _ARRAY_HINT)
     raise BadSamples(f"{what}: {name} is not a sample type (i16, i32, f32); use {hint}")
+
+
+class Stretch(NamedTuple):
+    """Part of a stream as it is stored: `gaps` are the samples (indexes from the stream's first) at
+    which something is missing before them; `wall_ms` is the time of the first sample.
+    """
+
+    info: StreamInfo
+    first_sample: int
+    wall_ms: int
+    gaps: list[int]
+    data: bytearray
+
+
+def joined(blocks: Sequence[Block], start: int, stop: int) -> Stretch:
+    """The samples [start, stop) of a stream's blocks, which come in order."""
+    info = blocks[0].info
+    size = SAMPLE_BYTES[info.dtype] * info.channels
+    data = bytearray()
+    gaps: list[int] = []
+    for before, block in zip([None, *blocks[:-1]], blocks, strict=True):
+        if before is not None and (block.gap or block.seq != before.seq + 1):
+            gaps.append(block.first_sample)
+        skip = max(0, start - block.first_sample) * size
+        keep = max(0, stop - block.first_sample) * size
+        data += block.data[skip:keep]
+    first = max(start, blocks[0].first_sample)
+    late_ms = (first - blocks[0].first_sample) * 1000 / info.rate_hz if info.rate_hz else 0.0
+    return Stretch(info, first, blocks[0].wall_ms + round(late_ms), gaps, data)
 
 
 def array_of(dtype: str, data: bytes | bytearray | memoryview) -> Any:

@@ -10,7 +10,8 @@ one random number (the placement's seed) is an option. One simulator can therefo
     next_wakeup()                      after each handle
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from atoll.gateway import events as on
@@ -25,6 +26,7 @@ from atoll.gateway.listings import Listings
 from atoll.gateway.membership import LAG_TOLERATED_S, Change, Member, Membership, State
 from atoll.gateway.moves import Moves
 from atoll.gateway.owners import Owners
+from atoll.gateway.parts import Parts
 from atoll.gateway.profiles import PROFILES, Profile
 from atoll.gateway.puts import Puts
 from atoll.gateway.reads import Reads
@@ -39,7 +41,7 @@ class Options(NamedTuple):
 
     site: str
     profile: Profile = PROFILES["normal"]
-    receipts: dict[str, str] = {}
+    receipts: Mapping[str, str] = MappingProxyType({})
     seed: int = 0
 
 
@@ -61,15 +63,11 @@ class GatewayCore:
         self.reads = Reads(desk, self.members, self.catalog)
         self.inventory = Inventory(desk, self.members, self.catalog, self.owners)
         self.takeovers = Takeovers(desk)
-        listings = Listings(
-            options.site, desk, members=self.members, catalog=self.catalog, owners=self.owners,
-            moves=self.moves, jobs=self.jobs, standing=self.standing, takeovers=self.takeovers,
+        parts = Parts(
+            self.members, self.catalog, self.owners, self.puts, self.jobs, self.standing,
+            self.moves, self.reads, self.takeovers,
         )  # fmt: skip
-        self._clients = Clients(
-            desk, listings, members=self.members, catalog=self.catalog, owners=self.owners,
-            puts=self.puts, jobs=self.jobs, standing=self.standing, moves=self.moves,
-            reads=self.reads,
-        )  # fmt: skip
+        self._clients = Clients(desk, Listings(options.site, desk, parts), parts)
         self._options = options
         self._wire_up()
         self._expected = float("inf")
@@ -85,7 +83,7 @@ class GatewayCore:
         self.moves.shard_done = self._shard_done
         self.inventory.grown = self.moves.look
         self._said: dict[type, Callable[[str, Any], None]] = {
-            wire.Birth: self.members.announce,
+            wire.Birth: self._announce,
             wire.LeaseRequest: self.members.request,
             wire.Partials: self._partials,
             wire.Stored: self._stored,
@@ -93,7 +91,7 @@ class GatewayCore:
             wire.Held: self.inventory.take,
             wire.TransferFailed: self._transfer_failed,
         }
-        self._parts: tuple[Any, ...] = (
+        self._timed: tuple[Any, ...] = (
             self.members, self.puts, self.jobs, self.standing, self.moves, self.reads,
             self.inventory,
         )  # fmt: skip
@@ -195,7 +193,7 @@ class GatewayCore:
             case on.Stopping(wall_ms):
                 desk.wall_ms = wall_ms
                 desk.do(ShowStatus("stopped", desk.term, desk.epoch))
-        for part in self._parts:
+        for part in self._timed:
             part.tick()
         self.owners.flush()
         self.moves.flush()
@@ -218,10 +216,16 @@ class GatewayCore:
 
     def next_wakeup(self) -> float | None:
         """When `handle(Woken)` is due; None: not before another event."""
-        dues = [due for part in self._parts if (due := part.next_due()) is not None]
+        dues = [due for part in self._timed if (due := part.next_due()) is not None]
         return min(dues, default=None)
 
     # --- what devices say ---
+
+    def _announce(self, device: str, birth: wire.Birth) -> None:
+        self.members.announce(device, birth)
+        member = self.members.members.get(device)
+        if member is not None and member.row.boot == birth.boot:
+            self.inventory.expect(device, birth.sources)
 
     def _partials(self, device: str, message: wire.Partials) -> None:
         if not self.jobs.take(device, message) and not self.standing.take(device, message):

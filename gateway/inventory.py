@@ -5,7 +5,7 @@ asked about once more before it is believed: a lost or reordered message must no
 the books.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from atoll.gateway.catalog import (
     PINNED,
@@ -57,6 +57,13 @@ class Inventory:
     def device_lost(self, device: str) -> None:
         """A device is gone: its list will not come."""
         self._lists.pop(device, None)
+
+    def expect(self, device: str, sources: Sequence[wire.StreamInfo]) -> None:
+        """A device samples these streams: they are there before their first block closes, so that a
+        standing job can be started over them, and close it.
+        """
+        for info in sources:
+            self._add(device, wire.HeldStream(info, pinned_shard(info.key), []))
 
     def take(self, device: str, message: wire.Held) -> None:
         """Take blocks in that a device says it has."""

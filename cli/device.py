@@ -1,0 +1,87 @@
+"""`atoll device`: run a device. Imports the runtime and nothing else: boards lack memory."""
+
+import argparse
+import os
+from typing import Any
+
+BROKER_DEFAULT = "mqtt://127.0.0.1:1883"
+SITE_DEFAULT = "home"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument(
+        "--id", required=True, help="name of the device; it stays the same for ever"
+    )
+    parser.add_argument(
+        "--broker",
+        metavar="URL",
+        default=os.environ.get("ATOLL_BROKER", BROKER_DEFAULT),
+        help=f"mqtt://host[:port], several separated by commas (ATOLL_BROKER; {BROKER_DEFAULT})",
+    )
+    parser.add_argument(
+        "--site",
+        default=os.environ.get("ATOLL_SITE", SITE_DEFAULT),
+        help=f"name of the site (ATOLL_SITE; {SITE_DEFAULT})",
+    )
+    parser.add_argument(
+        "--store", metavar="DIR", help="where shards are kept (~/.local/state/atoll/SITE/ID)"
+    )
+    parser.add_argument(
+        "--zone", default="", help="what fails together: a rack, a power feed (default: the id)"
+    )
+    parser.add_argument(
+        "--capacity", type=float, default=1.0, metavar="W", help="share of the data it takes (1)"
+    )
+    parser.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        metavar="NAME=WHAT",
+        help="sample into dataset NAME: proc:100hz, file:PATH or mqtt:TOPIC; may be repeated",
+    )
+    parser.add_argument(
+        "--profile",
+        choices=("fast", "normal", "battery", "metered", "demo"),
+        default="normal",
+        help="how often it reports (normal)",
+    )
+    parser.add_argument(
+        "--workers", type=int, default=0, metavar="N", help="compute threads (one a core)"
+    )
+    parser.add_argument(
+        "--token",
+        default=os.environ.get("ATOLL_TOKEN", ""),
+        help="the one-time token of atoll enroll (ATOLL_TOKEN); needed once",
+    )
+    parser.epilog = (
+        "example:\n"
+        "  atoll device --id pi-07 --broker mqtt://192.168.1.10 --store /var/lib/atoll\n"
+        "  atoll device --id pi-07 --source machine=proc:100hz"
+    )
+
+
+def run(options: Any) -> int:
+    """Run the device until SIGTERM or Ctrl-C; both drain it."""
+    from atoll.runtime.main import DeviceOptions, run_device
+
+    return run_device(
+        DeviceOptions(
+            id=options.id,
+            store=options.store or default_store(options.site, options.id),
+            broker=options.broker,
+            site=options.site,
+            zone=options.zone,
+            capacity=options.capacity,
+            profile=options.profile,
+            sources=tuple(options.source),
+            workers=options.workers,
+            token=options.token,
+        )
+    )
+
+
+def default_store(site: str, device: str) -> str:
+    """$XDG_STATE_HOME/atoll/SITE/ID."""
+    base = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return os.path.join(base, "atoll", site, device)
