@@ -21,9 +21,9 @@ typedef struct atoll_flash {
     int (*program)(void *context, uint32_t address, const void *data, size_t size);
     int (*erase)(void *context, uint32_t page);
     void *context;
-    uint32_t page_size;  /* bytes that `erase` erases; a multiple of `unit` */
+    uint32_t page_size; /* bytes that `erase` erases; a multiple of `unit` */
     uint16_t page_count;
-    uint16_t unit;  /* bytes that `program` programs at least: a power of two */
+    uint16_t unit; /* bytes that `program` programs at least: a power of two */
 } atoll_flash;
 
 #endif

@@ -26,33 +26,33 @@
 
 enum {
     ATOLL_FLASHLOG_OK = 0,
-    ATOLL_FLASHLOG_FULL = -1,   /* no room until older records are acknowledged; nothing changed */
-    ATOLL_FLASHLOG_RANGE = -2,  /* a record too large for a page, or a sequence not yet given */
-    ATOLL_FLASHLOG_SMALL = -3,  /* the caller's buffer is smaller than the record */
-    ATOLL_FLASHLOG_IO = -4,     /* the flash failed on every page that was tried */
+    ATOLL_FLASHLOG_FULL = -1,    /* no room until older records are acknowledged; nothing changed */
+    ATOLL_FLASHLOG_RANGE = -2,   /* a record too large for a page, or a sequence not yet given */
+    ATOLL_FLASHLOG_SMALL = -3,   /* the caller's buffer is smaller than the record */
+    ATOLL_FLASHLOG_IO = -4,      /* the flash failed on every page that was tried */
     ATOLL_FLASHLOG_GEOMETRY = -5 /* the port's sizes are outside the bounds below */
 };
 
 enum {
-    ATOLL_FLASHLOG_PAGES_MIN = 3,  /* one written, one with live records, one for acknowledgements */
-    ATOLL_FLASHLOG_UNIT_MAX = 32,  /* the widest program unit of known parts (STM32H7) */
-    ATOLL_FLASHLOG_PAGE_MIN = 256  /* heads and one record of use */
+    ATOLL_FLASHLOG_PAGES_MIN = 3, /* one written, one with live records, one for acknowledgements */
+    ATOLL_FLASHLOG_UNIT_MAX = 32, /* the widest program unit of known parts (STM32H7) */
+    ATOLL_FLASHLOG_PAGE_MIN = 256 /* heads and one record of use */
 };
 
 /* What the log remembers of a page; the caller owns one for each. */
 typedef struct atoll_flashlog_page {
-    uint64_t last;   /* highest sequence of a record in it; 0: none */
-    uint32_t order;  /* grows with each page taken into use; 0: not in use */
-    uint32_t end;    /* offset behind the last byte that is not blank, in whole units */
-    bool bad;        /* refused an erase or its head since the log was opened */
+    uint64_t last;  /* highest sequence of a record in it; 0: none */
+    uint32_t order; /* grows with each page taken into use; 0: not in use */
+    uint32_t end;   /* offset behind the last byte that is not blank, in whole units */
+    bool bad;       /* refused an erase or its head since the log was opened */
 } atoll_flashlog_page;
 
 typedef struct atoll_flashlog {
     const atoll_flash *flash;
     atoll_flashlog_page *pages;
-    uint64_t next;   /* the sequence that the next record gets; the first one is 1 */
-    uint64_t acked;  /* records up to this one are acknowledged */
-    uint32_t order;  /* of the current page; 0: none yet */
+    uint64_t next;  /* the sequence that the next record gets; the first one is 1 */
+    uint64_t acked; /* records up to this one are acknowledged */
+    uint32_t order; /* of the current page; 0: none yet */
     uint16_t current;
     bool closed;     /* the current page refused a record: nothing more is written to it */
     uint32_t torn;   /* records or heads found unfinished or damaged since the log was opened */

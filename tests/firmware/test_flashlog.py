@@ -15,7 +15,7 @@ FAULTS = {
         "atoll_bytes_le32(seen) != 0u;",
     ),
     "a torn head's room is given away": (
-        "offset = *end + rounded(log->flash, RECORD_HEAD);",
+        "offset = *end + atoll_logpage_rounded(log->flash, ATOLL_LOGPAGE_RECORD_HEAD);",
         "offset = *end;",
     ),
     "a head without body keeps no room": (
@@ -23,12 +23,12 @@ FAULTS = {
         "*end = offset < *end ? offset : *end;",
     ),
     "no page is kept for acknowledgements": (
-        "record->type == DATA ? 1u : 0u;",
-        "record->type == DATA ? 0u : 0u;",
+        "record->type == ATOLL_LOGPAGE_DATA ? 1u : 0u;",
+        "record->type == ATOLL_LOGPAGE_DATA ? 0u : 0u;",
     ),
     "programs are not read back": (
-        "|| memcmp(seen, from + at, some) != 0) {",
-        "|| memcmp(seen, from + at, 0) != 0) {",
+        "memcmp(seen, from + at, some) != 0) {",
+        "memcmp(seen, from + at, 0) != 0) {",
     ),
     "a page's head forgets what was acknowledged": (
         "atoll_bytes_put_le64(head + 16, log->acked);",
@@ -62,13 +62,16 @@ def test_cuts_and_rot(firmware):
 @pytest.mark.parametrize("name", FAULTS)
 def test_harness_finds(firmware, tmp_path, name):
     before, after = FAULTS[name]
-    source = (firmware.sources / "common" / "flashlog.c").read_text()
-    assert source.count(before) == 1, "the log has changed: take out this precaution anew"
-    (tmp_path / "flashlog.c").write_text(source.replace(before, after))
-    firmware.need("gcc")
     common, harnesses = firmware.sources / "common", firmware.harnesses
+    texts = {part: (common / part).read_text() for part in ("flashlog.c", "logpage.c")}
+    found = [part for part, text in texts.items() if before in text]
+    assert len(found) == 1, "the log has changed: take out this precaution anew"
+    assert texts[found[0]].count(before) == 1
+    for part, text in texts.items():
+        (tmp_path / part).write_text(text.replace(before, after))
+    firmware.need("gcc")
     program = tmp_path / "powercut"
-    parts = [tmp_path / "flashlog.c", common / "crc32c.c"]
+    parts = [*(tmp_path / part for part in texts), common / "crc32c.c"]
     parts += [harnesses / "powercut.c", harnesses / "flash_emulator.c"]
     build = ["gcc", "-std=c99", "-O2", f"-I{common}", f"-I{harnesses}", *parts, "-o", program]
     subprocess.run(build, check=True)

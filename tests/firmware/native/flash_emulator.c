@@ -13,8 +13,8 @@ void emulator_tear(emulator *self, uint32_t address, const uint8_t *data, uint32
                    enum tear tear)
 {
     uint8_t *to = self->bytes + address;
-    uint32_t prefix = tear == TEAR_NOTHING   ? 0u
-                      : tear == TEAR_PREFIX  ? random_below(&self->random, size)
+    uint32_t prefix = tear == TEAR_NOTHING    ? 0u
+                      : tear == TEAR_PREFIX   ? random_below(&self->random, size)
                       : tear == TEAR_BUT_LAST ? size - 1u
                                               : size;
     for (uint32_t at = 0; at < prefix; at++) {

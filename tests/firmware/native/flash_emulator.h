@@ -14,17 +14,23 @@ enum { EMULATOR_BYTES_MAX = 16384, EMULATOR_PAGES_MAX = 32 };
 
 /* How much of a program or erase happens when the power fails in it. */
 enum tear {
-    TEAR_NOTHING,   /* the cut came before */
-    TEAR_PREFIX,    /* bytes in order, the last one in part */
-    TEAR_BITS,      /* each bit on its own: the part's own buffering and charge pumps */
-    TEAR_BYTES,     /* each byte on its own, in no order */
-    TEAR_BUT_LAST,  /* all but the last byte */
-    TEAR_WHOLE,     /* the cut came after */
+    TEAR_NOTHING,  /* the cut came before */
+    TEAR_PREFIX,   /* bytes in order, the last one in part */
+    TEAR_BITS,     /* each bit on its own: the part's own buffering and charge pumps */
+    TEAR_BYTES,    /* each byte on its own, in no order */
+    TEAR_BUT_LAST, /* all but the last byte */
+    TEAR_WHOLE,    /* the cut came after */
     TEARS
 };
 
-enum fault { FAULT_NONE, FAULT_PROGRAM_ERROR, FAULT_PROGRAM_IGNORED, FAULT_ERASE_ERROR,
-             FAULT_ERASE_IGNORED, FAULT_READ_ERROR };
+enum fault {
+    FAULT_NONE,
+    FAULT_PROGRAM_ERROR,
+    FAULT_PROGRAM_IGNORED,
+    FAULT_ERASE_ERROR,
+    FAULT_ERASE_IGNORED,
+    FAULT_READ_ERROR
+};
 
 typedef struct emulator {
     uint8_t bytes[EMULATOR_BYTES_MAX];
@@ -33,15 +39,15 @@ typedef struct emulator {
     uint64_t random;
     uint64_t operations; /* programs and erases so far */
     uint64_t read_bytes;
-    uint64_t cut_at;     /* the operation in which the power fails; UINT64_MAX: none */
+    uint64_t cut_at; /* the operation in which the power fails; UINT64_MAX: none */
     enum tear tear;
-    bool off;            /* the power has failed: nothing has an effect any more */
+    bool off; /* the power has failed: nothing has an effect any more */
     uint32_t violations;
-    enum fault fault;    /* of page `bad_page` */
+    enum fault fault; /* of page `bad_page` */
     uint32_t bad_page;
     /* Called before every operation, with what it is going to do; may be NULL. */
-    void (*before)(void *watcher, const struct emulator *self, uint32_t address, const uint8_t *data,
-                   uint32_t size);
+    void (*before)(void *watcher, const struct emulator *self, uint32_t address,
+                   const uint8_t *data, uint32_t size);
     void *watcher;
 } emulator;
 

@@ -22,10 +22,10 @@ enum { RECORDS_MAX = 4096, SIZE_CAP = 400, FOLLOW_UP = 10, WORKLOAD = 60, LIFE =
 /* What was promised. Record n has the bytes of the number ids[n % RECORDS_MAX]. */
 typedef struct model {
     uint64_t ids[RECORDS_MAX];
-    uint64_t written;  /* records up to here were appended, and the log said OK */
-    uint64_t acked;    /* ... and acknowledged */
-    uint64_t writing;  /* a record is being appended: its number, else 0 */
-    uint64_t acking;   /* an acknowledgement under way: up to here, else 0 */
+    uint64_t written; /* records up to here were appended, and the log said OK */
+    uint64_t acked;   /* ... and acknowledged */
+    uint64_t writing; /* a record is being appended: its number, else 0 */
+    uint64_t acking;  /* an acknowledgement under way: up to here, else 0 */
 } model;
 
 typedef struct device {
@@ -166,8 +166,8 @@ static int write_one(device *it, uint64_t id, bool replace)
     if (replace) {
         it->model.acking = number - 1;
     }
-    result = (replace ? atoll_flashlog_replace : atoll_flashlog_append)(
-        &it->log, (uint8_t)number, bytes, size, &given);
+    result = (replace ? atoll_flashlog_replace : atoll_flashlog_append)(&it->log, (uint8_t)number,
+                                                                        bytes, size, &given);
     if (it->flash.off) {
         return result;
     }
@@ -357,7 +357,10 @@ static uint64_t number_after(int argc, char **argv, const char *name, uint64_t f
     return fallback;
 }
 
-static const struct { uint32_t page_size; uint16_t page_count, unit; } geometries[] = {
+static const struct {
+    uint32_t page_size;
+    uint16_t page_count, unit;
+} geometries[] = {
     {1024, 4, 4}, {256, 3, 1}, {512, 5, 8}, {256, 8, 2}, {1024, 3, 32}, {512, 16, 16}, {2048, 4, 4},
 };
 
@@ -417,6 +420,7 @@ int main(int argc, char **argv)
            ", \"bad_pages\": %" PRIu64 ", \"faults\": %" PRIu64 ", \"unworn\": %" PRIu64 "}\n",
            counts.cuts, counts.singles, counts.doubles, counts.lost, counts.torn, counts.stuck,
            counts.violations, counts.torn_found, counts.read_bytes_max_permille, counts.flips,
-           counts.flips_seen, counts.flips_undetected, counts.bad_pages, counts.faults, counts.unworn);
+           counts.flips_seen, counts.flips_undetected, counts.bad_pages, counts.faults,
+           counts.unworn);
     return broken_promises() > 0 ? 1 : 0;
 }
