@@ -25,6 +25,9 @@ include "parts/powers.pxi"
 include "parts/sketch.pxi"
 include "parts/extrema.pxi"
 include "parts/histogram.pxi"
+include "parts/table.pxi"
+include "parts/distinct.pxi"
+include "parts/hitters.pxi"
 include "parts/window.pxi"
 include "parts/samples.pxi"
 include "parts/program.pxi"
@@ -82,6 +85,11 @@ cdef class Machine:
     def units(self) -> int:
         """Windows run so far; samples taken where there is no window."""
         return (<plan *>self.state).units
+
+    def locate(self, uint64_t at, bytes key) -> None:
+        """Say where the next sample stands: its index in the stream of this key (a prefix)."""
+        cdef size_t n = min(<size_t>len(key), <size_t>KEY_BYTES)
+        plan_locate(<plan *>self.state, at, <const uint8_t *>PyBytes_AS_STRING(key), n)
 
     def push(self, samples, Py_ssize_t start, Py_ssize_t count, Py_ssize_t windows) -> bytes:
         """Run samples[start:start + count]; the rows of up to `windows` windows as f32 bytes."""

@@ -8,6 +8,7 @@ here, so this reader trusts them.
 from collections.abc import Callable
 
 from atoll.kernels.errors import KernelError
+from atoll.kernels.estimates import finish_distinct, finish_top
 from atoll.kernels.grammar import Op
 from atoll.kernels.numbers import INFINITY, NAN, f32_value, part_text, ratio, root_ratio
 from atoll.kernels.registry import PART_UNIT
@@ -43,15 +44,27 @@ class States:
         self._at += 4
         return int.from_bytes(self._data[self._at - 4 : self._at], "little", signed=True)
 
+    def take(self, size: int) -> bytes:
+        """So many bytes."""
+        self._at += size
+        return self._data[self._at - size : self._at]
+
+    def run(self, n: int) -> list[int]:
+        """n counts; a zero is followed by how many more zeros follow."""
+        counts: list[int] = []
+        while len(counts) < n:
+            counts.append(self.count())
+            if counts[-1] == 0:
+                counts += [0] * self.count()
+        return counts[:n]
+
     def limbs(self) -> int:
         """One exact sum."""
         length = self.count()
         if length == 0:
             return 0
         low = self.count()
-        self._at += length
-        data = self._data[self._at - length : self._at]
-        return int.from_bytes(data, "little", signed=True) << (8 * low)
+        return int.from_bytes(self.take(length), "little", signed=True) << (8 * low)
 
 
 class NoStates(States):
@@ -131,26 +144,28 @@ def _moments(n: int, sums: list[int], dtype: int) -> tuple[float, ...]:
 
 
 def finish_minmax(states: States, op: Op, dtype: int) -> Value:
-    """Both extremes; None where there is no value."""
+    """Both extremes with their places; None where there is no value."""
     count = states.count()
     nan = states.count() if dtype == DTYPE_F32 else 0
-    result: dict[str, Value] = {"count": count - nan, "nan": nan, "min": None, "max": None}
-    if count > nan:
-        low, high = states.i32(), states.i32()
-        floats = dtype == DTYPE_F32
-        result["min"], result["max"] = (key_value(low), key_value(high)) if floats else (low, high)
+    result: dict[str, Value] = {"count": count - nan, "nan": nan}
+    if count == nan:
+        names = ("min", "min_at", "min_key", "max", "max_at", "max_key")
+        return {**result, **dict.fromkeys(names)}
+    extremes = [states.i32(), states.i32()]
+    values = [key_value(key) for key in extremes] if dtype == DTYPE_F32 else extremes
+    key = ""
+    for name, value in zip(("min", "max"), values, strict=True):
+        at, length = states.count(), states.count()
+        # 0: the key of the extreme before. A key that was cut may end within a character.
+        key = states.take(length - 1).decode(errors="replace") if length else key
+        result |= {name: value, f"{name}_at": at, f"{name}_key": key}
     return result
 
 
 def finish_histogram(states: States, op: Op, dtype: int) -> Value:
     """Counts by bin, and what lies outside."""
     under, over, nan = states.count(), states.count(), states.count()
-    counts: list[int] = []
-    while len(counts) < op.words[2]:
-        count = states.count()
-        counts.append(count)
-        if count == 0:
-            counts += [0] * states.count()
+    counts = states.run(op.words[2])
     return {
         "count": under + over + sum(counts),
         "nan": nan,
@@ -229,4 +244,6 @@ FINISHERS: dict[int, Callable[[States, Op, int], Value]] = {
     99: finish_minmax,
     100: finish_histogram,
     101: finish_quantiles,
+    102: finish_distinct,
+    103: finish_top,
 }

@@ -113,7 +113,7 @@ class Plan:
         samples: one channel of i16, i32 or f32; bytes need `dtype`. start: index in the stream of
         samples[0]; anchor: that of the first sample of the gap-free run; their difference is a
         multiple of `step`. Every window that lies whole inside the piece is computed; pieces that
-        follow each other share `overlap` samples. key names the stream in plans without reducer.
+        follow each other share `overlap` samples. key names the stream in rows and beside extremes.
         """
         seen, found, count = view(samples, dtype)
         self.check(found, rate)
@@ -124,12 +124,13 @@ class Plan:
             )
         windows, used = self._extent(count)
         machine = self.machine(found)
-        data = machine.push(seen, 0, used, windows)
-        if not self.rows:
-            return machine.partial()
         name = key.encode()
         if len(name) > KEY_MAX:
             raise KernelError(f"the key has {len(name)} bytes, at most {KEY_MAX} fit")
+        machine.locate(start, name)
+        data = machine.push(seen, 0, used, windows)
+        if not self.rows:
+            return machine.partial()
         return encode(self.id, [(name, start, windows, data)] if windows else [], self.step)
 
     def _extent(self, count: int) -> tuple[int, int]:
@@ -200,7 +201,10 @@ class Plan:
 
     def _value_dtype(self, dtype: str) -> int:
         """dtype code of what the reducers take from streams of `dtype`."""
-        return DTYPES["f32" if self._features or "scale" in self.kernels else dtype]
+        if self._features or "scale" in self.kernels:
+            return DTYPES["f32"]
+        widened = dtype == "i16" and self._ops[0].kernel.group == "sample"
+        return DTYPES["i32" if widened else dtype]
 
     def _program(self, dtype: str) -> bytes:
         words = self._programs.get(dtype)

@@ -24,6 +24,7 @@ MODULE = "5atoll_7kernels_7_native_"
 PUBLIC = (
     "plan_size",
     "plan_init",
+    "plan_locate",
     "plan_push",
     "plan_partial",
     "plan_absorb",

@@ -30,6 +30,8 @@ PLANS: dict[str, tuple[str, ...]] = {
     "minmax": ("minmax",),
     "histogram": ("histogram -1000 3000 bins=33",),
     "quantiles": ("quantiles 0.5 bins=32",),
+    "distinct": ("distinct p=7", "distinct"),
+    "top": ("top width=16", "top"),
 }
 FEATURE_PLANS = ("window 64 | {}", "window 50 hop=33 | {}")
 

@@ -18,6 +18,7 @@ from struct import pack, unpack
 from atoll.kernels.finish import bin_middle
 from atoll.kernels.grammar import Op, parse
 from atoll.kernels.numbers import INFINITY, NAN, f32_value, part_text
+from atoll.kernels.reference_sketches import distinct, top
 
 Number = float  # int for integer streams
 Samples = Sequence[Number]
@@ -294,15 +295,14 @@ def moments(x: Samples, floats: bool) -> dict[str, float]:
     return out
 
 
-def minmax(x: Samples, floats: bool) -> dict[str, float | None]:
-    """Both extremes, NaN left out, -0 as 0."""
-    values = [v + 0.0 if floats else v for v in x if v == v]
-    return {
-        "count": len(values),
-        "nan": len(x) - len(values),
-        "min": min(values, default=None),
-        "max": max(values, default=None),
-    }
+def minmax(x: Samples, floats: bool, step: int) -> dict[str, object]:
+    """Both extremes and where they are met first, NaN left out, -0 as 0."""
+    values = [(v + 0.0 if floats else v, k * step) for k, v in enumerate(x) if v == v]
+    out: dict[str, object] = {"count": len(values), "nan": len(x) - len(values)}
+    for name, sign in (("min", 1), ("max", -1)):
+        v, at = min(values, key=lambda value: (sign * value[0], value[1]), default=(None, None))
+        out |= {name: v, f"{name}_at": at, f"{name}_key": None if v is None else ""}
+    return out
 
 
 def histogram(x: Samples, floats: bool, low: float, high: float, bins: int) -> dict[str, object]:
@@ -349,8 +349,9 @@ def quantiles(x: Samples, floats: bool, bins: int, *parts: int) -> dict[str, flo
     return out
 
 
-def reduce(op: Op, x: Samples, floats: bool) -> object:
-    """One reducer over all its values."""
+def reduce(op: Op, x: Samples, dtype: str, step: int = 1) -> object:
+    """One reducer over all its values, which stand `step` samples apart."""
+    floats = dtype == "f32"
     name, words = op.kernel.name, op.words
     if name == "count":
         return sum(v == v for v in x)
@@ -359,9 +360,13 @@ def reduce(op: Op, x: Samples, floats: bool) -> object:
     if name == "moments":
         return moments(x, floats)
     if name == "minmax":
-        return minmax(x, floats)
+        return minmax(x, floats, step)
     if name == "histogram":
         return histogram(x, floats, f32_value(words[0]), f32_value(words[1]), words[2])
+    if name == "distinct":
+        return distinct(x, dtype, *words)
+    if name == "top":
+        return top(x, dtype, *words)
     return quantiles(x, floats, *words)
 
 
@@ -383,7 +388,7 @@ def stage(op: Op, x: Samples, floats: bool) -> tuple[list[Number], bool]:
 def run(text: str, x: Samples, dtype: str) -> dict[str, object]:
     """What Plan(text).run gives for one stream."""
     ops = parse(text)
-    floats = dtype == "f32"
+    given, floats = x, dtype == "f32"
     cut: tuple[int, ...] = ()
     frames: list[Op] = []
     for op in ops:
@@ -396,12 +401,13 @@ def run(text: str, x: Samples, dtype: str) -> dict[str, object]:
     names = [op.kernel.name for op in ops if op.kernel.group == "feature"]
     reducers = [op for op in ops if op.kernel.group == "reducer"]
     if not names:
-        return {op.kernel.name: reduce(op, x, floats) for op in reducers}
+        dtype = "f32" if floats else ("i32" if x is not given else dtype)
+        return {op.kernel.name: reduce(op, x, dtype) for op in reducers}
     windows = [x[k : k + cut[0]] for k in range(0, len(x) - cut[0] + 1, cut[1])]
     out: dict[str, object] = {}
     for name in names:
         rows = [feature(name, *framed(frames, window, floats)) for window in windows]
-        out[name] = {op.kernel.name: reduce(op, rows, True) for op in reducers} or rows
+        out[name] = {op.kernel.name: reduce(op, rows, "f32", cut[1]) for op in reducers} or rows
     return out
 
 

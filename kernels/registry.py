@@ -248,7 +248,8 @@ _KERNELS = (
         99,
         "reducer",
         (),
-        "Smallest and largest value.",
+        "Smallest and largest value, each with the stream's key and the sample's index where it "
+        "is first met (of windows, their first sample).",
         "as the values",
         EXACT,
         REDUCER_NAN,
@@ -283,6 +284,33 @@ _KERNELS = (
         "relative, reported in the result; 2^(level - 24)",
         REDUCER_NAN,
         4,
+    ),
+    Kernel(
+        "distinct",
+        102,
+        "reducer",
+        (Param("p", "count", 12, 7, 16, keyword=True),),
+        "How many different values: exact up to 2^p / 16 of them, then estimated by 2^p registers "
+        "(HyperLogLog).",
+        "1",
+        "standard error 1.04 / 2^(p/2), 0 while exact; the result says which",
+        REDUCER_NAN,
+        6,
+    ),
+    Kernel(
+        "top",
+        103,
+        "reducer",
+        (
+            Param("k", "count", 10, 1, 1000),
+            Param("width", "count", 256, 16, 4096, keyword=True),
+        ),
+        "The k most frequent values with their counts: exact up to `width` different values, then "
+        "from Count-Min counters. None that occurs more than `error` times is missed.",
+        "as the values",
+        "counts are never low, and high by more than `error` (e / width of all) with odds 1 in 20",
+        REDUCER_NAN,
+        30,
     ),
 )
 

@@ -10,6 +10,7 @@ cdef extern from "parts/platform.h" nogil:
     const uint32_t HASH_FACTOR "ATOLL_HASH"
     const int32_t I32_MAX "INT32_MAX"
     const int32_t I32_MIN "INT32_MIN"
+    uint64_t atoll_mix(uint64_t x)
     uint32_t atoll_bits(float x)
     float atoll_float(uint32_t u)
     float atoll_lesser(float x, float kept)

@@ -86,3 +86,36 @@ cdef void count_add(uint64_t *total, uint64_t more, reader *r) noexcept nogil:
             r.status = STATUS_OVERFLOW
         return
     total[0] = total[0] + more
+
+
+cdef void counts_write(writer *w, const uint64_t *counts, size_t n) noexcept nogil:
+    """n counts; a zero is followed by how many more zeros follow."""
+    cdef size_t k = 0, run
+    while k < n:
+        write_count(w, counts[k])
+        if counts[k]:
+            k = k + 1
+        else:
+            run = k + 1
+            while run < n and counts[run] == 0:
+                run = run + 1
+            write_count(w, run - k - 1)
+            k = run
+
+
+cdef void counts_read(reader *r, uint64_t *counts, size_t n) noexcept nogil:
+    """Add n written counts."""
+    cdef size_t k = 0
+    cdef uint64_t count
+    cdef bint zeros = False
+    while k < n and r.status == STATUS_OK:
+        count = read_count(r)
+        if count:
+            count_add(&counts[k], count, r)
+            zeros = False
+            k = k + 1
+        elif zeros:
+            r.status = STATUS_DAMAGED
+        else:
+            zeros = True
+            k = k + 1 + read_bounded(r, <uint32_t>(n - k - 1))

@@ -72,38 +72,15 @@ cdef void histogram_push(histogram *s, const void *x, size_t n) noexcept nogil:
 
 
 cdef void histogram_write(histogram *s, writer *w) noexcept nogil:
-    """under, over, NaN, then the counts; a zero is followed by how many more zeros follow."""
-    cdef uint32_t k = 0, run
+    """under, over, NaN, then the counts."""
     write_count(w, s.under)
     write_count(w, s.over)
     write_count(w, s.nan)
-    while k < s.bins:
-        write_count(w, s.counts[k])
-        if s.counts[k]:
-            k = k + 1
-        else:
-            run = k + 1
-            while run < s.bins and s.counts[run] == 0:
-                run = run + 1
-            write_count(w, run - k - 1)
-            k = run
+    counts_write(w, &s.counts[0], s.bins)
 
 
 cdef void histogram_read(histogram *s, reader *r) noexcept nogil:
-    cdef uint32_t k = 0
-    cdef uint64_t count
-    cdef bint zeros = False
     count_add(&s.under, read_count(r), r)
     count_add(&s.over, read_count(r), r)
     count_add(&s.nan, read_count(r), r)
-    while k < s.bins and r.status == STATUS_OK:
-        count = read_count(r)
-        if count:
-            count_add(&s.counts[k], count, r)
-            zeros = False
-            k = k + 1
-        elif zeros:
-            r.status = STATUS_DAMAGED
-        else:
-            zeros = True
-            k = k + 1 + read_bounded(r, s.bins - k - 1)
+    counts_read(r, &s.counts[0], s.bins)

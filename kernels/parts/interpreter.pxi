@@ -25,19 +25,28 @@ cdef void reducer_init(const operation *op, void *state, plan *p) noexcept nogil
                        args[2])
     elif op.code == OP_QUANTILES:
         sketch_init(<sketch *>state, op.dtype, args[0])
+    elif op.code == OP_DISTINCT:
+        distinct_init(<distinct *>state, op.dtype, args[0])
+    elif op.code == OP_TOP:
+        hitters_init(<hitters *>state, op.dtype, args[1])
 
 
-cdef void reducer_push(const operation *op, void *state, const void *x, size_t n) noexcept nogil:
+cdef void reducer_push(plan *p, const operation *op, void *state, const void *x,
+                       size_t n) noexcept nogil:
     if op.code == OP_COUNT:
         tally_push(<tally *>state, x, n)
     elif op.code == OP_SUM or op.code == OP_MOMENTS:
         powers_push(<powers *>state, x, n)
     elif op.code == OP_MINMAX:
-        extrema_push(<extrema *>state, x, n)
+        extrema_push(<extrema *>state, x, n, plan_place(p), p.hop if p.window else 1)
     elif op.code == OP_HISTOGRAM:
         histogram_push(<histogram *>state, x, n)
     elif op.code == OP_QUANTILES:
         sketch_push(<sketch *>state, x, n)
+    elif op.code == OP_DISTINCT:
+        distinct_push(<distinct *>state, x, n)
+    elif op.code == OP_TOP:
+        hitters_push(<hitters *>state, x, n)
 
 
 cdef void reducer_write(const operation *op, void *state, writer *w) noexcept nogil:
@@ -51,6 +60,10 @@ cdef void reducer_write(const operation *op, void *state, writer *w) noexcept no
         histogram_write(<histogram *>state, w)
     elif op.code == OP_QUANTILES:
         sketch_write(<sketch *>state, w)
+    elif op.code == OP_DISTINCT:
+        distinct_write(<distinct *>state, w)
+    elif op.code == OP_TOP:
+        hitters_write(<hitters *>state, w)
 
 
 cdef void reducer_read(const operation *op, void *state, reader *r) noexcept nogil:
@@ -64,13 +77,17 @@ cdef void reducer_read(const operation *op, void *state, reader *r) noexcept nog
         histogram_read(<histogram *>state, r)
     elif op.code == OP_QUANTILES:
         sketch_read(<sketch *>state, r)
+    elif op.code == OP_DISTINCT:
+        distinct_read(<distinct *>state, r)
+    elif op.code == OP_TOP:
+        hitters_read(<hitters *>state, r)
 
 
 cdef void plan_reduce(plan *p, uint32_t feature, const void *x, size_t n) noexcept nogil:
     """Values of one branch into all reducers."""
     cdef uint32_t k
     for k in range(p.reducers):
-        reducer_push(plan_op(p, p.first_reducer + k),
+        reducer_push(p, plan_op(p, p.first_reducer + k),
                      plan_at(p, plan_branches(p)[feature * p.reducers + k]), x, n)
 
 
@@ -128,6 +145,7 @@ cdef uint32_t window_run(plan *p, const void *x, float *rows, size_t room) noexc
             rows[<size_t>p.rows * p.width + k] = value
     p.rows = p.rows + 1
     p.units = p.units + 1
+    plan_place(p).at = plan_place(p).at + p.hop
     return STATUS_OK
 
 
@@ -213,7 +231,17 @@ cdef uint32_t plan_feed(plan *p, const void *x, size_t n, float *rows,
         return window_feed(p, <const uint8_t *>x, n, rows, room)
     plan_reduce(p, 0, x, n)
     p.units = p.units + n
+    plan_place(p).at = plan_place(p).at + n
     return STATUS_OK
+
+
+cdef void plan_locate(plan *p, uint64_t at, const uint8_t *key, size_t n) noexcept nogil:
+    """The next value's first sample is number `at` of the stream of this key (n bytes are kept)."""
+    cdef place *here = plan_place(p)
+    memset(here, 0, sizeof(place))
+    here.at = at
+    here.length = <uint32_t>n if n < KEY_BYTES else <uint32_t>KEY_BYTES
+    memcpy(here.key, key, here.length)
 
 
 cdef uint32_t plan_push(plan *p, const void *x, size_t n, float *rows,

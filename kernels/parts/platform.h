@@ -34,6 +34,14 @@ ATOLL_ASSUME(int_is_32_bits, sizeof(int) == 4);
 #define ATOLL_LOW32 UINT64_C(0xFFFFFFFF)
 #define ATOLL_HASH UINT32_C(0x9E3779B1) /* 2^32 over the golden ratio (Knuth 6.4) */
 
+/* The finalizer of MurmurHash3, 64 bit (A. Appleby): a bijection in which each bit of the input
+ * changes each bit of the output with probability near 1/2. */
+static inline uint64_t atoll_mix(uint64_t x) {
+    x = (x ^ (x >> 33)) * UINT64_C(0xFF51AFD7ED558CCD);
+    x = (x ^ (x >> 33)) * UINT64_C(0xC4CEB9FE1A85EC53);
+    return x ^ (x >> 33);
+}
+
 static inline uint32_t atoll_bits(float x) {
     uint32_t u;
     memcpy(&u, &x, sizeof u);

@@ -8,8 +8,8 @@
 #
 # Operations stand in the order of their groups: samples, window, frames, features, reducers.
 # The state is one block of memory, 8-aligned, relocatable (offsets, no pointers): the plan
-# header, the operations, the reducers' offsets (feature-major), the words, the stages' memories,
-# the reducers, the window, the frame and the two chunks.
+# header, the operations, the reducers' offsets (feature-major), the place in the stream, the
+# words, the stages' memories, the reducers, the window, the frame and the two chunks.
 
 cdef enum:
     PROGRAM_VERSION = 1
@@ -41,6 +41,8 @@ cdef enum:
     OP_MINMAX = 99
     OP_HISTOGRAM = 100
     OP_QUANTILES = 101
+    OP_DISTINCT = 102
+    OP_TOP = 103
 
 cdef enum:
     GROUP_SAMPLES = 1
@@ -82,6 +84,7 @@ cdef struct plan:
     uint32_t rows
     uint32_t ops_at
     uint32_t branches_at
+    uint32_t place_at  # where the next value stands: the key and index of its first sample
     uint32_t words_at
     uint32_t window_at
     uint32_t frame_at
@@ -99,7 +102,7 @@ cdef uint32_t op_group(uint32_t code) noexcept nogil:
         return GROUP_FRAMES
     if OP_MEAN <= code <= OP_SKEWNESS:
         return GROUP_FEATURES
-    if OP_COUNT <= code <= OP_QUANTILES:
+    if OP_COUNT <= code <= OP_TOP:
         return GROUP_REDUCERS
     return 0
 
@@ -118,6 +121,11 @@ cdef bint op_valid(uint32_t code, uint32_t argc, const uint32_t *args) noexcept 
         return argc == 3 and histogram_valid(args)
     if code == OP_QUANTILES:
         return argc >= 1 and BINS_MIN <= args[0] <= BINS_MAX
+    if code == OP_DISTINCT:
+        return argc == 1 and DISTINCT_P_MIN <= args[0] <= DISTINCT_P_MAX
+    if code == OP_TOP:
+        return (argc == 2 and 1 <= args[0] <= HITTERS_MAX
+                and HITTERS_WIDTH_MIN <= args[1] <= HITTERS_WIDTH_MAX)
     return argc == 0
 
 
@@ -157,6 +165,10 @@ cdef size_t op_state(const operation *op, const uint32_t *args) noexcept nogil:
         return histogram_size(args[2])
     if op.code == OP_QUANTILES:
         return sketch_size(args[0])
+    if op.code == OP_DISTINCT:
+        return distinct_size(args[0])
+    if op.code == OP_TOP:
+        return hitters_size(op.dtype, args[1])
     return 0
 
 
@@ -174,6 +186,10 @@ cdef inline operation *plan_op(plan *p, uint32_t k) noexcept nogil:
 
 cdef inline uint32_t *plan_branches(plan *p) noexcept nogil:
     return <uint32_t *>(<uint8_t *>p + p.branches_at)
+
+
+cdef inline place *plan_place(plan *p) noexcept nogil:
+    return <place *>(<uint8_t *>p + p.place_at)
 
 
 cdef inline void *plan_at(plan *p, uint32_t at) noexcept nogil:
@@ -256,7 +272,8 @@ cdef uint32_t plan_measure(const uint32_t *words, size_t n, plan *p) noexcept no
     branches = p.reducers * plan_copies(p)
     p.ops_at = aligned(sizeof(plan))
     p.branches_at = aligned(p.ops_at + p.ops * sizeof(operation))
-    p.words_at = aligned(p.branches_at + branches * sizeof(uint32_t))
+    p.place_at = aligned(p.branches_at + branches * sizeof(uint32_t))
+    p.words_at = aligned(p.place_at + sizeof(place))
     p.size = aligned(p.words_at + n * sizeof(uint32_t))
     p.size = aligned(p.size + plan_states(p, words, NULL, NULL))
     p.window_at = p.size

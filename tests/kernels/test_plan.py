@@ -20,6 +20,10 @@ REDUCERS = (
     "minmax",
     "histogram -1000 3000 bins=33",
     "quantiles 0.5 0.99 bins=32",
+    "distinct p=7",
+    "distinct",
+    "top 5 width=16",
+    "top width=4096",
 )
 PLAIN = Plan("moments")
 WINDOWED = "window 24 hop=10 | rms, skewness | moments, minmax, quantiles 0.5 bins=32"
@@ -57,7 +61,7 @@ def merged(plan, parts, chance):
 @pytest.mark.parametrize("text", REDUCERS)
 def test_any_cut_and_any_order_give_the_same_bytes(text, dtype):
     plan, samples, chance = Plan(text), wild(dtype, 1), random.Random(11)
-    whole = plan.partial(samples)
+    whole = plan.partial(samples, key="s")
     for _ in range(350):  # by three dtypes: 1,050 for each reducer
         assert merged(plan, pieces(plan, samples, chance), chance) == whole
 
@@ -159,7 +163,10 @@ def test_nan_and_infinities():
     assert result["moments"]["nan"] == 1
     assert result["moments"]["mean"] == inf
     assert same(result["moments"]["variance"], nan)
-    assert result["minmax"] == {"count": 3, "nan": 1, "min": 1.0, "max": inf}
+    assert result["minmax"] == {
+        **{"count": 3, "nan": 1, "min": 1.0, "min_at": 0, "min_key": ""},
+        **{"max": inf, "max_at": 2, "max_key": ""},
+    }
     assert result["count"] == 3
     assert result["quantiles"]["1"] == inf
     assert result["histogram"]["counts"] == [0, 2]

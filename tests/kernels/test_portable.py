@@ -29,6 +29,8 @@ HELPERS = re.compile(r"__aeabi_(?!d|.*2d|h)\w+|__gnu_thumb1_\w+")
 LIBRARY = {"memcpy", "memmove", "memset", "sqrtf"}
 PLANS = (
     "moments, minmax, histogram -1000 3000 bins=33, quantiles 0.5 bins=32",
+    "distinct p=7, top 5 width=16",
+    "window 8 | peak | distinct, top",
     "window 48 hop=20 | detrend line | rms, kurtosis | moments",
     "diff | abs | clip 2 3000 | scale 0.3 | moments",
     "window 64 hop=100 | mean, rms, peak, p2p, crest, kurtosis, skewness",
