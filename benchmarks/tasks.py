@@ -53,7 +53,8 @@ def dask_task(samples: Any) -> bytes:
         plan = _plan
     except NameError:
         plan = _plan = Plan(PLAN)
-    return plan.partial(samples)
+    # dask's messages do not align arrays; a copy of 2 KB does, in half a microsecond.
+    return plan.partial(samples if samples.flags.aligned else samples.copy())
 
 
 def atoll_side(site: LocalSite, data: dict[str, np.ndarray]) -> Timed:

@@ -234,7 +234,7 @@ class Story:
             wait_until(whole, RESTORE_TIMEOUT_S, "every shard has its copies")
         except SiteError as error:
             self._say(str(error))
-        return min(shard["copies"] for shard in self._fleet.shards())
+        return min(int(shard["copies"]) for shard in self._fleet.shards())
 
     def miscounted(self, material: Material) -> tuple[int, int]:
         """Samples that the fleet does not count, and that it counts too often, stream by stream."""

@@ -62,7 +62,7 @@ def test_what_is_no_stream_says_what_would_be(values, says):
 
 
 def test_the_stream_is_named():
-    with pytest.raises(BadSamples, match="^stream 'a': "):
+    with pytest.raises(BadSamples, match=r"^stream 'a': "):
         samples_of([], "stream 'a'")
 
 
