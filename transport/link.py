@@ -94,6 +94,7 @@ class Link:
         self._full = False
         self._connection: Connection | None = None
         self._attempt = 0
+        self._failures = 0  # to get a CONNACK from this broker, in a row
         self._timer: Timer | None = None
         self._up = False
         self._settling = False
@@ -193,8 +194,7 @@ class Link:
                 sock.close()
             return
         if sock is None:
-            self._turn = (self._turn + 1) % len(self._brokers)
-            self._retry(problem)
+            self._retry(problem, next_broker=True)
             return
         from atoll.transport._paho import Connection
 
@@ -231,15 +231,19 @@ class Link:
             self._finish()
             return
         if not was_up and other_version:
-            # Closed before CONNACK is how a broker without MQTT 5 often says so: try the other
-            # version next.
-            self._protocols[self._turn] = 9 - self.protocol
-        self._retry(reason)
+            self._protocols[self._turn] = _OTHER_VERSION[self.protocol]
+        self._failures += 0 if was_up else 1
+        # Both versions had their chance, or it is not the version: the next broker may be better.
+        self._retry(reason, next_broker=self._failures >= 2 or not (was_up or other_version))
 
-    def _retry(self, reason: str) -> None:
+    def _retry(self, reason: str, *, next_broker: bool = False) -> None:
+        problem = f"{self.broker.url}: {reason}"
+        if next_broker:
+            self._turn = (self._turn + 1) % len(self._brokers)
+            self._failures = 0
         delay_s = self._backoff.next_delay(self._loop.now(), self._chance())
         self._timer = self._loop.call_later(delay_s, self.start)
-        self.on_down(f"{self.broker.url}: {reason}")
+        self.on_down(problem)
 
     # --- serving ------------------------------------------------------------------------------
 
@@ -251,9 +255,11 @@ class Link:
         try:
             action(connection)
         except OSError as error:
-            self._lost(str(error))
-            return
-        self._settle()
+            self._settle()  # what came in before the end counts, a refusal above all
+            if self._connection is connection:
+                self._lost(str(error))
+        else:
+            self._settle()
 
     def _readable(self) -> None:
         self._do(lambda connection: connection.read())
@@ -270,41 +276,46 @@ class Link:
 
         A handler that publishes comes here again: that call leaves the rest to the first one.
         """
-        if self._settling:
+        connection = self._connection
+        if self._settling or connection is None:
             return
         self._settling = True
         try:
-            while (connection := self._connection) and connection.events:
+            while connection.events:
                 self._handle(connection, connection.events.popleft())
         finally:
             self._settling = False
-        if connection:
+        if self._connection is connection:
             writable = self._writable if connection.wants_write else None
             self._loop.watch(connection.fd, readable=self._readable, writable=writable)
 
     def _handle(self, connection: "Connection", event: Any) -> None:
-        match type(event).__name__:
-            case "Received":
-                self._receive(event)
-            case "Acknowledged":
-                self._acknowledge(connection, event.mid)
-            case "Connected":
-                self._came_up(connection, event.window)
-            case "Rejected":
-                self._lost(event.reason, other_version=event.version)
-            case "Unsubscribable":
-                self.refused_subscriptions.append(self._asked.get(event.mid, "?"))
+        kind = type(event).__name__
+        if kind == "Received":  # also if the connection has ended since: the broker may not repeat
+            self._receive(event)
+        elif self._connection is connection:
+            match kind:
+                case "Acknowledged":
+                    self._acknowledge(event.mid)
+                case "Connected":
+                    self._came_up(event.window)
+                case "Rejected":
+                    self._lost(event.reason, other_version=event.version)
+                case "Unsubscribable":
+                    self.refused_subscriptions.append(self._asked.get(event.mid, "?"))
 
-    def _came_up(self, connection: "Connection", window: int) -> None:
+    def _came_up(self, window: int) -> None:
         self._up = True
+        self._failures = 0
         self._window = min(window, WINDOW_MESSAGES)
         self._protocols[self._turn] = self.protocol
         self._backoff.came_up(self._loop.now())
         if self._timer:
             self._timer.cancel()
         self._timer = self._loop.call_later(self._session.keepalive_s / 4, self._tick)
-        self._ask(connection, self._patterns)
-        self.on_up()
+        self._do(lambda connection: self._ask(connection, self._patterns))
+        if self._up:
+            self.on_up()
         self._do(self._fill_window)
 
     def _ask(self, connection: "Connection", patterns: list[str]) -> None:
@@ -320,12 +331,12 @@ class Link:
         self.counts.add_received(topic, len(event.payload))
         self.on_message(Incoming(topic, event.payload, event.retained))
 
-    def _acknowledge(self, connection: "Connection", mid: int) -> None:
+    def _acknowledge(self, mid: int) -> None:
         message = self._under_way.pop(mid, None)
         if message is None:  # QoS 0 is "published" once it is written
             return
         self._under_way_bytes -= len(message.payload)
-        self._fill_window(connection)
+        self._do(self._fill_window)
         if self._closing and not self.queued:
             self._finish()
         elif self._full and self.queued <= QUEUE_MESSAGES_MAX // 2 and self._room():
