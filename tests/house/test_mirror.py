@@ -5,7 +5,7 @@ WITHOUT: dict[str, str] = {}
 
 
 def wanted(module):
-    inner = (part.lstrip("_") for part in module.path.with_suffix("").parts[1:])
+    inner = module.path.with_suffix("").parts[1:]
     return f"tests/{module.package}/test_{'_'.join(inner)}.py"
 
 
