@@ -3,60 +3,33 @@
 from collections.abc import Callable
 from typing import Any
 
-from atoll.gateway.catalog import Catalog
 from atoll.gateway.desk import Desk
 from atoll.gateway.effects import ForgetDevice
 from atoll.gateway.errors import RequestError
-from atoll.gateway.jobs import Jobs
 from atoll.gateway.jsonable import dumps
 from atoll.gateway.listings import Listings
-from atoll.gateway.membership import LEASED, Membership
-from atoll.gateway.moves import Moves
-from atoll.gateway.owners import Owners
-from atoll.gateway.puts import Puts
-from atoll.gateway.reads import Reads
-from atoll.gateway.standing import StandingJobs
+from atoll.gateway.membership import LEASED, Member
+from atoll.gateway.parts import Parts
 from atoll.wire import messages as wire
 
 
 class Clients:
     """Dispatches requests to the parts that meet them."""
 
-    def __init__(
-        self,
-        desk: Desk,
-        listings: Listings,
-        *,
-        members: Membership,
-        catalog: Catalog,
-        owners: Owners,
-        puts: Puts,
-        jobs: Jobs,
-        standing: StandingJobs,
-        moves: Moves,
-        reads: Reads,
-    ) -> None:
+    def __init__(self, desk: Desk, listings: Listings, parts: Parts) -> None:
         self._desk = desk
-        self._listings = listings
-        self._members = members
-        self._catalog = catalog
-        self._owners = owners
-        self._puts = puts
-        self._jobs = jobs
-        self._standing = standing
-        self._moves = moves
-        self._reads = reads
+        self._parts = parts
         self._requests: dict[type, Callable[[str, Any], None]] = {
-            wire.Put: puts.ask,
-            wire.Run: jobs.ask,
-            wire.Get: reads.ask,
+            wire.Put: parts.puts.ask,
+            wire.Run: parts.jobs.ask,
+            wire.Get: parts.reads.ask,
             wire.Start: self._start,
             wire.Command: self._command,
         }
         self._verbs: dict[str, Callable[[str], Any]] = {
             "status": lambda target: listings.status(),
             "devices": lambda target: listings.devices(),
-            "shards": lambda target: listings.shards(catalog.need(target)),
+            "shards": lambda target: listings.shards(parts.catalog.need(target)),
             "jobs": lambda target: listings.jobs(),
             "datasets": lambda target: listings.datasets(),
             "stop": self._stop,
@@ -82,7 +55,7 @@ class Clients:
         self._desk.answer(client, wire.Reply(request, wire.DONE, dumps(body), b""))
 
     def _start(self, client: str, start: wire.Start) -> None:
-        row = self._standing.start(start).row
+        row = self._parts.standing.start(start).row
         every = {"every": row.every} if row.every else {"every_ms": row.every_ms}
         self._done(client, start.request, {"job": row.name, **every})
 
@@ -95,38 +68,39 @@ class Clients:
     # --- verbs that change something ---
 
     def _stop(self, name: str) -> dict[str, Any]:
-        if not self._standing.stop(name):
-            known = ", ".join(sorted(self._standing.jobs)) or "none"
+        if not self._parts.standing.stop(name):
+            known = ", ".join(sorted(self._parts.standing.jobs)) or "none"
             raise RequestError(f"no standing job {name!r}; running: {known}")
         return {"stopped": name}
 
     def _cancel(self, job: str) -> dict[str, Any]:
-        if self._jobs.cancel(job) or self._standing.stop(job):
+        if self._parts.jobs.cancel(job) or self._parts.standing.stop(job):
             return {"cancelled": job}
-        known = ", ".join([*self._jobs.open, *self._standing.jobs]) or "none"
+        known = ", ".join([*self._parts.jobs.open, *self._parts.standing.jobs]) or "none"
         raise RequestError(f"no job {job!r} is open; open: {known}")
 
     def _remove(self, name: str) -> dict[str, Any]:
-        dataset = self._catalog.need(name)
-        for part in (self._jobs, self._standing, self._puts, self._moves):
+        dataset = self._parts.catalog.need(name)
+        parts = self._parts
+        for part in (parts.jobs, parts.standing, parts.puts, parts.moves):
             part.dataset_removed(name)
         refs = [wire.ShardRef(*shard.id) for shard in dataset.shards.values()]
         holders = {d for s in dataset.shards.values() for d in s.owners}
         holders |= {d for s in dataset.streams.values() for d in s.held}
-        self._owners.drop_dataset(dataset)
-        self._catalog.remove(name)
+        self._parts.owners.drop_dataset(dataset)
+        self._parts.catalog.remove(name)
         self._desk.advance_epoch()
-        for device in sorted(holders & self._members.members.keys()):
+        for device in sorted(holders & self._parts.members.members.keys()):
             for at in range(0, len(refs), 1_024):
                 head = self._desk.head(device)
                 self._desk.tell(device, "task", wire.Release(*head, refs[at : at + 1_024]))
         self._desk.say("dataset", f"{name} is removed", dataset=name)
         return {"removed": name, "streams": len(dataset.streams)}
 
-    def _member(self, device: str) -> Any:
-        member = self._members.members.get(device)
+    def _member(self, device: str) -> Member:
+        member = self._parts.members.members.get(device)
         if member is None:
-            known = ", ".join(sorted(self._members.members)[:16]) or "none"
+            known = ", ".join(sorted(self._parts.members.members)[:16]) or "none"
             raise RequestError(f"no device {device!r}; there are: {known}")
         return member
 
@@ -134,22 +108,26 @@ class Clients:
         member = self._member(device)
         if not member.row.draining:
             others = [
-                m for m in self._members.members.values() if m.serves and m.weight and m != member
+                m
+                for m in self._parts.members.members.values()
+                if m.serves and m.weight and m != member
             ]
-            if not others and any(s.streams for s in self._owners.owned.get(device, {}).values()):
+            if not others and any(
+                s.streams for s in self._parts.owners.owned.get(device, {}).values()
+            ):
                 raise RequestError(f"{device} is the last device: its shards have nowhere to go")
-            self._members.set_draining(member, True)
-            self._owners.reconsider()
+            self._parts.members.set_draining(member, True)
+            self._parts.owners.reconsider()
             self._desk.say("drain", f"{device} is drained: its shards move away", device=device)
-        shards = self._owners.owned.get(device, {})
-        held = self._catalog.by_device.get(device, {})
+        shards = self._parts.owners.owned.get(device, {})
+        held = self._parts.catalog.by_device.get(device, {})
         return {"draining": device, "shards": len(shards), "bytes": sum(held.values())}
 
     def _undrain(self, device: str) -> dict[str, Any]:
         member = self._member(device)
         if member.row.draining:
-            self._members.set_draining(member, False)
-            self._owners.reconsider()
+            self._parts.members.set_draining(member, False)
+            self._parts.owners.reconsider()
             self._desk.say("drain", f"{device} takes shards again", device=device)
         return {"draining": "", "device": device}
 
@@ -157,14 +135,14 @@ class Clients:
         member = self._member(device)
         if member.state in LEASED:
             raise RequestError(f"{device} is {member.state.value}: stop it first, or drain it")
-        self._owners.dismiss(member)
-        touched = self._catalog.drop_device(device)
-        self._members.forget(device)
+        self._parts.owners.dismiss(member)
+        touched = self._parts.catalog.drop_device(device)
+        self._parts.members.forget(device)
         for shard in touched:
-            self._moves.look(shard)
-        for shard in list(self._owners.owned.get(device, {}).values()):
-            self._owners.set_owners(shard, tuple(d for d in shard.owners if d != device))
-        self._owners.owned.pop(device, None)
+            self._parts.moves.look(shard)
+        for shard in list(self._parts.owners.owned.get(device, {}).values()):
+            self._parts.owners.set_owners(shard, tuple(d for d in shard.owners if d != device))
+        self._parts.owners.owned.pop(device, None)
         self._desk.do(ForgetDevice(device))
         self._desk.say("forget", f"{device} is forgotten", device=device)
         return {"forgotten": device}

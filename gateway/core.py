@@ -82,6 +82,7 @@ class GatewayCore:
         self.jobs.task_done = self.takeovers.task_done
         self.moves.shard_done = self._shard_done
         self.inventory.grown = self.moves.look
+        self.moves.doubted = self.jobs.doubted = self.inventory.doubt
         self._said: dict[type, Callable[[str, Any], None]] = {
             wire.Birth: self._announce,
             wire.LeaseRequest: self.members.request,

@@ -51,7 +51,11 @@ def cut_stream(
     """The stretches of a stream that its live holders have, and how many gaps lie between them."""
     held = [stream.held[d] for d in holders if d in stream.held]
     if times == (-1, -1):
-        spans = runs.spans(held)
+        first = held[0] if held else []
+        if len(first) == 1 and held.count(first) == len(held):  # nearly always
+            spans = [(first[0].first_sample, first[0].first_sample + first[0].sample_count)]
+        else:
+            spans = runs.spans(held)
     else:
         rate = stream.info.rate_hz
         clipped = sorted({s for h in held for s in runs.clip_by_time(h, rate, *times)})

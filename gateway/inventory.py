@@ -22,6 +22,7 @@ from atoll.gateway.owners import Owners
 from atoll.wire import messages as wire
 
 ASK_AGAIN_S = 10.0  # without a complete list
+DOUBT_S = 30.0  # a device that lacks what the ledger says it has is asked this often at most
 LIVE_REPLICAS = 2  # of a dataset that begins with a live stream
 
 Names = frozenset[tuple[str, str]]
@@ -47,6 +48,7 @@ class Inventory:
         self._catalog = catalog
         self._owners = owners
         self._lists: dict[str, _List] = {}
+        self._doubted: dict[str, float] = {}
         self.grown: Callable[[Shard], None] = lambda shard: None
 
     def ask(self, device: str) -> None:
@@ -54,9 +56,17 @@ class Inventory:
         self._lists[device] = _List(self._desk.now + ASK_AGAIN_S)
         self._desk.tell(device, "task", wire.InventoryAsk(*self._desk.head(device)))
 
+    def doubt(self, device: str) -> None:
+        """A device could not give what the ledger says it has: let it list what it has."""
+        last = self._doubted.get(device, float("-inf"))
+        if device not in self._lists and self._desk.now - last >= DOUBT_S:
+            self._doubted[device] = self._desk.now
+            self.ask(device)
+
     def device_lost(self, device: str) -> None:
         """A device is gone: its list will not come."""
         self._lists.pop(device, None)
+        self._doubted.pop(device, None)
 
     def expect(self, device: str, sources: Sequence[wire.StreamInfo]) -> None:
         """A device samples these streams: they are there before their first block closes, so that a

@@ -9,7 +9,7 @@ that every replica failed, or that nobody live has samples for, is listed as mis
 
 import json
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from atoll.gateway import runs
@@ -42,6 +42,7 @@ IN_FLIGHT_MAX = 4_096
 TASK_BYTES = 24  # of a task in a message, its key not counted
 MESSAGE_BYTES = 48_000  # of tasks in one message; the plan may take 16 KB more
 RESEND_S = 5.0  # tasks without any answer for this long go out again; a repeated task is ignored
+TASK_SAMPLES = 1_024.0  # what a task costs a device besides its samples, in samples
 QUEUE_FULL_S = 0.25  # how soon a device whose queue was full is asked again
 TIMEOUT_DEFAULT_S = 300.0
 PROGRESS_S = 0.25
@@ -52,14 +53,18 @@ BODY_BYTES_MAX = 4 * 1_048_576  # as the wire bears
 
 
 class Jobs:
-    """All queries. `task_done(device)` hears of each task that was taken from a lost device."""
+    """All queries.
+
+    `task_done(device)` hears of each answered task that was taken from a lost device,
+    `doubted(device)` of a device that could not do a task.
+    """
 
     def __init__(
         self,
         desk: Desk,
         members: Membership,
         catalog: Catalog,
-        receipts: dict[str, str],
+        receipts: Mapping[str, str],
         orphan_s: float,
     ) -> None:
         self._desk = desk
@@ -70,6 +75,7 @@ class Jobs:
         self.open: dict[str, Query] = {}
         self.finished: dict[str, QuerySet] = {}
         self.task_done: Callable[[str], None] = lambda device: None
+        self.doubted: Callable[[str], None] = lambda device: None
         self._numbers = 0
         self._asked: dict[tuple[str, int], str] = {}
         self._in_flight: dict[str, int] = {}
@@ -184,7 +190,9 @@ class Jobs:
     def _dispatch(self, query: Query, numbers: Iterable[int]) -> None:
         """Send tasks to the least loaded live devices that have their samples."""
         streams = self._catalog.datasets[query.row.dataset].streams
-        load = {d: self._load_of(d) for d in self._candidates(query)}
+        members = self._members.members
+        per_weight = {d: 1.0 / max(1, members[d].weight) for d in self._candidates(query)}
+        load = {d: self._in_flight.get(d, 0) * TASK_SAMPLES * w for d, w in per_weight.items()}
         per_device: dict[str, list[int]] = {}
         last: tuple[Any, ...] = ()
         for number in numbers:
@@ -207,7 +215,7 @@ class Jobs:
             if not best:
                 query.orphans.add(number)
                 continue
-            load[best] = least + self._cost(best, task)
+            load[best] = least + (task.stop - task.start + TASK_SAMPLES) * per_weight[best]
             per_device.setdefault(best, []).append(number)
         if query.orphans and not query.orphan_since:
             query.orphan_since = self._desk.now
@@ -242,15 +250,6 @@ class Jobs:
             )
             return False
         return True
-
-    def _load_of(self, device: str) -> float:
-        return self._in_flight.get(device, 0) * 1024.0 / self._weight(device)
-
-    def _cost(self, device: str, task: wire.Task) -> float:
-        return (task.stop - task.start + 1024.0) / self._weight(device)
-
-    def _weight(self, device: str) -> float:
-        return float(max(1, self._members.members[device].weight))
 
     def _send_waiting(self, device: str) -> None:
         """Fill a device's flight from what waits for it, oldest first."""
@@ -368,6 +367,7 @@ class Jobs:
         barred = query.failed.setdefault(number, set())
         barred.add(device)
         self._desk.count("task failures")
+        self.doubted(device)
         stream = self._catalog.datasets[query.row.dataset].streams.get(query.tasks[number].key)
         others = set(stream.held) - barred if stream is not None else set()
         if others:

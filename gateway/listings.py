@@ -3,70 +3,48 @@
 from typing import Any
 
 from atoll.gateway import runs
-from atoll.gateway.catalog import Catalog, Dataset, Shard
+from atoll.gateway.catalog import Dataset, Shard
 from atoll.gateway.desk import Desk
-from atoll.gateway.jobs import Jobs
-from atoll.gateway.membership import Member, Membership
-from atoll.gateway.moves import Moves
-from atoll.gateway.owners import Owners
-from atoll.gateway.standing import StandingJobs
-from atoll.gateway.takeovers import Takeovers
+from atoll.gateway.membership import Member
+from atoll.gateway.parts import Parts
 
 
 class Listings:
     """Reads the parts of the core; changes nothing."""
 
-    def __init__(
-        self,
-        site: str,
-        desk: Desk,
-        *,
-        members: Membership,
-        catalog: Catalog,
-        owners: Owners,
-        moves: Moves,
-        jobs: Jobs,
-        standing: StandingJobs,
-        takeovers: Takeovers,
-    ) -> None:
+    def __init__(self, site: str, desk: Desk, parts: Parts) -> None:
         self._site = site
         self._desk = desk
-        self._members = members
-        self._catalog = catalog
-        self._owners = owners
-        self._moves = moves
-        self._jobs = jobs
-        self._standing = standing
-        self._takeovers = takeovers
+        self._parts = parts
 
     def status(self) -> dict[str, Any]:
         """The site in one object."""
-        filled = [s for s in self._catalog.all_shards() if s.streams]
-        least, short = self._moves.exposed(iter(filled))
+        filled = [s for s in self._parts.catalog.all_shards() if s.streams]
+        least, short = self._parts.moves.exposed(iter(filled))
         return {
             "site": self._site,
             "term": self._desk.term,
             "epoch": self._desk.epoch,
-            "devices": self._members.by_state(),
-            "datasets": len(self._catalog.datasets),
-            "streams": self._catalog.stream_count,
-            "shards": sum(len(d.shards) for d in self._catalog.datasets.values()),
+            "devices": self._parts.members.by_state(),
+            "datasets": len(self._parts.catalog.datasets),
+            "streams": self._parts.catalog.stream_count,
+            "shards": sum(len(d.shards) for d in self._parts.catalog.datasets.values()),
             "replicas_min": least,
             "shards_short": short,
-            "moving": self._moves.under_way,
-            "moved_bytes": self._moves.moved_bytes,
+            "moving": self._parts.moves.under_way,
+            "moved_bytes": self._parts.moves.moved_bytes,
             "jobs": {
-                "open": len(self._jobs.open),
-                "standing": len(self._standing.jobs),
-                "finished": len(self._jobs.finished),
+                "open": len(self._parts.jobs.open),
+                "standing": len(self._parts.standing.jobs),
+                "finished": len(self._parts.jobs.finished),
             },
             "counters": {**self._desk.counters, "refused": dict(self._desk.refused)},
-            "takeovers": self._takeovers.listing(),
+            "takeovers": self._parts.takeovers.listing(),
         }
 
     def devices(self) -> list[dict[str, Any]]:
         """One object a device, by id."""
-        members = self._members.members
+        members = self._parts.members.members
         return [self._device(members[device]) for device in sorted(members)]
 
     def _device(self, member: Member) -> dict[str, Any]:
@@ -78,10 +56,10 @@ class Listings:
             "weight": member.weight / 100,
             "why": member.gauge.reasons,
             "capacity": row.capacity,
-            "profile": self._members.profile(member).name,
+            "profile": self._parts.members.profile(member).name,
             "boot": row.boot,
-            "shards": len(self._owners.owned.get(member.id, {})),
-            "bytes": sum(self._catalog.by_device.get(member.id, {}).values()),
+            "shards": len(self._parts.owners.owned.get(member.id, {})),
+            "bytes": sum(self._parts.catalog.by_device.get(member.id, {}).values()),
             "backlog": member.backlog,
             "health": health._asdict() if health is not None else {},
             "software": row.software,
@@ -98,19 +76,19 @@ class Listings:
             "streams": len(shard.streams),
             "bytes": shard.byte_count,
             "holders": list(shard.owners),
-            "copies": self._moves.live_copies(shard),
-            "wanted": self._owners.wanted(shard),
+            "copies": self._parts.moves.live_copies(shard),
+            "wanted": self._parts.owners.wanted(shard),
             "epoch": shard.epoch,
             "moving": set(shard.goal) != set(shard.owners),
         }
 
     def jobs(self) -> list[dict[str, Any]]:
         """Standing jobs, then queries."""
-        return [*self._standing.listing(), *self._jobs.listing()]
+        return [*self._parts.standing.listing(), *self._parts.jobs.listing()]
 
     def datasets(self) -> list[dict[str, Any]]:
         """One object a dataset, by name."""
-        datasets = self._catalog.datasets
+        datasets = self._parts.catalog.datasets
         return [self._dataset(datasets[name]) for name in sorted(datasets)]
 
     def _dataset(self, dataset: Dataset) -> dict[str, Any]:

@@ -144,6 +144,8 @@ class _Gateway:
         try:
             loop.run()
         finally:
+            if child is not None:
+                child.stop()  # while it can still be unwatched
             loop.close()
         if shell.error is not None:
             raise shell.error

@@ -62,6 +62,7 @@ class Moves:
         self._catalog = catalog
         self._owners = owners
         self.shard_done: Callable[[Shard], None] = lambda shard: None
+        self.doubted: Callable[[str], None] = lambda device: None
         self._dirty: dict[ShardId, None] = {}
         self._later: list[tuple[float, ShardId]] = []
         self._steps: dict[int, _Step] = {}
@@ -307,9 +308,12 @@ class Moves:
         """A source cannot send, or a target cannot take: look again a little later."""
         down = self._downs.pop(message.transfer, None)
         number = message.transfer if down is None else down.step
-        if number in self._steps:
-            self._desk.count("transfers failed")
-            self._end(number, failed=True)
+        if number not in self._steps:
+            return
+        if device == self._steps[number].source:
+            self.doubted(device)
+        self._desk.count("transfers failed")
+        self._end(number, failed=True)
 
     def device_lost(self, device: str) -> None:
         """A device is silent or gone: its steps end."""

@@ -24,6 +24,7 @@ from atoll.wire.messages import DONE, BlockRun, Blocks, Piece, Put, Reply, Store
 FLIGHTS_PER_CLIENT_MAX = 64  # four times what a client keeps under way; 4 MiB
 FLIGHTS_MAX = 512  # 32 MiB of blocks in memory, whatever the number of clients
 RESEND_FIRST_S, RESEND_MOST_S = 3.0, 12.0  # well over a device's 0.2 s of group commit
+HOLD_S = 10.0  # for a piece whose predecessor is missing: longer than any reordering
 GIVE_UP_S = 55.0  # just before a client stops to wait
 # Puts whose pieces may still be repeated. A put of 4,096 streams takes 4,096 of them.
 PUT_STREAMS_MAX = 65_536
@@ -69,6 +70,13 @@ class _PutStream:
         self.pieces: dict[int, PieceSet] = {}
 
 
+class _Held(NamedTuple):
+    """A put that came before one that precedes it, and how long it is kept."""
+
+    deadline: float
+    put: Put
+
+
 class _Transfer(NamedTuple):
     """A message of blocks to one device: which pieces are in it, by index of the block."""
 
@@ -86,10 +94,12 @@ class Puts:
         self._catalog = catalog
         self._owners = owners
         self._streams: dict[PutKey, _PutStream] = {}
-        self._doubtful: set[tuple[str, str]] = set()
+        # By stream: the put whose last pieces some disk may have or not.
+        self._doubtful: dict[tuple[str, str], bytes] = {}
         self._flights: dict[int, Flight] = {}
         self._by_client: dict[str, set[int]] = {}
         self._transfers: dict[int, _Transfer] = {}
+        self._held: dict[str, dict[int, _Held]] = {}
         self._timers: list[tuple[float, int]] = []
         self._count = 0
 
@@ -108,13 +118,13 @@ class Puts:
             stream.tail_seq = max(stream.tail_seq, row.seq + 1)
             stream.tail_sample = max(stream.tail_sample, row.first_sample + row.sample_count)
             if not row.stored:
-                self._doubtful.add((row.dataset, row.key))
+                self._doubtful[row.dataset, row.key] = row.put_id
 
     # --- requests ---
 
     def ask(self, client: str, put: Put) -> None:
         """Take a put in; it is answered once all of its pieces are stored."""
-        mine = self._by_client.setdefault(client, set())
+        mine = self._by_client.get(client, set())
         if any(self._flights[n].request == put.request for n in mine):
             return  # said twice: the answer will come
         if len(mine) >= FLIGHTS_PER_CLIENT_MAX or len(self._flights) >= FLIGHTS_MAX:
@@ -124,6 +134,57 @@ class Puts:
             raise RequestError("a put without samples")
         for piece in put.pieces:
             _check(piece)
+        if self._is_early(put):
+            self._hold(client, put)
+            return
+        self._admit(client, put)
+        self._admit_held(client)
+
+    def _is_early(self, put: Put) -> bool:
+        """Whether a piece came before the one that precedes it (a network may reorder)."""
+        expected: dict[PutKey, int] = {}
+        for piece in put.pieces:
+            key = (put.put_id, piece.info.dataset, piece.info.key)
+            known = self._streams.get(key)
+            if key not in expected:
+                expected[key] = known.next_piece + len(known.pieces) if known else 0
+            if piece.index > expected[key]:
+                return True
+            expected[key] = max(expected[key], piece.index + 1)
+        return False
+
+    def _hold(self, client: str, put: Put) -> None:
+        held = self._held.setdefault(client, {})
+        if put.request not in held and len(held) >= FLIGHTS_PER_CLIENT_MAX:
+            raise RequestError("pieces of a stream came out of their order")
+        held[put.request] = _Held(self._desk.now + HOLD_S, put)
+        heapq.heappush(self._timers, (self._desk.now + HOLD_S, 0))
+
+    def _admit_held(self, client: str) -> None:
+        """Take in what was held because an earlier piece was missing, while that helps."""
+        held = self._held.get(client, {})
+        for request, (_, put) in sorted(held.items()):
+            if not self._is_early(put):
+                del held[request]
+                try:
+                    self._admit(client, put)
+                except RequestError as error:
+                    self._desk.fail(client, request, str(error))
+        if not held:
+            self._held.pop(client, None)
+
+    def _drop_held(self) -> None:
+        for client, held in list(self._held.items()):
+            for request, (deadline, _) in list(held.items()):
+                if self._desk.now >= deadline:
+                    del held[request]
+                    text = "a piece came, but not the one before it"
+                    self._desk.fail(client, request, text)
+            if not held:
+                del self._held[client]
+
+    def _admit(self, client: str, put: Put) -> None:
+        mine = self._by_client.setdefault(client, set())
         flight = Flight(client, put.request, self._desk.now + GIVE_UP_S)
         try:
             for piece in put.pieces:
@@ -132,8 +193,12 @@ class Puts:
                     flight.pieces.append(waiting)
         except RequestError:
             self._doubt(put)
+            if not mine:
+                del self._by_client[client]
             raise
         if not flight.pieces:
+            if not mine:
+                del self._by_client[client]
             self._desk.answer(client, Reply(put.request, DONE, "{}", b""))
             return
         self._count += 1
@@ -147,7 +212,7 @@ class Puts:
         for piece in put.pieces:
             known = self._streams.get((put.put_id, piece.info.dataset, piece.info.key))
             if known is not None and piece.index in known.pieces:
-                self._doubtful.add((piece.info.dataset, piece.info.key))
+                self._doubtful[piece.info.dataset, piece.info.key] = put.put_id
 
     def _take(self, put_id: bytes, piece: Piece) -> Waiting | None:
         """Give a piece its place; None if it is stored already."""
@@ -208,8 +273,10 @@ class Puts:
 
     def _assign(self, key: PutKey, piece: Piece, stream: Stream) -> PieceSet:
         name = (piece.info.dataset, piece.info.key)
-        gap = name in self._doubtful
-        self._doubtful.discard(name)
+        # Pieces of the same put come again before this one counts; those of another may never.
+        gap = self._doubtful.get(name, key[0]) != key[0]
+        if gap:
+            del self._doubtful[name]
         count = len(piece.data) // DTYPE_SIZES[piece.info.dtype]
         row = PieceSet(
             *key, piece.index, stream.tail_seq, stream.tail_sample, count, int(gap),
@@ -302,7 +369,7 @@ class Puts:
             self._desk.record(PieceGone(*front[:4]))
             known.next_piece += 1
         if not known.pieces:
-            self._doubtful.discard((row.dataset, row.key))
+            self._doubtful.pop((row.dataset, row.key), None)
         self._desk.record(PutSet(*row[:3], known.next_piece, self._desk.wall_ms))
 
     def _close(self, number: int, flight: Flight) -> None:
@@ -331,7 +398,7 @@ class Puts:
         """A dataset is gone, and what was under way to it."""
         for key in [k for k in self._streams if k[1] == name]:
             del self._streams[key]
-        self._doubtful = {n for n in self._doubtful if n[0] != name}
+        self._doubtful = {n: p for n, p in self._doubtful.items() if n[0] != name}
         for number, flight in list(self._flights.items()):
             if any(w.row.dataset == name for w in flight.pieces):
                 self._close(number, flight)
@@ -345,6 +412,8 @@ class Puts:
         """Send again what was not confirmed; give up what is too old."""
         while self._timers and self._timers[0][0] <= self._desk.now:
             _, number = heapq.heappop(self._timers)
+            if number == 0:
+                self._drop_held()
             flight = self._flights.get(number)
             if flight is None:
                 continue
@@ -377,7 +446,7 @@ class Puts:
             self._settle(number, flight)
             return
         for waiting in missing:
-            self._doubtful.add((waiting.row.dataset, waiting.row.key))
+            self._doubtful[waiting.row.dataset, waiting.row.key] = waiting.row.put_id
         self._close(number, flight)
         first = missing[0].row
         self._desk.fail(
