@@ -77,7 +77,7 @@ class Loop:
         """Call from the loop, soon. From any thread, or a signal handler."""
         self._posted.append((callback, arguments))
         # Fails if the counter is full, so that the loop is awake anyway, or if the loop is closed.
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             os.eventfd_write(self._wake, 1)
 
     def watch(
@@ -163,8 +163,9 @@ class Loop:
                 signal.signal(number, previous)
             self._handlers.clear()
         self._selector.close()
-        os.close(self._wake)
-        self._wake = -1
+        # A thread that posts from now on must not write to whatever gets the number next.
+        wake, self._wake = self._wake, -1
+        os.close(wake)
 
     def _still_watched(self, key: selectors.SelectorKey) -> bool:
         current = self._selector.get_map().get(key.fd)

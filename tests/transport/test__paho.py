@@ -1,0 +1,130 @@
+"""The adapter: packets as paho 1.6 and 2.x write them, events as the link takes them."""
+
+import socket
+
+import pytest
+
+from atoll.transport._paho import (
+    MQTT5,
+    MQTT311,
+    Acknowledged,
+    Connected,
+    Connection,
+    Received,
+    Rejected,
+    Unsubscribable,
+)
+from atoll.transport.port import Session, Will
+from atoll.transport.url import Broker
+
+SESSION = Session("client-1", Will("w", b"gone"), keepalive_s=7)
+BROKER = Broker("h", 1, "user", "secret")
+
+
+@pytest.fixture(params=[MQTT311, MQTT5], ids=["3.1.1", "5"])
+def pair(request):
+    """A connection and the broker's end of its socket."""
+    ours, theirs = socket.socketpair()
+    theirs.settimeout(5.0)
+    connection = Connection(ours, BROKER, SESSION, request.param)
+    connect = theirs.recv(4_096)
+    yield connection, theirs, connect, request.param
+    connection.close()
+    theirs.close()
+
+
+CONNACK = {MQTT311: b"\x20\x02\x00\x00", MQTT5: b"\x20\x06\x00\x00\x03\x21\x00\x09"}
+
+
+def test_connect_says_who_comes(pair):
+    _, _, connect, protocol = pair
+    assert connect[0] == 0x10
+    at = connect.index(b"MQTT") + 4
+    assert connect[at] == protocol
+    assert connect[at + 1] == 0b1110_1110  # user, password, will retained at QoS 1, clean
+    assert connect[at + 2 : at + 4] == b"\x00\x07"
+    for text in (b"client-1", b"gone", b"user", b"secret"):
+        assert text in connect
+
+
+def test_events_in_their_order(pair):
+    connection, theirs, _, protocol = pair
+    properties = b"\x00" if protocol == MQTT5 else b""
+    theirs.sendall(CONNACK[protocol])
+    connection.read()
+    assert connection.events.popleft() == Connected(9 if protocol == MQTT5 else 65_535)
+    mid = connection.publish("t", b"x", 1, True)
+    packet = theirs.recv(100)
+    assert packet == bytes([0x33, 6 + len(properties)]) + b"\x00\x01t" + mid.to_bytes(2) + (
+        properties + b"x"
+    )
+    theirs.sendall(b"\x40\x02" + mid.to_bytes(2))
+    connection.read()
+    assert connection.events.popleft() == Acknowledged(mid)
+    theirs.sendall(bytes([0x31, 4 + len(properties)]) + b"\x00\x01t" + properties + b"y")
+    connection.read()
+    assert connection.events.popleft() == Received(b"t", b"y", True)
+    assert not connection.events
+
+
+def test_a_refused_subscription_is_noted(pair):
+    connection, theirs, _, protocol = pair
+    theirs.sendall(CONNACK[protocol])
+    connection.read()
+    connection.events.clear()
+    mid = connection.subscribe("t/#")
+    theirs.recv(100)
+    properties = b"\x00" if protocol == MQTT5 else b""
+    refusal = b"\x87" if protocol == MQTT5 else b"\x80"
+    body = mid.to_bytes(2) + properties + refusal
+    theirs.sendall(bytes([0x90, len(body)]) + body)
+    connection.read()
+    assert [*connection.events] == [Unsubscribable(mid)]
+
+
+@pytest.mark.parametrize("code", ["version", "password"])
+def test_a_refusal_says_whether_it_is_the_version(pair, code):
+    connection, theirs, _, protocol = pair
+    number = {MQTT311: {"version": 1, "password": 4}, MQTT5: {"version": 0x84, "password": 0x86}}
+    tail = b"\x00" if protocol == MQTT5 else b""
+    body = b"\x00" + bytes([number[protocol][code]]) + tail
+    theirs.sendall(bytes([0x20, len(body)]) + body)
+    with pytest.raises(ConnectionError):
+        connection.read()
+    if protocol == MQTT311 and code == "version":
+        return  # paho says no more than that the connection is over, which is enough
+    event = connection.events.popleft()
+    assert type(event) is Rejected
+    assert event.version is (code == "version")
+    assert event.reason
+
+
+def test_the_end_of_the_connection_is_a_connection_error(pair):
+    connection, theirs, _, _ = pair
+    theirs.close()
+    with pytest.raises(ConnectionError):
+        connection.read()
+
+
+def test_a_full_socket_leaves_something_to_write(pair):
+    connection, theirs, _, protocol = pair
+    theirs.sendall(CONNACK[protocol])
+    connection.read()
+    assert not connection.wants_write
+    for _ in range(50):
+        connection.publish("t", bytes(60_000), 1, False)
+    assert connection.wants_write
+    received = 0
+    while connection.wants_write:
+        received += len(theirs.recv(1_000_000))
+        connection.write()
+    while received < 50 * 60_000:
+        received += len(theirs.recv(1_000_000))
+
+
+def test_goodbye_is_a_disconnect(pair):
+    connection, theirs, _, protocol = pair
+    theirs.sendall(CONNACK[protocol])
+    connection.read()
+    connection.disconnect()
+    assert theirs.recv(100)[0] == 0xE0
