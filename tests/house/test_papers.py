@@ -10,7 +10,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)|(?:src|srcset|href)=\"([^\"]+)\"")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 # Places and package indexes of one machine, which mean nothing on another.
 LOCAL = re.compile(
-    r"(?<![\w.])/(?:work|root|Users)/|/home/(?!pi\b)\w+/|--(?:extra-)?index-url|--find-links"
+    r"(?<![\w.>])/(?:work|root|Users|home/(?!pi\b)\w+)/|--(?:extra-)?index-url|--find-links"
     r"|--trusted-host|https?://[^\s/]*:[^\s/]*@"
 )
 TEXT = {".py", ".pyx", ".pxi", ".pxd", ".pyi", ".h", ".c", ".md", ".toml", ".in", ".svg", ".cddl"}
