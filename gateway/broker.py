@@ -92,7 +92,7 @@ class Access(NamedTuple):
 
 
 def choose_kind(kind: str) -> str:
-    """mosquitto or iotcore: as asked, or what is there. Raises `GatewayError` with how to get one."""
+    """mosquitto or iotcore: as asked, or what is there. Raises `GatewayError` if none is."""
     if kind not in KINDS:
         raise GatewayError(f"broker kind {kind!r} is none of {', '.join(KINDS)}")
     if kind in ("auto", "mosquitto") and find_mosquitto():
@@ -183,7 +183,7 @@ class BrokerChild:
                 write_private(self._directory / "port", f"{self.port}\n".encode())
                 self._backoff.came_up(time.monotonic())
                 return
-        raise GatewayError(f"{self.kind} does not start: {self._last_log_line()}")
+        raise GatewayError(f"{self.kind} does not start: {self._last_words()}")
 
     def watch(self, loop: Loop, notify: Callable[[str], None]) -> None:
         """Start the child again whenever it dies; `notify` gets a line for people each time."""
@@ -275,9 +275,9 @@ class BrokerChild:
             return 0
         return port if 0 < port < 65_536 else 0
 
-    def _last_log_line(self) -> str:
+    def _last_words(self) -> str:
         lines = self.log_path.read_bytes().decode(errors="replace").splitlines()
-        return lines[-1][:200] if lines else "it says nothing"
+        return " | ".join(lines[-2:])[-400:] or "it says nothing"
 
     # --- its end --------------------------------------------------------------------------------
 
@@ -315,7 +315,7 @@ class BrokerChild:
             self._backoff.came_up(time.monotonic())
             self._watch_child()
         else:
-            self._schedule(f"{self.kind} does not start: {self._last_log_line()}")
+            self._schedule(f"{self.kind} does not start: {self._last_words()}")
 
 
 def reload_broker(directory: Path) -> bool:

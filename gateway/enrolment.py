@@ -75,7 +75,7 @@ class Enrolment:
         return token
 
     def enroll_client(self, client: str) -> str:
-        """A new secret for a client (a person, a dashboard); shown once, kept as a verifier only."""
+        """A new secret for a client (a person, a dashboard), kept as a verifier only."""
         secret = secrets.token_hex(SECRET_BYTES)
         self._enter(client, Entry(CLIENT, _verifier(secret)), instead_of=(CLIENT,))
         return secret
@@ -129,6 +129,11 @@ class Enrolment:
                 entries[GATEWAY] = Entry(GATEWAY, _verifier(secret))
         return secret
 
+    def refresh(self) -> None:
+        """Write mosquitto's files anew from the record: at start, after a crash between the two."""
+        with self._changing() as entries:
+            self._write(entries)
+
     def entries(self) -> dict[str, Entry]:
         """All users by name. Raises `GatewayError` if the record cannot be read."""
         import json
@@ -171,13 +176,13 @@ class Enrolment:
             entries = self.entries()
             before = dict(entries)
             yield entries
-            if entries != before or not self.access.acl.exists():
+            if entries != before:
                 self._write(entries)
         finally:
             os.close(lock)
 
     def _write(self, entries: dict[str, Entry]) -> None:
-        """The record last: if we die in between, the next change writes all three again."""
+        """The record first: it counts, and `refresh` writes the other two from it."""
         import json
 
         names = sorted(entries)
@@ -187,10 +192,10 @@ class Enrolment:
             "version": _VERSION,
             "users": {name: entries[name]._asdict() for name in names},
         }
-        write_private(self.access.passwords, passwords.encode())
-        write_private(self.access.acl, acl.encode())
         record = json.dumps(tree, indent=1).encode() + b"\n"
         write_private(self._directory / "enrolment.json", record)
+        write_private(self.access.passwords, passwords.encode())
+        write_private(self.access.acl, acl.encode())
 
     def _acl(self, name: str, role: str) -> str:
         """The lines of one user: whom mosquitto finds nowhere may do nothing."""
@@ -216,7 +221,7 @@ class Enrolment:
 
 
 def check_listen(address: str, enrolment: Enrolment) -> None:
-    """Refuse to listen beyond loopback unless only enrolled users may come. Raises `ConfigError`."""
+    """Refuse to listen beyond loopback without enrolled users. Raises `ConfigError`."""
     if is_loopback(address):
         return
     if not any(entry.role != GATEWAY for entry in enrolment.entries().values()):

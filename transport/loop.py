@@ -96,7 +96,7 @@ class Loop:
 
     def unwatch(self, fd: int) -> None:
         """Forget `fd`; call it before the descriptor is closed. Harmless if it is not watched."""
-        if fd in self._selector.get_map():
+        if fd in (self._selector.get_map() or ()):  # there is no map once the loop is closed
             self._selector.unregister(fd)
 
     def on_signal(self, number: int, callback: Callback) -> None:
