@@ -1,12 +1,16 @@
 """The link against real brokers: deaths, back-pressure, versions, wills, keep-alive."""
 
 import os
+import shutil
 import signal
 import socket
+import subprocess
 import threading
 
 import pytest
 
+from atoll.gateway import broker as broker_module
+from atoll.gateway.broker import BrokerChild, find_mosquitto
 from atoll.transport import link as link_module
 from atoll.transport.link import QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, Link
 from atoll.transport.port import Count, Session, Will
@@ -286,3 +290,64 @@ def test_a_link_costs_nothing_before_it_is_started(loop):
     assert link.queued == 0
     link.close()
     assert parse_broker("127.0.0.1:1") == Broker("127.0.0.1", 1)
+
+
+@pytest.fixture
+def tls_port(tmp_path, monkeypatch):
+    """mosquitto behind TLS, with a certificate for localhost that this process trusts."""
+    if not (find_mosquitto() and shutil.which("openssl")):
+        pytest.skip("mosquitto or openssl is not installed")
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=localhost",
+            "-addext",
+            "subjectAltName=DNS:localhost",
+            "-keyout",
+            key,
+            "-out",
+            certificate,
+        ],
+        check=True,
+        capture_output=True,
+    )
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    conf = broker_module._MOSQUITTO_CONF.replace(
+        "listener {port} {listen}\n",
+        f"listener {{port}} {{listen}}\ncertfile {certificate}\nkeyfile {key}\n",
+    )
+    monkeypatch.setattr(broker_module, "_MOSQUITTO_CONF", conf)
+    child = BrokerChild(tmp_path / "broker", kind="mosquitto")
+    child.start()
+    yield child.port
+    child.stop()
+
+
+@pytest.mark.broker
+def test_tls_with_more_in_one_record_than_the_socket_shows(tls_port, wire):
+    """paho was imported with a stand-in for ssl: it must have got the real one by now."""
+    one = wire(f"mqtts://localhost:{tls_port}").connect("t/#")
+    for n in range(100):
+        one.link.publish("t/x", bytes(10_000) + b"%d" % n, purpose="test")
+    one.until(lambda: len(one.messages) == 100 and one.link.queued == 0)
+    assert [payload[10_000:] for payload in one.payloads()] == [b"%d" % n for n in range(100)]
+
+
+@pytest.mark.broker
+def test_tls_refuses_whom_it_does_not_know(tls_port, wire):
+    one = wire(f"mqtts://127.0.0.1:{tls_port}")
+    one.link.start()
+    one.until(lambda: one.downs)
+    assert "ertificate" in one.downs[0] or "CERTIFICATE" in one.downs[0]
+    assert not one.link.up
