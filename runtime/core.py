@@ -70,7 +70,6 @@ class Core:
         self._stored_bytes = 0
         self._status = "init"
         self._leased = False
-        self._verifier = ""
         self._told_down = False
         self._round_trip_ms = -1
         self._stop_at: float | None = None
@@ -188,7 +187,6 @@ class Core:
     def _link_up(self, event: on.LinkUp, now: float) -> None:
         self._desk.linked = True
         self._told_down = False
-        self._verifier = event.verifier
         self._lease.ask_at_once(now)
         self._publish_status()
         self._publish_birth()
@@ -230,10 +228,6 @@ class Core:
             if self._status == "init":
                 self._status = "ready"
             self._publish_status()
-            if self._verifier:
-                credential = wire.Credential(*self._fence.head, self._verifier)
-                self._desk.publish("lease", credential)
-                self._verifier = ""
             self._desk.say(f"ready: lease {lease.lease} of gateway term {lease.boot}")
 
     def _probed(self, probe: wire.Probe, now: float) -> None:

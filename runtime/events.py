@@ -9,9 +9,7 @@ from atoll.wire.messages import BlockRange, Health, HeldStream, Refusal, Result
 
 
 class LinkUp(NamedTuple):
-    """The broker took us in. `verifier` is not empty where it did so by the one-time token."""
-
-    verifier: str = ""
+    """The broker took us in."""
 
 
 class LinkDown(NamedTuple):

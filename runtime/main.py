@@ -162,7 +162,7 @@ def _run_loop(
     """Connect the core with the broker and serve until it has stopped."""
     from signal import SIGINT, SIGTERM
 
-    from atoll.runtime.credential import make_secret, make_verifier, read_secret
+    from atoll.runtime.join import Joiner, make_secret, read_secret
     from atoll.runtime.shell import Shell
     from atoll.transport.link import Link
     from atoll.transport.loop import Loop
@@ -175,13 +175,13 @@ def _run_loop(
     will = Will(topics.up(options.id, "status"), gone)
     session = Session(options.id, will, KEEPALIVE_S[options.profile])
     secret = read_secret(options.store)
-    link = Link(loop, _known_to(brokers, options, secret), session)
+    if options.token and not secret:
+        secret = make_secret(options.store)
+    link = Link(loop, _known_to(brokers, options.id, secret), session)
     shell = Shell(options.id, loop, link, core)
     if options.token:
-        kept = secret or make_secret(options.store)
-        shell.verifier = lambda: (
-            make_verifier(kept) if link.broker.password == options.token else ""
-        )
+        shell.joiner = Joiner(loop, topics, options.id, options.token, secret)
+        shell.joiner.say = shell.say
     loop.on_signal(SIGTERM, shell.stop)
     loop.on_signal(SIGINT, shell.stop)
     for line in lines:
@@ -219,13 +219,11 @@ def _birth(options: DeviceOptions, boot: int, streams: "list[StreamInfo]") -> "B
     )
 
 
-def _known_to(brokers: "list[Broker]", options: DeviceOptions, secret: str) -> "list[Broker]":
-    """The brokers with what opens them: the device's own secret first, then the token."""
-    found = []
-    for broker in brokers:
-        words = [secret] * bool(secret) + [options.token] * bool(options.token)
-        if broker.username or not words:
-            found.append(broker)
-        else:
-            found += [broker._replace(username=options.id, password=word) for word in words]
-    return found
+def _known_to(brokers: "list[Broker]", device: str, secret: str) -> "list[Broker]":
+    """The brokers with the device's own secret, but for those whose URL names a user."""
+    if not secret:
+        return brokers
+    return [
+        broker if broker.username else broker._replace(username=device, password=secret)
+        for broker in brokers
+    ]

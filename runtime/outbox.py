@@ -215,6 +215,8 @@ class Outbox:
         """Sync and give the files back."""
         self.sync()
         for found in self._open.values():
+            if not found.live and found.size:
+                self._files.truncate(found.handle, 0)
             self._files.close(found.handle)
         self._open.clear()
 

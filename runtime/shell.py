@@ -13,6 +13,7 @@ from atoll.runtime import effects as do
 from atoll.runtime import events as on
 from atoll.runtime.core import Core
 from atoll.runtime.health import health_json
+from atoll.runtime.join import Joiner
 from atoll.runtime.keeper import Keeper, StateSaved
 from atoll.runtime.sources import Source
 from atoll.runtime.workers import Workers
@@ -65,6 +66,7 @@ class Shell:
         self._stopped = False
         self._trouble = ""
         self.stalled = 0
+        self.joiner: Joiner | None = None  # for a site with passwords
 
     def start(
         self, topics: Topics, keeper: Keeper, workers: Workers, sources: list[Source]
@@ -81,17 +83,14 @@ class Shell:
         post = self._post
         keeper.start(post)
         workers.start(post)
-        self._link.on_up = self._came_up
-        self._link.on_down = lambda reason: self.feed(on.LinkDown(reason))
+        self._link.on_up = lambda: self.feed(on.LinkUp())
+        self._link.on_down = self._went_down
         self._link.on_message = self._incoming
         self._link.subscribe(self._down + "#", *self._by_topic)
         self._carry_out(self._core.start(self._loop.now()))
         self._link.start()
         for source in sources:
             source.start(post)
-
-    #: The verifier to send with the first lease after a join by token; asked at each connection.
-    verifier: Callable[[], str] = staticmethod(lambda: "")
 
     def _post(self, event: Any) -> None:
         """From any thread."""
@@ -117,8 +116,10 @@ class Shell:
 
     # --- what comes in ---------------------------------------------------------------------------
 
-    def _came_up(self) -> None:
-        self.feed(on.LinkUp(self.verifier()))
+    def _went_down(self, reason: str) -> None:
+        self.feed(on.LinkDown(reason))
+        if self.joiner is not None:
+            self.joiner.refused(self._link.broker, reason, self._core.boot)
 
     def _incoming(self, incoming: Incoming) -> None:
         source = self._by_topic.get(incoming.topic)

@@ -83,7 +83,7 @@ def next_batch(
         if end <= cursor:
             continue
         begins = run.gap or run.first_seq == 0
-        if cursor < run.first_sample and not begins and patient and at:
+        if cursor < run.first_sample and not begins and patient:
             return None  # a hole before this run
         start, anchor = _start(run, cursor, every, begins=begins)
         if start + every + shape.overlap <= end:

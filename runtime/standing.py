@@ -21,6 +21,8 @@ STREAM_BATCHES_MAX = 4
 ORDERS_MAX = 64
 # How long a hole in a stream is given to be filled from a replica before a job goes on behind it.
 HOLE_PATIENCE_S = 60.0
+# What lies before the first block that is here was mostly dropped by retention, not still to come.
+LEADING_PATIENCE_S = 5.0
 
 
 class _Order:
@@ -35,13 +37,13 @@ class _Order:
 
 
 class _Track:
-    __slots__ = ("info", "runs", "shard", "stuck_since")
+    __slots__ = ("info", "patient_until", "runs", "shard")
 
     def __init__(self, info: StreamInfo, shard: int) -> None:
         self.info = info
         self.shard = shard
         self.runs: list[BlockRun] = []
-        self.stuck_since: float | None = None
+        self.patient_until: float | None = None
 
 
 class Ready(NamedTuple):
@@ -180,22 +182,23 @@ class StandingJobs:
         cursor = known.cursors.get(key, 0)
         batch = next_batch(track.runs, cursor, every, known.shape)
         if batch is not None:
-            track.stuck_since = None
+            track.patient_until = None
             return batch
         beyond = next_batch(track.runs, cursor, every, known.shape, patient=False)
         if beyond is None:
             return None
-        if track.stuck_since is None:
-            track.stuck_since = now
-        return beyond if now - track.stuck_since >= HOLE_PATIENCE_S else None
+        if track.patient_until is None:
+            leading = cursor < track.runs[0].first_sample
+            track.patient_until = now + (LEADING_PATIENCE_S if leading else HOLE_PATIENCE_S)
+        return beyond if now >= track.patient_until else None
 
     def next_wakeup(self) -> float | None:
         """When a hole has been waited for long enough."""
         times = [
-            track.stuck_since + HOLE_PATIENCE_S
+            track.patient_until
             for tracks in self._tracks.values()
             for track in tracks.values()
-            if track.stuck_since is not None
+            if track.patient_until is not None
         ]
         return min(times, default=None)
 

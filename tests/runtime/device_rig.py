@@ -9,7 +9,6 @@ import sys
 import time
 from collections import deque
 
-from atoll.runtime.live import pinned_shard  # noqa: F401  (re-exported for tests)
 from atoll.transport.link import Link
 from atoll.transport.loop import Loop
 from atoll.transport.port import Session
@@ -39,7 +38,7 @@ class Broker:
         self.url = f"mqtt://127.0.0.1:{self.port}"
         self._config = folder / "mosquitto.conf"
         access = "" if "password_file" in extra else "allow_anonymous true\n"
-        self._config.write_text(f"listener {self.port} 127.0.0.1\n{access}{extra}")
+        self._config.write_text(f"listener {self.port} 127.0.0.1\n{access}set_tcp_nodelay true\n{extra}")
         self.process = None
         self.start()
 
@@ -182,7 +181,8 @@ class Gateway:
 
     def store(self, blocks):
         """Send blocks and wait until they are stored."""
-        pieces = [blocks[at : at + 24] for at in range(0, len(blocks), 24)]
+        step = max(1, 60_000 // max(map(len, blocks)))
+        pieces = [blocks[at : at + step] for at in range(0, len(blocks), step)]
         for piece in pieces:
             self._transfer += 1
             self.tell("block", messages.Blocks(*self.head, self._transfer, False, piece))

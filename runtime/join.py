@@ -1,0 +1,101 @@
+"""How a device gets into a site with passwords: a one-time token first, its own secret for ever
+after.
+
+The secret is 256 random bits, made here, kept in the store (mode 0600) and never sent; the gateway
+gets its verifier (`messages.Credential`) and puts it in the token's place. With the token as
+password a device may only talk on its lease topics, so a join is a short session of its own beside
+the link, which is refused until the gateway has acted.
+"""
+
+import os
+from collections.abc import Callable
+
+from atoll.runtime.errors import StoreError
+from atoll.transport.link import Link
+from atoll.transport.loop import Loop
+from atoll.transport.port import Session
+from atoll.transport.url import Broker
+from atoll.wire.codec import encode
+from atoll.wire.credential import SALT_BYTES, SECRET_BYTES, make_verifier
+from atoll.wire.messages import Credential
+from atoll.wire.topics import Topics
+
+# What brokers of either MQTT version say of a wrong password.
+_REFUSALS = ("not authori", "user name or password")
+# The gateway has this long to take the verifier before the next attempt.
+PATIENCE_S = 5.0
+
+
+def read_secret(root: str) -> str:
+    """The secret of an earlier join, or "". Raises `StoreError` if others could have read it."""
+    path = f"{root}/secret"
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from None
+    try:
+        if os.fstat(handle).st_mode & 0o077:
+            raise StoreError(f"{path} is open to others: chmod it to 600, or enroll anew")
+        return os.read(handle, 256).decode("ascii", "replace").strip()
+    finally:
+        os.close(handle)
+
+
+def make_secret(root: str) -> str:
+    """A new secret, on disk before it is used."""
+    secret = os.urandom(SECRET_BYTES).hex()
+    path = f"{root}/secret"
+    handle = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(handle, secret.encode())
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    os.rename(f"{path}.new", path)
+    return secret
+
+
+def is_refusal(reason: str) -> bool:
+    """Whether a broker gave this reason for a wrong or unknown password."""
+    return any(words in reason.lower() for words in _REFUSALS)
+
+
+class Joiner:
+    """Sends the verifier of `secret` in a session opened by `token`, whenever the secret is
+    refused.
+    """
+
+    def __init__(self, loop: Loop, topics: Topics, device: str, token: str, secret: str) -> None:
+        self._loop = loop
+        self._topics = topics
+        self._device = device
+        self._token = token
+        self._secret = secret
+        self._link: Link | None = None
+        self.say: Callable[[str], None] = lambda line: None
+
+    def refused(self, broker: Broker, reason: str, boot: int) -> None:
+        """The broker did not take the secret: join, unless a join is under way."""
+        if self._link is not None or not is_refusal(reason):
+            return
+        self.say("joining by token")
+        by_token = broker._replace(username=self._device, password=self._token)
+        link = self._link = Link(self._loop, [by_token], Session(f"{self._device}-join"))
+        credential = Credential(boot, 0, 0, make_verifier(self._secret, os.urandom(SALT_BYTES)))
+        topic = self._topics.up(self._device, "lease")
+        link.on_down = self._failed
+        link.publish(topic, encode(credential), purpose="lease")
+        link.start()
+        self._loop.call_later(PATIENCE_S, self._end)
+
+    def _failed(self, reason: str) -> None:
+        if is_refusal(reason):
+            self.say("the token is refused: it was used or has run out (`atoll enroll` makes one)")
+            self._end()
+
+    def _end(self) -> None:
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()

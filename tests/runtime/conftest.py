@@ -1,0 +1,20 @@
+"""Fixtures for the device: stores on a disk that can fail, a real broker, a gateway played by hand."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import device_rig
+
+
+@pytest.fixture
+def broker(tmp_path):
+    """mosquitto on a free loopback port."""
+    if device_rig.MOSQUITTO is None:
+        pytest.skip("mosquitto is not installed")
+    one = device_rig.Broker(tmp_path)
+    yield one
+    one.stop()

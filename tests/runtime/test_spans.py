@@ -1,0 +1,100 @@
+from random import Random
+
+import pytest
+
+from atoll.runtime.spans import Batch, Shape, batch_samples, joined, next_batch
+from atoll.wire.messages import BlockRun
+
+SHAPE = Shape(10, 20, 30)  # window 30 hop=10
+
+
+def run(first_seq, last_seq, first_sample, count, *, gap=False):
+    return BlockRun(first_seq, last_seq, first_sample, count, 0, gap, 100)
+
+
+def block(seq, gap=False):
+    return run(seq, seq, seq * 50, 50, gap=gap)
+
+
+def batches(runs, cursor=0, every=100, **more):
+    found = []
+    while (batch := next_batch(runs, cursor, every, SHAPE, **more)) is not None:
+        found.append(batch)
+        cursor = batch.following
+    return found
+
+
+def test_joining_in_any_order():
+    blocks = [block(seq, gap=seq in (4, 9)) for seq in range(15) if seq != 12]
+    for seed in range(30):
+        runs = []
+        for one in Random(seed).sample(blocks, len(blocks)):
+            runs = joined(runs, one)
+        assert [(one.first_seq, one.last_seq) for one in runs] == [(0, 3), (4, 8), (9, 11), (13, 14)]
+        assert sum(one.sample_count for one in runs) == 14 * 50
+    assert joined(runs, block(3)) == runs
+
+
+def test_whole_batches_with_their_overlap():
+    assert batches([run(0, 6, 0, 320)]) == [
+        Batch(0, 0, 120, 100),
+        Batch(0, 100, 220, 200),
+        Batch(0, 200, 320, 300),
+    ]
+    assert batches([run(0, 6, 0, 319)])[-1].start == 100
+
+
+def test_the_rest_before_a_gap_is_one_shorter_batch():
+    runs = [run(0, 2, 0, 150), run(3, 9, 150, 400, gap=True)]
+    assert batches(runs)[:3] == [
+        Batch(0, 0, 120, 100),
+        Batch(0, 100, 150, 150),
+        Batch(150, 150, 270, 250),
+    ]
+
+
+def test_a_rest_without_a_window_is_nothing():
+    runs = [run(0, 2, 0, 129), run(3, 9, 129, 400, gap=True)]
+    assert [batch.start for batch in batches(runs)] == [0, 129, 229, 329]
+
+
+def test_a_hole_is_waited_for():
+    runs = [run(0, 2, 0, 150), run(4, 9, 200, 400)]
+    assert [batch.start for batch in batches(runs)] == [0]
+    # Without patience the lattice of the cursor goes on behind the hole.
+    assert [batch.start for batch in batches(runs, patient=False)] == [0, 100, 200, 300, 400]
+
+
+def test_what_retention_dropped_is_skipped():
+    runs = [run(7, 20, 350, 600)]
+    assert batches(runs) == []
+    assert [batch.start for batch in batches(runs, patient=False)] == [400, 500, 600, 700, 800]
+
+
+def test_a_mark_beyond_a_gap_falls_back_to_the_batch_that_holds_it():
+    runs = [run(0, 2, 0, 150), run(3, 9, 150, 400, gap=True)]
+    assert next_batch(runs, 200, 100, SHAPE).start == 150
+
+
+def test_cuts_do_not_depend_on_how_the_blocks_came():
+    whole = [block(seq, gap=seq in (7, 11)) for seq in range(20)]
+    runs = []
+    for one in whole:
+        runs = joined(runs, one)
+    wanted = batches(runs)
+    for seed in range(50):
+        random, runs, cursor, found = Random(seed), [], 0, []
+        for one in random.sample(whole, len(whole)):
+            runs = joined(runs, one)
+            while (batch := next_batch(runs, cursor, 100, SHAPE)) is not None:
+                found.append(batch)
+                cursor = batch.following
+        assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("every", "every_ms", "rate", "step", "wanted"),
+    [(640, 0, 1.0, 10, 640), (0, 10_000, 100.0, 10, 1_000), (0, 10, 100.0, 10, 10), (0, 1_050, 100.0, 10, 100)],
+)  # fmt: skip
+def test_batches_are_whole_steps(every, every_ms, rate, step, wanted):
+    assert batch_samples(every, every_ms, rate, step) == wanted

@@ -1,0 +1,144 @@
+from device_rig import info_of
+
+from atoll.runtime.spans import Shape
+from atoll.runtime.standing import (
+    BATCHES_MAX,
+    HOLE_PATIENCE_S,
+    LEADING_PATIENCE_S,
+    ORDERS_MAX,
+    STREAM_BATCHES_MAX,
+    StandingJobs,
+)
+from atoll.wire.messages import BlockRun, HeldStream, Mark, Standing
+
+SHAPE = Shape(1, 0, 1)
+ACTING = {("vibration", 3)}
+
+
+def order(job="watch", *, every=100, dataset="vibration", marks=()):
+    return Standing(1, 1, 1, job, b"plan", dataset, every, 0, list(marks))
+
+
+def held(key, first_seq, blocks, *, shard=3, gap=False):
+    run = BlockRun(first_seq, first_seq + blocks - 1, first_seq * 100, blocks * 100, 0, gap, 9)
+    return HeldStream(info_of(key), shard, [run])
+
+
+def jobs(*orders):
+    made = StandingJobs()
+    for one in orders or [order()]:
+        assert made.take(one, SHAPE) == ""
+    return made
+
+
+def starts(ready):
+    return [(task.key, task.start) for one in ready for task in one.tasks]
+
+
+def test_new_batches_of_what_the_device_acts_for():
+    made = jobs()
+    made.extend([held("a", 0, 2), held("b", 0, 1, shard=4), held("own", 0, 1, shard=9)])
+    ready = made.ready(ACTING, {("vibration", "own")}, 0.0)
+    assert starts(ready) == [("a", 0), ("a", 100), ("own", 0)]
+    assert made.ready(ACTING, set(), 0.0) == []
+    assert starts(made.ready({("vibration", 4)}, set(), 0.0)) == [("b", 0)]
+
+
+def test_the_position_follows_what_is_kept():
+    made = jobs()
+    made.extend([held("a", 0, 3)])
+    made.ready(ACTING, set(), 0.0)
+    made.settle("watch", [("a", 100)], kept=True)  # the second one is ready first
+    assert made.orders()[0].marks == [Mark("a", 0)]
+    made.settle("watch", [("a", 0)], kept=True)
+    assert made.orders()[0].marks == [Mark("a", 200)]
+    made.settle("watch", [("a", 200)], kept=True)
+    assert made.orders()[0].marks == [Mark("a", 300)]
+    assert made.moved
+
+
+def test_what_could_not_be_kept_is_computed_again():
+    made = jobs()
+    made.extend([held("a", 0, 2)])
+    made.ready(ACTING, set(), 0.0)
+    made.settle("watch", [("a", 100)], kept=False)
+    made.settle("watch", [("a", 0)], kept=True)
+    assert starts(made.ready(ACTING, set(), 0.0)) == [("a", 100)]
+
+
+def test_marks_begin_where_the_gateway_says():
+    made = jobs(order(marks=[Mark("a", 200)]))
+    made.extend([held("a", 0, 3)])
+    assert starts(made.ready(ACTING, set(), 0.0)) == [("a", 200)]
+    assert made.take(order(marks=[Mark("a", 100), Mark("b", 500)]), SHAPE) == ""
+    assert sorted(made.orders()[0].marks) == [Mark("a", 200), Mark("b", 500)]
+
+
+def test_bounds():
+    made = jobs()
+    made.extend([held(f"k{number:02}", 0, 9) for number in range(40)])
+    ready = starts(made.ready(ACTING, set(), 0.0))
+    assert len(ready) == BATCHES_MAX
+    assert sum(key == "k00" for key, _ in ready) == STREAM_BATCHES_MAX
+    made.settle("watch", ready[:8], kept=True)
+    assert len(starts(made.ready(ACTING, set(), 0.0))) == 8
+    many = StandingJobs()
+    for number in range(ORDERS_MAX):
+        assert many.take(order(f"j{number}"), SHAPE) == ""
+    assert "more than" in many.take(order("one-too-many"), SHAPE)
+
+
+def test_another_order_under_the_same_name_is_refused():
+    made = jobs()
+    assert "another plan" in made.take(order(every=200), SHAPE)
+    assert made.take(order()._replace(boot=9, epoch=9, lease=9), SHAPE) == ""
+
+
+def test_cancelling_frees_what_was_under_way():
+    made = jobs()
+    made.extend([held(f"k{number:02}", 0, 9) for number in range(40)])
+    made.ready(ACTING, set(), 0.0)
+    assert made.cancel("watch")
+    assert not made.cancel("watch")
+    made.settle("watch", [("k00", 0)], kept=True)
+    made.take(order("other"), SHAPE)
+    made.extend([held("a", 0, 1)])
+    assert starts(made.ready(ACTING, set(), 0.0)) == [("a", 0)]
+
+
+def test_a_hole_is_left_behind_when_patience_ends():
+    made = jobs()
+    made.extend([held("a", 0, 1), held("a", 2, 1)])
+    assert starts(made.ready(ACTING, set(), 5.0)) == [("a", 0)]
+    assert made.next_wakeup() == 5.0 + HOLE_PATIENCE_S
+    assert made.ready(ACTING, set(), 6.0) == []
+    assert starts(made.ready(ACTING, set(), 5.0 + HOLE_PATIENCE_S)) == [("a", 200)]
+
+
+def test_what_retention_dropped_is_left_behind_sooner():
+    made = jobs()
+    made.extend([held("a", 5, 2)])
+    assert made.ready(ACTING, set(), 0.0) == []
+    assert made.next_wakeup() == LEADING_PATIENCE_S
+    assert starts(made.ready(ACTING, set(), LEADING_PATIENCE_S)) == [("a", 500), ("a", 600)]
+
+
+def test_a_hole_that_is_filled():
+    made = jobs()
+    made.extend([held("a", 0, 1), held("a", 2, 1)])
+    made.ready(ACTING, set(), 5.0)
+    made.extend([held("a", 1, 1)])
+    assert starts(made.ready(ACTING, set(), 6.0)) == [("a", 100), ("a", 200)]
+
+
+def test_cuts_for_live_blocks():
+    made = jobs(order(), order("slow", every=0), order("other", dataset="sound"))
+    made.take(order("timed")._replace(every=0, every_ms=2_000), Shape(10, 5, 15))
+    assert sorted(made.cuts("vibration", 50.0)) == [(64, 0), (100, 0), (100, 5)]
+
+
+def test_a_deleted_shard_is_forgotten():
+    made = jobs()
+    made.extend([held("a", 0, 1)])
+    made.drop_shard("vibration", 3)
+    assert made.ready(ACTING, set(), 0.0) == []
