@@ -54,7 +54,8 @@ def run_row(name: str, packages: tuple[str, ...]) -> int:
     report = REPORTS / f"matrix-{name}.xml"
     select = ("-m", "not root and not slow and not site")
     command = [str(python), "-m", "pytest", "-q", f"--junitxml={report}", *select, *TESTS]
-    clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    # Not CI's strictness: a test that wants numpy is skipped here, and has run in .venv.
+    clean = {key: value for key, value in os.environ.items() if key not in {"PYTHONPATH", "CI"}}
     code = subprocess.run(command, cwd=ROOT, env=clean).returncode
     took = time.monotonic() - start
     print(f"matrix: {name} ({', '.join(packages)}): exit {code}, {took:.0f} s", flush=True)

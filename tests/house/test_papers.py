@@ -11,7 +11,7 @@ FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 # Places and package indexes of one machine, which mean nothing on another.
 LOCAL = re.compile(
     r"(?<![\w.>])/(?:work|root|Users|home/(?!pi\b)\w+)/|--(?:extra-)?index-url|--find-links"
-    r"|--trusted-host|https?://[^\s/]*:[^\s/]*@"
+    r"|--trusted-host"
 )
 TEXT = {".py", ".pyx", ".pxi", ".pxd", ".pyi", ".h", ".c", ".md", ".toml", ".in", ".svg", ".cddl"}
 

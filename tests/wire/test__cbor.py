@@ -63,7 +63,7 @@ def test_a_message_in_bytes():
 def test_the_pure_python_cbor2_writes_the_same():
     """cbor2 5 without its C core; cbor2 6 has no other half."""
     if cbor2.dumps.__module__ != "_cbor2":
-        pytest.skip("this cbor2 has one implementation")
+        pytest.skip("platform: this cbor2 has one implementation")
     code = (
         "import sys; sys.modules['_cbor2'] = None\n"
         "from atoll.wire.codec import encode\nfrom atoll.wire.messages import Birth\n"
