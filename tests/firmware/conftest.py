@@ -36,6 +36,23 @@ class Firmware:
         self.make(str(path))
         return path
 
+    def spoilt(self, name: str, folder: Path, before: str, after: str) -> Path:
+        """The harness of this name over common code in which `before`, which stands in it once,
+        is `after`: what the harness is there to find.
+        """
+        copy = folder / "firmware_stubs"
+        shutil.copytree(self.sources, copy)
+        sources = [*(copy / "common").glob("*.[ch]")]
+        found = [path for path in sources if path.read_text().count(before)]
+        assert len(found) == 1, f"the code has changed: spoil it anew ({before})"
+        text = found[0].read_text()
+        assert text.count(before) == 1, f"this stands in it more than once: {before}"
+        found[0].write_text(text.replace(before, after))
+        path = folder / "build" / "native" / name
+        command = ["make", "-C", copy, f"BUILD={folder / 'build'}", f"TESTS={self.harnesses}"]
+        subprocess.run([*command, "SANITIZE=-O2", path], check=True, capture_output=True)
+        return path
+
     def symbols(self, variant: str, kinds: str) -> set[str]:
         """Symbols of these kinds (letters of nm) in the objects of one strict build."""
         objects = sorted((self.build / "strict" / variant).glob("*.o"))
