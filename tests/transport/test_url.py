@@ -58,7 +58,7 @@ def test_refuses(text):
 
 
 def test_a_password_is_never_shown():
-    for text in ("http://user:geheim@h", "mqtt://user:geheim@h:x", "mqtt://user:geheim@"):
+    for text in ("tcp://user:geheim@h", "mqtt://user:geheim@h:x", "mqtt://user:geheim@"):
         with pytest.raises(AddressError) as caught:
             parse_broker(text)
         assert "geheim" not in str(caught.value)

@@ -1,5 +1,7 @@
 """Every message there and back; every bound; every gate; versions; parts."""
 
+import re
+from pathlib import Path
 from random import Random
 from time import perf_counter
 
@@ -287,6 +289,21 @@ def test_assemblies_are_bounded_in_number_and_bytes():
     assert assembler.pending_bytes() <= 10_000
     assembler.add(Part(bytes([98]) * 16, 0, 2, bytes(32), bytes(10_001)))
     assert assembler.pending_bytes() == 0
+
+
+def test_the_document_says_what_the_code_does():
+    text = (Path(__file__).parents[2] / "docs" / "wire.md").read_text()
+    example = re.search(r"Probe\(boot=3, epoch=41, lease=7\).*?```\n(.*?)```", text, re.S).group(1)
+    digits = "".join(re.findall(r"^ *((?:[0-9a-f]+ )+)", example, re.M))
+    assert digits.replace(" ", "") == encode(Probe(3, 41, 7)).hex()
+    documented = set(re.findall(r"`([a-z0-9-]+)`", text))
+    assert set(CHECK_REASONS[1:]) <= documented
+    assert {"size", "unknown", "unexpected", "fields", "type", "range", "length"} <= documented
+    assert f"{limits.ITEMS_MAX:,} items" in text
+    assert f"deeper than {limits.DEPTH_MAX}" in text
+    assert f"up to {limits.BLOCK_BYTES_MAX:,} bytes" in text
+    assert f"At most {limits.PARTS_MAX} parts" in text
+    assert f"at most {limits.ASSEMBLIES_MAX} together" in " ".join(text.split())
 
 
 def test_every_class_has_a_number_and_fields():
