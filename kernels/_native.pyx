@@ -30,6 +30,8 @@ include "parts/distinct.pxi"
 include "parts/hitters.pxi"
 include "parts/window.pxi"
 include "parts/samples.pxi"
+include "parts/filters.pxi"
+include "parts/spectrum.pxi"
 include "parts/program.pxi"
 include "parts/interpreter.pxi"
 
@@ -119,6 +121,24 @@ cdef class Machine:
         if status != STATUS_OK:
             raise failure(status)
         return rows[:4 * p.rows * p.width] if p.reducers == 0 else b""
+
+    def checkpoint(self) -> bytes:
+        """The sample stages' memories."""
+        cdef plan *p = <plan *>self.state
+        cdef bytes out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>self.size)
+        cdef size_t used = plan_checkpoint(p, <uint8_t *>PyBytes_AS_STRING(out), self.size)
+        return out[:used]
+
+    def resume(self, bytes checkpoint, uint32_t skip) -> None:
+        """Take a checkpoint; the stages' first `skip` outputs are dropped."""
+        cdef uint32_t status = plan_resume(
+            <plan *>self.state,
+            <const uint8_t *>PyBytes_AS_STRING(checkpoint),
+            <size_t>len(checkpoint),
+            skip,
+        )
+        if status != STATUS_OK:
+            raise KernelError("the checkpoint is damaged: it does not fit the plan's stages")
 
     def partial(self) -> bytes:
         """The reducers' states, trimmed."""

@@ -5,8 +5,8 @@
     call    = name { argument }
     argument = value | name "=" value
 
-Steps must fit: samples -> window -> frame -> features -> reducers. Every error shows the text
-with a caret under what is wrong. The text is bounded before it is read.
+Steps must fit: samples -> window -> frame -> spectrum -> features -> reducers. Every error shows
+the text with a caret under what is wrong. The text is bounded before it is read.
 """
 
 from typing import NamedTuple
@@ -19,7 +19,10 @@ TEXT_MAX = 4096  # characters: some hundred calls, more than OPS_MAX can hold
 OPS_MAX = 32  # as the portable part
 BRANCHES_MAX = 64
 
-_GROUPS = ("sample", "window", "frame", "feature", "reducer")
+_GROUPS = ("sample", "window", "frame", "spectrum", "feature", "reducer")
+# Features of a spectrum have these codes and above; the others are of a window.
+SPECTRAL_CODE = 64
+FFT_MIN, FFT_MAX = 16, 65536
 
 
 class Token(NamedTuple):
@@ -249,13 +252,13 @@ def check_order(text: str, ops: "list[Op] | tuple[Op, ...]") -> None:
     if len(ops) > OPS_MAX:
         raise PlanError(f"the plan has {len(ops)} kernels, at most {OPS_MAX} fit")
     last = "sample"
-    for op in ops:
+    for index, op in enumerate(ops):
         group = op.kernel.group
-        reason = _misfit(op.kernel, last, [o.kernel for o in ops[: ops.index(op)]])
+        reason = _misfit(op, last, list(ops[:index]))
         if reason:
             raise _fault(reason, text, Token(op.kernel.name, op.at))
         last = group
-    if last not in ("feature", "reducer"):
+    if last not in ("feature", "reducer", "spectrum"):
         raise _fault(
             f"the plan ends in {ops[-1].kernel.name}, which gives no result; end it in a "
             "feature of a window (rms) or in a reducer (moments)",
@@ -268,22 +271,56 @@ def check_order(text: str, ops: "list[Op] | tuple[Op, ...]") -> None:
         raise PlanError(f"{features} features by {reducers} reducers are more than {BRANCHES_MAX}")
 
 
-def _misfit(kernel: Kernel, last: str, before: list[Kernel]) -> str:
-    """Why `kernel` cannot follow a step of group `last`; empty where it can."""
-    name, group = kernel.name, kernel.group
+def _misfit(op: Op, last: str, before: list[Op]) -> str:
+    """Why `op` cannot follow a step of group `last`; empty where it can."""
+    name, group = op.kernel.name, op.kernel.group
     if _GROUPS.index(group) < _GROUPS.index(last):
         if last == "reducer":
-            return f"{name} cannot follow a reducer: {before[-1].name} ends the plan"
-        return f"{name} takes {_takes(group)} and must stand before {before[-1].name}"
+            return f"{name} cannot follow a reducer: {before[-1].kernel.name} ends the plan"
+        return f"{name} takes {_takes(group)} and must stand before {before[-1].kernel.name}"
     if group == "window" and last == "window":
         return "a plan has one window"
-    if group in ("frame", "feature") and last == "sample":
+    if group in ("frame", "spectrum", "feature") and last == "sample":
         return f"{name} needs a window before it, as in: window 1024 | {name}"
-    if group == "reducer" and last in ("window", "frame"):
+    if group == "spectrum":
+        return _spectrum_misfit(before)
+    if group == "feature":
+        return _feature_misfit(op, any(o.kernel.group == "spectrum" for o in before))
+    if group == "reducer" and last in ("window", "frame", "spectrum"):
         return (
-            f"{name} reduces numbers, not windows: put a feature between (rms), or leave "
-            "the window out"
+            f"{name} reduces numbers, not {'spectra' if last == 'spectrum' else 'windows'}: put a "
+            f"feature between ({'band' if last == 'spectrum' else 'rms'})"
         )
+    if group == "reducer":
+        return _reducer_misfit(name, before)
+    return ""
+
+
+def _spectrum_misfit(before: list[Op]) -> str:
+    length = next(o.words[0] for o in before if o.kernel.group == "window")
+    if any(o.kernel.group == "spectrum" for o in before):
+        return "a plan has one spectrum"
+    if not FFT_MIN <= length <= FFT_MAX or length & (length - 1):
+        return f"spectrum takes windows of {FFT_MIN} to {FFT_MAX}, a power of two, not {length}"
+    return ""
+
+
+def _feature_misfit(op: Op, spectral: bool) -> str:
+    name = op.kernel.name
+    if op.kernel.code >= SPECTRAL_CODE and not spectral:
+        return f"{name} reads a spectrum, as in: window 1024 | spectrum | {name}"
+    if op.kernel.code < SPECTRAL_CODE and spectral:
+        return f"{name} is a feature of a window; after a spectrum there are lines, band, centroid"
+    return ""
+
+
+def _reducer_misfit(name: str, before: list[Op]) -> str:
+    for op in before:
+        if op.kernel.group == "feature" and op.kernel.vector and len(op.words) > 3:
+            return (
+                f"{name} takes one number a window, {op.kernel.name} gives "
+                f"{len(op.words) - 2}: name one frequency, or leave {name} out"
+            )
     return ""
 
 
@@ -291,6 +328,7 @@ def _takes(group: str) -> str:
     return {
         "sample": "samples",
         "window": "samples",
+        "spectrum": "a window",
         "frame": "a window",
         "feature": "a window",
     }.get(group, "numbers")

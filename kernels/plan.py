@@ -20,12 +20,16 @@ from atoll.kernels.program import DTYPES, canonical, from_canonical, normalised,
 from atoll.kernels.rows import KEY_MAX, Run, decode, encode, table
 from atoll.kernels.samples import view
 
-# Kernels that remember without end; pieces of them run in order from a checkpoint.
-_RUNNING: frozenset[str] = frozenset()
-
 # Where a partial names its dtype, and where its states begin (parts/interpreter.pxi).
 DTYPE_AT = 12
 STATES_AT = 13
+
+# Kernels whose words depend on the sampling rate; an envelope's do where it has a cut-off.
+RATED = frozenset({"biquad", "goertzel", "lines", "band", "centroid"})
+# Sample stages that give floats of whatever they take.
+FLOATING = frozenset({"scale", "biquad", "envelope", "ema"})
+# Programs kept, by dtype and rate: a device sees few rates, a fleet's gateway perhaps dozens.
+PROGRAMS_MAX = 64
 
 
 class Cost(NamedTuple):
@@ -36,32 +40,69 @@ class Cost(NamedTuple):
     ops_per_sample: float
 
 
+class Piece(NamedTuple):
+    """Where a piece lies in its stream."""
+
+    start: int
+    anchor: int
+    key: str
+    dtype: str | None
+    checkpoint: bytes
+
+
+def is_running(op: Op) -> bool:
+    """Whether the stage remembers without end, so that pieces of a stream run in order."""
+    name = op.kernel.name
+    return name in ("biquad", "ema") or (name == "envelope" and op.words[0] != 0)
+
+
+def is_rated(op: Op) -> bool:
+    """Whether the words of the operation depend on the sampling rate."""
+    return op.kernel.name in RATED or (op.kernel.name == "envelope" and op.words[0] != 0)
+
+
+def column(op: Op, window: int, features: list[Op]) -> tuple[str, int, bool] | None:
+    """Name, floats a window and whether a list, of what gives rows; None of other stages."""
+    if op.kernel.name == "spectrum":
+        return None if features else ("spectrum", window // 2 + 1, True)
+    if op.kernel.group != "feature":
+        return None
+    width = len(op.words) - 2 if op.kernel.name == "lines" else 1
+    return op.kernel.name, width, op.kernel.vector
+
+
 class Plan:
     """A checked pipeline of kernels; immutable."""
 
     def __init__(self, text: str) -> None:
-        self._set(parse(text))
+        self._set(parse(text), text)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Plan":
         """The plan of a canonical form; PlanError where it is none."""
         plan = cls.__new__(cls)
-        plan._set(from_canonical(data))
+        ops = from_canonical(data)
+        plan._set(ops, normalised(ops))
         return plan
 
-    def _set(self, ops: tuple[Op, ...]) -> None:
+    def _set(self, ops: tuple[Op, ...], source: str) -> None:
         self._ops = ops
+        self._source = source
         self._features = [op for op in ops if op.kernel.group == "feature"]
         self._reducers = [op for op in ops if op.kernel.group == "reducer"]
-        self._programs: dict[str, bytes] = {}
+        self._programs: dict[tuple[str, float | None], bytes] = {}
         windows = [op.words for op in ops if op.kernel.group == "window"]
+        self.window_given = bool(windows)
         self.window, self.step = windows[0] if windows else (1, 1)
         self._halo = sum(op.kernel.halo for op in ops)
         self.overlap = max(0, self.window - self.step + self._halo)
         self.rows = not self._reducers
         self.kernels = tuple(dict.fromkeys(op.kernel.name for op in ops))
-        self.ordered = not _RUNNING.isdisjoint(self.kernels)
+        self.ordered = any(map(is_running, ops))
+        self.rated = any(is_rated(op) for op in ops)
         self.text = normalised(ops)
+        self._columns = [c for op in ops if (c := column(op, self.window, self._features))]
+        self._program("f32", None)  # arguments that only the design checks
 
     @cached_property
     def canonical(self) -> bytes:
@@ -88,7 +129,7 @@ class Plan:
         """RAM of the state for `dtype`, flash of the kernels used, operations a sample."""
         from atoll.kernels.cost import flash_bytes, ops_per_sample
 
-        ram = state_size(self._program(dtype))
+        ram = state_size(self._program(dtype, None))
         return Cost(ram, flash_bytes(self.kernels, board), ops_per_sample(self._ops, self.step))
 
     def check(self, dtype: str, rate: float | None = None) -> None:
@@ -97,6 +138,8 @@ class Plan:
             raise PlanError(f"dtype {dtype!r} is none of {', '.join(DTYPES)}")
         if rate is not None and not 0 < rate < float("inf"):
             raise PlanError(f"rate must be a positive number of Hz, not {rate!r}")
+        if rate is not None:
+            self._program(dtype, rate)
 
     def partial(
         self,
@@ -107,6 +150,7 @@ class Plan:
         anchor: int = 0,
         key: str = "",
         dtype: str | None = None,
+        checkpoint: bytes = b"",
     ) -> bytes:
         """What the plan makes of one piece of a stream, ready to merge.
 
@@ -114,42 +158,104 @@ class Plan:
         samples[0]; anchor: that of the first sample of the gap-free run; their difference is a
         multiple of `step`. Every window that lies whole inside the piece is computed; pieces that
         follow each other share `overlap` samples. key names the stream in rows and beside extremes.
+        checkpoint: what `advance` gave for the piece before, for plans that are `ordered`.
         """
-        seen, found, count = view(samples, dtype)
+        piece = Piece(start, anchor, key, dtype, checkpoint)
+        return self._run_piece(samples, rate, piece)[0]
+
+    def advance(
+        self,
+        samples: object,
+        rate: float | None = None,
+        *,
+        start: int = 0,
+        anchor: int = 0,
+        key: str = "",
+        dtype: str | None = None,
+        checkpoint: bytes = b"",
+    ) -> tuple[bytes, bytes]:
+        """`partial`, and the checkpoint from which the next piece goes on.
+
+        The next piece starts `step` times the number of windows later (where there is no window:
+        after this piece's last sample).
+        """
+        piece = Piece(start, anchor, key, dtype, checkpoint)
+        return self._run_piece(samples, rate, piece)
+
+    def _run_piece(
+        self, samples: object, rate: float | None, piece: "Piece"
+    ) -> tuple[bytes, bytes]:
+        seen, found, count = view(samples, piece.dtype)
         self.check(found, rate)
-        if start < 0 or (start - anchor) % self.step:
+        if self.rated and rate is None:
+            raise KernelError(f"{self.text!r} depends on the sampling rate: pass rate= in Hz")
+        offset = piece.start - piece.anchor
+        if piece.start < 0 or offset < 0 or offset % self.step:
             raise KernelError(
                 f"a piece may start at multiples of {self.step} samples from the first of its run, "
-                f"not at {start - anchor}"
+                f"not at {offset}"
             )
-        windows, used = self._extent(count)
-        machine = self.machine(found)
-        name = key.encode()
+        name = piece.key.encode()
         if len(name) > KEY_MAX:
             raise KernelError(f"the key has {len(name)} bytes, at most {KEY_MAX} fit")
-        machine.locate(start, name)
-        data = machine.push(seen, 0, used, windows)
+        machine = self.machine(found, rate)
+        resumed = self.ordered and offset > 0
+        if resumed:
+            machine.resume(self._opened(piece), self._halo)
+        # A stage that is warm gives what belongs to the last samples of the piece before.
+        machine.locate(piece.start - (self._halo if resumed and not self.window_given else 0), name)
+        windows, used = self._extent(count, resumed and not self.window_given)
+        if self.ordered and self.window_given:
+            used = max(used, min(count, windows * self.step))
+        handed = min(used, windows * self.step) if self.window_given else used
+        data = machine.push(seen, 0, handed, windows)
+        saved = machine.checkpoint() if self.ordered else b""
+        data += machine.push(seen, handed, used - handed, windows)
+        next_checkpoint = self._head(piece.start + handed) + saved if self.ordered else b""
         if not self.rows:
-            return machine.partial()
-        return encode(self.id, [(name, start, windows, data)] if windows else [], self.step)
+            return machine.partial(), next_checkpoint
+        runs = [(name, piece.start, windows, data)] if windows else []
+        return encode(self.id, runs, self.step), next_checkpoint
 
-    def _extent(self, count: int) -> tuple[int, int]:
-        """Windows that lie whole in `count` samples, and how many samples those take."""
-        need = self.window + self._halo
+    def _head(self, position: int) -> bytes:
+        return b"AC\x01\x00" + self.id[:8] + position.to_bytes(8, "little")
+
+    def _opened(self, piece: "Piece") -> bytes:
+        """The stages' memories in a checkpoint of this plan at this place."""
+        head = self._head(piece.start)
+        given = piece.checkpoint
+        if not given:
+            raise KernelError(
+                f"{self.text!r} runs in order: sample {piece.start} needs the checkpoint that "
+                "`advance` gave for the piece before"
+            )
+        if given[:12] != head[:12]:
+            raise KernelError("the checkpoint belongs to another plan, or is damaged")
+        if given[12:20] != head[12:]:
+            place = int.from_bytes(given[12:20], "little")
+            raise KernelError(f"the checkpoint is for sample {place}, not {piece.start}")
+        return given[20:]
+
+    def _extent(self, count: int, warm: bool = False) -> tuple[int, int]:
+        """Windows that lie whole in `count` samples, and how many samples those take.
+
+        warm: the stages' memories are full, so that they give as many samples as they take.
+        """
+        need = self.window + (0 if warm else self._halo)
         if count < need:
             return 0, 0
-        if not self._features:
+        if not self.window_given:
             return 0, count
         windows = (count - need) // self.step + 1
         return windows, (windows - 1) * self.step + need
 
-    def words(self, dtype: str) -> bytes:
-        """The interpreter's program for streams of `dtype`, as a microcontroller takes it."""
-        return self._program(dtype)
+    def words(self, dtype: str, rate: float | None = None) -> bytes:
+        """The interpreter's program for such streams, as a microcontroller takes it."""
+        return self._program(dtype, rate)
 
-    def machine(self, dtype: str) -> Machine:
-        """A fresh interpreter state for streams of `dtype`."""
-        return Machine(self._program(dtype))
+    def machine(self, dtype: str, rate: float | None = None) -> Machine:
+        """A fresh interpreter state for such streams."""
+        return Machine(self._program(dtype, rate))
 
     def merge(self, partials: Iterable[bytes]) -> bytes:
         """The partial of all pieces together; of none, the empty partial."""
@@ -166,8 +272,8 @@ class Plan:
         """Numbers of a partial, nested by stage: {"rms": {"quantiles": {...}}}."""
         checked = self.merge([partial])
         if self.rows:
-            columns = table(self._runs(checked), [1] * len(self._features))
-            return {op.kernel.name: c for op, c in zip(self._features, columns, strict=True)}
+            found = table(self._runs(checked), [c[1:] for c in self._columns])
+            return {name: rows for (name, *_), rows in zip(self._columns, found, strict=True)}
         dtype = partial_dtype(checked)
         states = NoStates() if dtype is None else States(checked, STATES_AT)
         states.count()
@@ -192,7 +298,7 @@ class Plan:
         }
 
     def _runs(self, partial: bytes) -> list[Run]:
-        return decode(self.id, partial, len(self._features))
+        return decode(self.id, partial, sum(width for _, width, _ in self._columns))
 
     def _branch(self, states: States, dtype: int) -> dict[str, Value]:
         return {
@@ -201,15 +307,19 @@ class Plan:
 
     def _value_dtype(self, dtype: str) -> int:
         """dtype code of what the reducers take from streams of `dtype`."""
-        if self._features or "scale" in self.kernels:
+        if self._features or not FLOATING.isdisjoint(self.kernels):
             return DTYPES["f32"]
         widened = dtype == "i16" and self._ops[0].kernel.group == "sample"
         return DTYPES["i32" if widened else dtype]
 
-    def _program(self, dtype: str) -> bytes:
-        words = self._programs.get(dtype)
+    def _program(self, dtype: str, rate: float | None) -> bytes:
+        rate = rate if self.rated else None
+        words = self._programs.get((dtype, rate))
         if words is None:
-            words = self._programs[dtype] = program(self._ops, self.id, dtype)
+            words = program(self._ops, self.id, dtype, rate=rate, source=self._source)
+            if len(self._programs) >= PROGRAMS_MAX:
+                self._programs.clear()
+            self._programs[dtype, rate] = words
         return words
 
 

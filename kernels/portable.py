@@ -28,6 +28,8 @@ PUBLIC = (
     "plan_push",
     "plan_partial",
     "plan_absorb",
+    "plan_checkpoint",
+    "plan_resume",
     "plan_units",
     "plan_take_rows",
 )

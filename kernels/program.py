@@ -11,6 +11,7 @@ are made anew for each (dtype, rate).
 
 from struct import pack
 
+from atoll.kernels.design import Context, lowered
 from atoll.kernels.errors import PlanError
 from atoll.kernels.grammar import OPS_MAX, Op, default_word, parse
 from atoll.kernels.numbers import f32_text, part_text
@@ -129,13 +130,24 @@ def _word_text(kernel: Kernel, param: Param, word: object) -> str:
     return str(word)
 
 
-def program(ops: tuple[Op, ...], plan_id: bytes, dtype: str) -> bytes:
-    """Words for the interpreter, little-endian."""
+def program(
+    ops: tuple[Op, ...], plan_id: bytes, dtype: str, *, rate: float | None, source: str
+) -> bytes:
+    """Words for the interpreter, little-endian; without a rate, of the same layout only.
+
+    `source` is the text as written, which errors of the design show.
+    """
     words = [PROGRAM_VERSION, DTYPES[dtype]]
     words += [int.from_bytes(plan_id[k : k + 4], "little") for k in (0, 4)]
     words.append(len(ops))
+    window = next((op.words[0] for op in ops if op.kernel.group == "window"), 1)
+    context = Context(rate, window)
     for op in ops:
-        words += [op.kernel.code, len(op.words), *op.words]
+        try:
+            arguments = lowered(op, context)
+        except PlanError as error:
+            raise PlanError(error.reason, source, op.at, len(op.kernel.name)) from None
+        words += [op.kernel.code, len(arguments), *arguments]
     if len(words) > WORDS_MAX or len(ops) > OPS_MAX:
         raise PlanError(f"the plan needs {len(words)} words, at most {WORDS_MAX} fit")
     return pack(f"<{len(words)}I", *words)

@@ -16,12 +16,27 @@ from atoll.kernels.samples import SIZES
 _OFFSET = 0xCBF29CE484222325
 _PRIME = 0x100000001B3
 
+RATE_HZ = 1000.0
+
 # One plan or more for each kernel, such that the kernel's own arithmetic decides the bytes.
 PLANS: dict[str, tuple[str, ...]] = {
     "abs": ("abs | sum",),
     "clip": ("clip -200.5 1000 | sum",),
     "scale": ("scale 0.1 3 | sum",),
     "diff": ("diff | sum",),
+    "biquad": (
+        "biquad bandpass 100 200 | sum",
+        "biquad lowpass 200 order=3 | sum",
+        "biquad notch 50 | sum",
+    ),
+    "envelope": ("envelope | sum", "envelope 100 | sum"),
+    "ema": ("ema 0.1 | sum",),
+    "taper": ("window 50 | taper hann | rms", "window 33 | taper flattop | rms, mean"),
+    "spectrum": ("window 32 | spectrum", "window 64 | spectrum"),
+    "goertzel": ("window 50 | goertzel 170.5",),
+    "lines": ("window 64 | spectrum | lines 100 200 tol=20 around=90",),
+    "band": ("window 128 | spectrum | band 100 300",),
+    "centroid": ("window 128 | spectrum | centroid",),
     "window": ("window 48 hop=20 | mean", "window 20 hop=48 | mean"),
     "detrend": ("window 64 | detrend | rms", "window 64 | detrend line | rms"),
     "count": ("count",),
@@ -45,7 +60,7 @@ def fnv1a(data: bytes, state: int = _OFFSET) -> int:
 
 def outputs(plan: Plan, dtype: str, data: bytes) -> bytes:
     """What the portable part gives for one vector: rows, or the states without the plan's id."""
-    machine = plan.machine(dtype)
+    machine = plan.machine(dtype, RATE_HZ)
     samples = array({"i16": "h", "i32": "i", "f32": "f"}[dtype], data)
     rows = machine.push(samples, 0, len(data) // SIZES[dtype], len(data))
     return rows if plan.rows else machine.partial()[12:]

@@ -10,56 +10,21 @@ nothing here is imported by a device.
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from decimal import Context, Decimal
 from fractions import Fraction
 from itertools import count
 from struct import pack, unpack
 
+from atoll.kernels import reference_signal as signal
 from atoll.kernels.finish import bin_middle
 from atoll.kernels.grammar import Op, parse
 from atoll.kernels.numbers import INFINITY, NAN, f32_value, part_text
+from atoll.kernels.reference_float import divide, f32, fraction_f32, lanes, root_f32
 from atoll.kernels.reference_sketches import distinct, top
 
 Number = float  # int for integer streams
 Samples = Sequence[Number]
 
-LANES = 16
 I32_MIN, I32_MAX = -(2**31), 2**31 - 1
-
-
-def f32(x: float) -> float:
-    """x rounded to f32, to nearest even, infinite beyond the range."""
-    try:
-        return float(unpack("<f", pack("<f", x))[0])
-    except OverflowError:
-        return math.copysign(INFINITY, x)
-
-
-def divide(a: float, b: float) -> float:
-    """a / b in f32, as IEEE 754 has it at 0."""
-    if b == 0:
-        return NAN if a == 0 or a != a else math.copysign(INFINITY, a) * math.copysign(1, b)
-    return f32(a / b)
-
-
-def fraction_f32(x: Fraction) -> float:
-    """A fraction rounded once to f32 (normal range)."""
-    if x == 0:
-        return 0.0
-    length = x.numerator.bit_length() - x.denominator.bit_length()
-    unit = Fraction(2) ** (length - 24)
-    while abs(x) / unit >= 2**24:
-        unit *= 2
-    while abs(x) / unit < 2**23:
-        unit /= 2
-    return f32(float(round(x / unit) * unit))
-
-
-def root_f32(x: Fraction) -> float:
-    """The square root of a fraction, rounded once to f32."""
-    context = Context(prec=80)
-    root = context.divide(Decimal(x.numerator), Decimal(x.denominator)).sqrt(context)
-    return fraction_f32(Fraction(root))
 
 
 # Sample stages.
@@ -98,17 +63,6 @@ def diff(x: Samples, floats: bool) -> list[Number]:
 
 
 # Windows.
-
-
-def lanes(terms: Sequence[float]) -> float:
-    """The sum in 16 lanes and a fixed tree."""
-    lane = [0.0] * LANES
-    for k, term in enumerate(terms):
-        lane[k % LANES] = f32(lane[k % LANES] + term)
-    while len(lane) > 1:
-        half = len(lane) // 2
-        lane = [f32(lane[j] + lane[j + half]) for j in range(half)]
-    return lane[0]
 
 
 def exponent(x: float) -> int:
@@ -233,13 +187,6 @@ FEATURES: dict[str, Callable[[Samples, bool], float]] = {
     "kurtosis": kurtosis,
     "skewness": skewness,
 }
-
-
-def feature(name: str, x: Samples, floats: bool) -> float:
-    """A feature of one window; NaN where the window holds one."""
-    if any(v != v for v in x):
-        return NAN
-    return FEATURES[name](x, floats)
 
 
 # Reducers: the whole multiset at once.
@@ -373,7 +320,7 @@ def reduce(op: Op, x: Samples, dtype: str, step: int = 1) -> object:
 # Plans.
 
 
-def stage(op: Op, x: Samples, floats: bool) -> tuple[list[Number], bool]:
+def stage(op: Op, x: Samples, floats: bool, rate: float | None) -> tuple[list[Number], bool]:
     """One sample stage, and whether floats come out."""
     name = op.kernel.name
     if name == "abs":
@@ -382,37 +329,62 @@ def stage(op: Op, x: Samples, floats: bool) -> tuple[list[Number], bool]:
         return clip(x, floats, f32_value(op.words[0]), f32_value(op.words[1])), floats
     if name == "scale":
         return scale(x, f32_value(op.words[0]), f32_value(op.words[1])), True
-    return diff(x, floats), floats
+    if name == "diff":
+        return diff(x, floats), floats
+    return signal.stage(op, x, rate), True
 
 
-def run(text: str, x: Samples, dtype: str) -> dict[str, object]:
+def run(text: str, x: Samples, dtype: str, rate: float | None = None) -> dict[str, object]:
     """What Plan(text).run gives for one stream."""
     ops = parse(text)
     given, floats = x, dtype == "f32"
-    cut: tuple[int, ...] = ()
-    frames: list[Op] = []
-    for op in ops:
-        if op.kernel.group == "sample":
-            x, floats = stage(op, x, floats)
-        elif op.kernel.group == "window":
-            cut = op.words
-        elif op.kernel.group == "frame":
-            frames.append(op)
-    names = [op.kernel.name for op in ops if op.kernel.group == "feature"]
-    reducers = [op for op in ops if op.kernel.group == "reducer"]
-    if not names:
+    by_group = {g: [op for op in ops if op.kernel.group == g] for g in GROUPS}
+    for op in by_group["sample"]:
+        x, floats = stage(op, x, floats, rate)
+    reducers = by_group["reducer"]
+    if not by_group["window"]:
         dtype = "f32" if floats else ("i32" if x is not given else dtype)
         return {op.kernel.name: reduce(op, x, dtype) for op in reducers}
-    windows = [x[k : k + cut[0]] for k in range(0, len(x) - cut[0] + 1, cut[1])]
+    length, hop = by_group["window"][0].words
+    windows = [x[k : k + length] for k in range(0, len(x) - length + 1, hop)]
+    frames = by_group["frame"] + by_group["spectrum"]
+    framed = [through(frames, window, floats) for window in windows]
+    if not by_group["feature"]:
+        return {"spectrum": [row for row, _ in framed]}
     out: dict[str, object] = {}
-    for name in names:
-        rows = [feature(name, *framed(frames, window, floats)) for window in windows]
-        out[name] = {op.kernel.name: reduce(op, rows, "f32", cut[1]) for op in reducers} or rows
+    for op in by_group["feature"]:
+        rows = [feature(op, *frame, rate, length) for frame in framed]
+        values = flat(rows)
+        reduced = {r.kernel.name: reduce(r, values, "f32", hop) for r in reducers}
+        out[op.kernel.name] = reduced or rows
     return out
 
 
-def framed(frames: list[Op], x: Samples, floats: bool) -> tuple[Samples, bool]:
+GROUPS = ("sample", "window", "frame", "spectrum", "feature", "reducer")
+
+
+def flat(rows: Sequence[float | list[float]]) -> list[float]:
+    """Rows as numbers, where a feature gives lists of one."""
+    return [row[0] if isinstance(row, list) else row for row in rows]
+
+
+def feature(
+    op: Op, x: Samples, floats: bool, rate: float | None, window: int
+) -> float | list[float]:
+    """A feature of one window; NaN where the window holds one."""
+    twin = FEATURES.get(op.kernel.name)
+    if any(v != v for v in x):
+        return [NAN] * (len(op.words) - 2) if op.kernel.name == "lines" else NAN
+    return twin(x, floats) if twin else signal.feature(op, x, rate, window)
+
+
+def through(frames: list[Op], x: Samples, floats: bool) -> tuple[Samples, bool]:
     """A window after its frame stages."""
     for op in frames:
-        x, floats = detrend(x, floats, op.words[0]), True
+        if op.kernel.name == "detrend":
+            x, floats = detrend(x, floats, op.words[0]), True
+        elif op.kernel.name == "taper":
+            x, floats = signal.taper(x, op.words[0]), True
+        else:
+            x, floats = signal.spectrum(x), True
     return x, floats

@@ -43,7 +43,8 @@ class Kernel(NamedTuple):
     error: str
     special: str
     ops: float
-    halo: int = 0
+    halo: int = 0  # outputs that the stage gives fewer than it takes
+    vector: bool = False  # gives a list a window
 
     @property
     def signature(self) -> str:
@@ -60,13 +61,16 @@ class Kernel(NamedTuple):
 
 def _shown(param: Param) -> str:
     if param.kind == "choice":
-        return f"[{'|'.join(param.choices)}]"
-    shown = param.name.upper() + ("..." if param.many else "")
+        shown = "|".join(param.choices)
+    else:
+        shown = param.name.upper() + ("..." if param.many else "")
     return shown if param.default is REQUIRED else f"[{shown}]"
 
 
 def _default(param: Param) -> str:
-    return param.default[1:].upper() if isinstance(param.default, str) else f"{param.default}"
+    if isinstance(param.default, str):
+        return param.default[1:].upper()
+    return f"{param.default:g}" if isinstance(param.default, float) else f"{param.default}"
 
 
 EXACT = "exact"
@@ -117,6 +121,48 @@ _KERNELS = (
         1,
     ),
     Kernel(
+        "biquad",
+        5,
+        "sample",
+        (
+            Param(
+                "kind", "choice", choices=("lowpass", "highpass", "bandpass", "bandstop", "notch")
+            ),
+            Param("order", "count", 2, 1, 8, keyword=True),
+            Param("q", "number", 30.0, 0.01, 10000, keyword=True),
+            Param("hz", "number", many=True),
+        ),
+        "Butterworth filter of this order (as scipy's butter), or a notch of this q; gives f32, "
+        "in second-order sections; runs in order from a checkpoint.",
+        "as the samples",
+        "design 2^-24 a coefficient; arithmetic 2^-24 an operation, amplified by the poles",
+        SAMPLES_NAN,
+        9,
+    ),
+    Kernel(
+        "envelope",
+        6,
+        "sample",
+        (Param("cutoff", "number", 0.0, 0.0),),
+        "The rectified signal, as f32; with a cut-off in Hz through a low-pass of order 2, in "
+        "order from a checkpoint.",
+        "as the samples",
+        "exact without a cut-off (i32: correctly rounded)",
+        SAMPLES_NAN,
+        1,
+    ),
+    Kernel(
+        "ema",
+        7,
+        "sample",
+        (Param("alpha", "number", low=2.0**-24, high=1),),
+        "y + alpha (x - y), from the first sample, as f32; runs in order from a checkpoint.",
+        "as the samples",
+        "2^-23 / alpha of the peak",
+        SAMPLES_NAN,
+        3,
+    ),
+    Kernel(
         "window",
         32,
         "window",
@@ -140,6 +186,30 @@ _KERNELS = (
         f"{LANES} of the peak; line: 4 times that",
         FRAME_NAN,
         3,
+    ),
+    Kernel(
+        "taper",
+        34,
+        "frame",
+        (Param("kind", "choice", 0, choices=("hann", "hamming", "flattop")),),
+        "The window times a periodic taper of mean 1, so that a line keeps its height.",
+        "as the samples",
+        "2^-21 of the sample",
+        FRAME_NAN,
+        1,
+    ),
+    Kernel(
+        "spectrum",
+        40,
+        "spectrum",
+        (),
+        "One-sided power of each frequency: sums to the mean square; a line of amplitude A on a "
+        "bin gives A^2 / 2. Windows of 16 to 65,536, a power of two.",
+        "squared units of the samples",
+        "of each amplitude 2^-23 log2(n) of the root of the mean square",
+        "a NaN or an infinity makes the whole spectrum NaN",
+        40,
+        vector=True,
     ),
     Kernel(
         "mean",
@@ -218,6 +288,67 @@ _KERNELS = (
         f"8 {LANES} of the mean magnitude of the cubes",
         FEATURE_NAN,
         10,
+    ),
+    Kernel(
+        "zero_crossings",
+        55,
+        "feature",
+        (),
+        "How often the sign changes from sample to sample; 0 counts as positive.",
+        "1",
+        EXACT,
+        FEATURE_NAN,
+        1,
+    ),
+    Kernel(
+        "goertzel",
+        56,
+        "feature",
+        (Param("hz", "number", low=0),),
+        "Power at one frequency below half the rate (Goertzel 1958).",
+        "squared units of the samples",
+        "amplitude n 2^-24 of the rms for frequencies above rate / 16; worse below",
+        FEATURE_NAN,
+        3,
+    ),
+    Kernel(
+        "lines",
+        64,
+        "feature",
+        (
+            Param("tol", "number", 1.0, 0.0, keyword=True),
+            Param("around", "number", 20.0, 0.0, keyword=True),
+            Param("hz", "number", low=0, many=True),
+        ),
+        "For each frequency the largest power within tol Hz over the median power within around "
+        "Hz, of a spectrum.",
+        "1",
+        "that of the spectrum",
+        FEATURE_NAN + "; infinite or NaN over a median of 0",
+        1,
+        vector=True,
+    ),
+    Kernel(
+        "band",
+        65,
+        "feature",
+        (Param("low", "number", low=0), Param("high", "number", low=0)),
+        "Power between two frequencies, of a spectrum.",
+        "squared units of the samples",
+        "that of the spectrum",
+        FEATURE_NAN,
+        0.5,
+    ),
+    Kernel(
+        "centroid",
+        66,
+        "feature",
+        (),
+        "Mean frequency weighted by power, of a spectrum; NaN where there is no power.",
+        "Hz",
+        f"{LANES} beside that of the spectrum",
+        FEATURE_NAN,
+        1.5,
     ),
     Kernel("count", 96, "reducer", (), "How many values.", "1", EXACT, REDUCER_NAN, 1),
     Kernel(

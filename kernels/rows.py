@@ -84,16 +84,19 @@ def _join(runs: list[Run], hop: int) -> Iterable[Run]:
         yield held
 
 
-def table(runs: list[Run], widths: list[int]) -> list[list[object]]:
+Column = tuple[int, bool]  # floats a window; whether they are shown as a list
+
+
+def table(runs: list[Run], widths: list[Column]) -> list[list[object]]:
     """For each feature its rows over all runs: numbers, or lists where it gives several."""
     columns: list[list[object]] = [[] for _ in widths]
     for _, _, count, data in runs:
         values = array("f", data)
         at = 0
         for _ in range(count):
-            for column, width in zip(columns, widths, strict=True):
+            for column, (width, listed) in zip(columns, widths, strict=True):
                 row = values[at : at + width].tolist()
-                column.append(row[0] if width == 1 else row)
+                column.append(row if listed else row[0])
                 at += width
     return columns
 

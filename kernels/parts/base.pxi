@@ -134,7 +134,7 @@ cdef float float_ratio(int64_t a, uint32_t n) noexcept nogil:
     if shift < 0:
         shift = 0
     m = m << shift
-    q = m / n
+    q = m // n
     return float_round(q, -shift, q * n != m, negative)
 
 
@@ -146,7 +146,7 @@ cdef uint32_t root_floor(uint64_t q) noexcept nogil:
     r = <uint64_t>sqrtf(float_from_i64(<int64_t>q))
     if r == 0:
         r = 1
-    r = (r + q / r) >> 1
+    r = (r + q // r) >> 1
     while r * r > q:
         r = r - 1
     while (r + 1) * (r + 1) <= q:
@@ -179,7 +179,7 @@ cdef float float_root_ratio(uint64_t low, uint64_t high, uint32_t n) noexcept no
         wide_shift(word, 2 * k)
     for i in range(3, -1, -1):
         rest = (rest << 32) | word[i]
-        q = (q << 32) | (rest / n)
+        q = (q << 32) | (rest // n)
         rest = rest % n
     root = root_floor(q)
     return float_round(root, -<int32_t>k, rest != 0 or <uint64_t>root * root != q, False)

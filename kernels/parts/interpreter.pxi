@@ -91,7 +91,15 @@ cdef void plan_reduce(plan *p, uint32_t feature, const void *x, size_t n) noexce
                      plan_at(p, plan_branches(p)[feature * p.reducers + k]), x, n)
 
 
-cdef float feature_value(const operation *op, const stats *s) noexcept nogil:
+cdef inline size_t frame_length(const plan *p) noexcept nogil:
+    """Numbers that features see: the window's samples, or its spectrum's bins."""
+    return <size_t>(p.window // 2 + 1) if p.spectral else <size_t>p.window
+
+
+cdef float feature_value(plan *p, const operation *op, const stats *s,
+                         const void *x) noexcept nogil:
+    """A feature of one number."""
+    cdef const uint32_t *args = <const uint32_t *>plan_at(p, op.args_at)
     if s.bad:
         return atoll_float(BITS_NAN)
     if op.code == OP_MEAN:
@@ -106,43 +114,92 @@ cdef float feature_value(const operation *op, const stats *s) noexcept nogil:
         return feature_peak(s) / feature_rms(s)
     if op.code == OP_KURTOSIS:
         return feature_kurtosis(s)
-    return feature_skewness(s)
+    if op.code == OP_SKEWNESS:
+        return feature_skewness(s)
+    if op.code == OP_CROSSINGS:
+        return <float>crossings_of(s.dtype, x, p.window)
+    if op.code == OP_GOERTZEL:
+        return feature_goertzel(s.dtype, x, p.window, atoll_float(args[0]), atoll_float(args[1]))
+    if op.code == OP_BAND:
+        return feature_band(<const float *>x, args)
+    return feature_centroid(<const float *>x, frame_length(p), atoll_float(args[0]))
+
+
+cdef void feature_values(plan *p, const operation *op, const stats *s, const void *x,
+                         float *out) noexcept nogil:
+    """All numbers of a feature, op.width of them."""
+    cdef const uint32_t *args = <const uint32_t *>plan_at(p, op.args_at)
+    cdef uint32_t k
+    if op.code != OP_LINES:
+        out[0] = float_plain(feature_value(p, op, s, x))
+        return
+    for k in range(op.width):
+        out[k] = atoll_float(BITS_NAN)
+        if not s.bad:
+            out[k] = float_plain(feature_line(<const float *>x, args + LINE_WORDS * k))
 
 
 cdef const void *window_frames(plan *p, const void *x) noexcept nogil:
-    """Run the frame stages; the window as float in the frame buffer."""
+    """Run the frame stages; the window, or its spectrum, as float in the frame buffer."""
     cdef float *frame = <float *>plan_at(p, p.frame_at)
-    cdef const uint32_t *args
+    cdef const float *table
     cdef operation *op
-    cdef uint32_t k, dtype = p.stage_dtype
+    cdef uint32_t k
     for k in range(p.frames):
         op = plan_op(p, p.first_frame + k)
-        args = <const uint32_t *>plan_at(p, op.args_at)
-        frame_mean(dtype, x, p.window, frame)
-        if args[0] == 1:
-            frame_line(frame, p.window)
-        dtype = DTYPE_F32
+        table = <const float *>plan_at(p, op.state_at)
+        if op.code == OP_DETREND:
+            frame_mean(DTYPE_F32 if k else p.stage_dtype, x, p.window, frame)
+            if (<const uint32_t *>plan_at(p, op.args_at))[0] == 1:
+                frame_line(frame, p.window)
+        elif k == 0:
+            frame_load(p.stage_dtype, x, p.window, frame)
+        if op.code == OP_TAPER:
+            taper_run(table, frame, p.window)
+        elif op.code == OP_SPECTRUM:
+            spectrum_run(frame, p.window, table)
         x = frame
     return x
+
+
+cdef void frame_load(uint32_t dtype, const void *x, size_t n, float *frame) noexcept nogil:
+    """Any window as float."""
+    cdef size_t i
+    if dtype == DTYPE_F32:
+        memcpy(frame, x, n * sizeof(float))
+    elif dtype == DTYPE_I32:
+        floats_of(<const int32_t *>x, frame, n)
+    else:
+        for i in range(n):
+            frame[i] = <float>(<const int16_t *>x)[i]
 
 
 cdef uint32_t window_run(plan *p, const void *x, float *rows, size_t room) noexcept nogil:
     """Features of one whole window, into the rows or the reducers."""
     cdef stats s
-    cdef float value
-    cdef uint32_t k
+    cdef float value = <float>0.0
+    cdef float *row = &value
+    cdef uint32_t k, dtype = p.stage_dtype
+    cdef operation *op
     if p.reducers == 0 and (<size_t>p.rows + 1) * p.width > room:
         return STATUS_ROWS_FULL
+    if p.reducers == 0:
+        row = rows + <size_t>p.rows * p.width
     if p.frames:
-        stats_take(DTYPE_F32, window_frames(p, x), p.window, p.need, &s)
+        x = window_frames(p, x)
+        dtype = DTYPE_F32
+    if p.features == 0:
+        for k in range(p.width):
+            row[k] = float_plain((<const float *>x)[k])
     else:
-        stats_take(p.stage_dtype, x, p.window, p.need, &s)
+        stats_take(dtype, x, frame_length(p), p.need, &s)
     for k in range(p.features):
-        value = float_plain(feature_value(plan_op(p, p.first_feature + k), &s))
+        op = plan_op(p, p.first_feature + k)
+        feature_values(p, op, &s, x, row)
         if p.reducers:
-            plan_reduce(p, k, &value, 1)
+            plan_reduce(p, k, row, 1)
         else:
-            rows[<size_t>p.rows * p.width + k] = value
+            row = row + op.width
     p.rows = p.rows + 1
     p.units = p.units + 1
     plan_place(p).at = plan_place(p).at + p.hop
@@ -204,7 +261,16 @@ cdef size_t chunk_stage(plan *p, operation *op, size_t n) noexcept nogil:
     cdef float *floats = <float *>plan_at(p, p.floats_at)
     cdef const uint32_t *args = <const uint32_t *>plan_at(p, op.args_at)
     cdef void *state = plan_at(p, op.state_at)
-    if op.dtype == DTYPE_F32:
+    if gives_float(op.code) and op.code != OP_SCALE:
+        if op.dtype != DTYPE_F32:
+            floats_of(ints, floats, n)
+        if op.code == OP_ENVELOPE:
+            abs_f32(floats, n)
+        if op.code == OP_EMA:
+            ema_f32(<delay *>state, atoll_float(args[0]), floats, n)
+        else:
+            sections_f32(<section *>state, args, op.argc, floats, n)
+    elif op.dtype == DTYPE_F32:
         if op.code == OP_ABS:
             abs_f32(floats, n)
         elif op.code == OP_CLIP:
@@ -334,3 +400,37 @@ cdef uint32_t plan_take_rows(plan *p, uint32_t *width) noexcept nogil:
     width[0] = p.width
     p.rows = 0
     return rows
+
+
+cdef size_t plan_checkpoint(plan *p, uint8_t *out, size_t room) noexcept nogil:
+    """Copy the sample stages' memories to `out`; how many bytes they are (0: no room)."""
+    cdef size_t used = 0, size
+    cdef uint32_t k
+    for k in range(p.stages):
+        size = stage_memory(p, k)
+        if used + size > room:
+            return 0
+        memcpy(out + used, plan_at(p, plan_op(p, k).state_at), size)
+        used = used + size
+    return used
+
+
+cdef uint32_t plan_resume(plan *p, const uint8_t *data, size_t size, uint32_t skip) noexcept nogil:
+    """Take a checkpoint into a fresh state; the first `skip` outputs of the stages are dropped.
+
+    `skip` is what the stages kept back when the stream began: those outputs belong to windows
+    that the checkpoint's owner has run.
+    """
+    cdef size_t used = 0, n
+    cdef uint32_t k
+    for k in range(p.stages):
+        n = stage_memory(p, k)
+        if n > size - used:
+            return STATUS_DAMAGED
+        memcpy(plan_at(p, plan_op(p, k).state_at), data + used, n)
+        used = used + n
+    if used != size:
+        return STATUS_DAMAGED
+    if p.window:
+        p.skip = skip
+    return STATUS_OK

@@ -6,7 +6,8 @@
 #   word 4      number of operations
 #   then each   code, number of arguments, arguments (integers, or the bits of floats)
 #
-# Operations stand in the order of their groups: samples, window, frames, features, reducers.
+# Operations stand in the order of their groups: samples, window, frames, spectrum, features,
+# reducers; a plan may end in a spectrum, which then is the row.
 # The state is one block of memory, 8-aligned, relocatable (offsets, no pointers): the plan
 # header, the operations, the reducers' offsets (feature-major), the place in the stream, the
 # words, the stages' memories, the reducers, the window, the frame and the two chunks.
@@ -26,8 +27,13 @@ cdef enum:
     OP_CLIP = 2
     OP_SCALE = 3
     OP_DIFF = 4
+    OP_BIQUAD = 5
+    OP_ENVELOPE = 6
+    OP_EMA = 7
     OP_WINDOW = 32
     OP_DETREND = 33
+    OP_TAPER = 34
+    OP_SPECTRUM = 40
     OP_MEAN = 48
     OP_RMS = 49
     OP_PEAK = 50
@@ -35,6 +41,11 @@ cdef enum:
     OP_CREST = 52
     OP_KURTOSIS = 53
     OP_SKEWNESS = 54
+    OP_CROSSINGS = 55
+    OP_GOERTZEL = 56
+    OP_LINES = 64
+    OP_BAND = 65
+    OP_CENTROID = 66
     OP_COUNT = 96
     OP_SUM = 97
     OP_MOMENTS = 98
@@ -48,8 +59,9 @@ cdef enum:
     GROUP_SAMPLES = 1
     GROUP_WINDOW = 2
     GROUP_FRAMES = 3
-    GROUP_FEATURES = 4
-    GROUP_REDUCERS = 5
+    GROUP_SPECTRUM = 4
+    GROUP_FEATURES = 5
+    GROUP_REDUCERS = 6
 
 cdef struct operation:
     uint32_t code
@@ -69,7 +81,8 @@ cdef struct plan:
     uint32_t words
     uint32_t ops
     uint32_t stages
-    uint32_t frames
+    uint32_t frames  # frame stages, the spectrum among them
+    uint32_t spectral
     uint32_t features
     uint32_t reducers
     uint32_t first_frame
@@ -93,14 +106,26 @@ cdef struct plan:
     uint64_t units  # windows run; samples taken where there is no window
 
 
+cdef inline bint gives_float(uint32_t code) noexcept nogil:
+    """Whether a sample stage gives floats of whatever it takes."""
+    return code == OP_SCALE or code == OP_BIQUAD or code == OP_ENVELOPE or code == OP_EMA
+
+
+cdef inline uint32_t op_width(uint32_t code, uint32_t argc) noexcept nogil:
+    """Numbers that a feature gives a window."""
+    return argc // LINE_WORDS if code == OP_LINES else <uint32_t>1
+
+
 cdef uint32_t op_group(uint32_t code) noexcept nogil:
-    if OP_ABS <= code <= OP_DIFF:
+    if OP_ABS <= code <= OP_EMA:
         return GROUP_SAMPLES
     if code == OP_WINDOW:
         return GROUP_WINDOW
-    if code == OP_DETREND:
+    if code == OP_DETREND or code == OP_TAPER:
         return GROUP_FRAMES
-    if OP_MEAN <= code <= OP_SKEWNESS:
+    if code == OP_SPECTRUM:
+        return GROUP_SPECTRUM
+    if OP_MEAN <= code <= OP_GOERTZEL or OP_LINES <= code <= OP_CENTROID:
         return GROUP_FEATURES
     if OP_COUNT <= code <= OP_TOP:
         return GROUP_REDUCERS
@@ -115,8 +140,20 @@ cdef bint op_valid(uint32_t code, uint32_t argc, const uint32_t *args) noexcept 
         return argc == 2
     if code == OP_WINDOW:
         return argc == 2 and 1 <= args[0] <= WINDOW_MAX and 1 <= args[1] <= WINDOW_MAX
+    if code == OP_BIQUAD:
+        return argc % SECTION_WORDS == 0 and 1 <= argc // SECTION_WORDS <= SECTIONS_MAX
+    if code == OP_ENVELOPE:
+        return argc == 0 or argc == SECTION_WORDS
+    if code == OP_EMA or code == OP_CENTROID:
+        return argc == 1
     if code == OP_DETREND:
         return argc == 1 and args[0] <= 1
+    if code == OP_TAPER:
+        return argc == 1 and args[0] <= 2
+    if code == OP_GOERTZEL or code == OP_BAND:
+        return argc == 2
+    if code == OP_LINES:
+        return argc % LINE_WORDS == 0 and 1 <= argc // LINE_WORDS <= LINES_MAX
     if code == OP_HISTOGRAM:
         return argc == 3 and histogram_valid(args)
     if code == OP_QUANTILES:
@@ -137,6 +174,22 @@ cdef bint histogram_valid(const uint32_t *args) noexcept nogil:
             and <float>args[2] * span <= atoll_float(0x7F7FFFFF))
 
 
+cdef bint bins_valid(uint32_t code, uint32_t argc, const uint32_t *args, uint32_t n) noexcept nogil:
+    """Whether the bins that a spectral feature names lie in order within n / 2."""
+    cdef uint32_t k
+    if code == OP_BAND:
+        return args[0] <= args[1] <= n // 2
+    if code == OP_LINES:
+        for k in range(<uint32_t>(argc // 2)):
+            if args[2 * k] > args[2 * k + 1] or args[2 * k + 1] > n // 2:
+                return False
+    return True
+
+
+cdef bint spectrum_valid(uint32_t n) noexcept nogil:
+    return FFT_MIN <= n <= FFT_MAX and (n & (n - 1)) == 0
+
+
 cdef uint32_t op_need(uint32_t code) noexcept nogil:
     if code == OP_MEAN:
         return NEED_SUM
@@ -146,13 +199,21 @@ cdef uint32_t op_need(uint32_t code) noexcept nogil:
         return NEED_EXTREMA
     if code == OP_CREST:
         return NEED_EXTREMA | NEED_SQUARES
-    return NEED_CENTRAL
+    if code == OP_KURTOSIS or code == OP_SKEWNESS:
+        return NEED_CENTRAL
+    return 0
 
 
-cdef size_t op_state(const operation *op, const uint32_t *args) noexcept nogil:
+cdef size_t op_state(const operation *op, const uint32_t *args, size_t window) noexcept nogil:
     """Bytes of memory an operation keeps, one instance."""
-    if op.code == OP_DIFF:
+    if op.code == OP_DIFF or op.code == OP_EMA:
         return sizeof(delay)
+    if op.code == OP_BIQUAD or op.code == OP_ENVELOPE:
+        return sizeof(section) * (op.argc // SECTION_WORDS)
+    if op.code == OP_TAPER:
+        return sizeof(float) * (window // 2 + 1)
+    if op.code == OP_SPECTRUM:
+        return sizeof(float) * (3 * (window // 4) + 1)
     if op.code == OP_COUNT:
         return sizeof(tally)
     if op.code == OP_SUM:
@@ -225,17 +286,36 @@ cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil
             return STATUS_BAD_PROGRAM
         if group == GROUP_WINDOW and p.window:
             return STATUS_BAD_PROGRAM
+        if group == GROUP_SPECTRUM and (p.spectral or not spectrum_valid(p.window)):
+            return STATUS_BAD_PROGRAM
+        if group == GROUP_FEATURES and not feature_valid(p, code, words[at + 1], words + at + 2):
+            return STATUS_BAD_PROGRAM
         plan_enter(p, k, words + at)
         last = group
         at = at + 2 + words[at + 1]
-    if at != n or (p.features and not p.window) or (p.window and not p.features):
-        return STATUS_BAD_PROGRAM
-    if p.features * p.reducers > BRANCHES_MAX or (p.features == 0 and p.reducers == 0):
-        return STATUS_BAD_PROGRAM
-    if p.frames and not p.window:
+    if at != n or not plan_whole(p):
         return STATUS_BAD_PROGRAM
     p.value_dtype = DTYPE_F32 if p.window else p.stage_dtype
     return STATUS_OK
+
+
+cdef bint feature_valid(const plan *p, uint32_t code, uint32_t argc,
+                        const uint32_t *args) noexcept nogil:
+    """Spectral features follow a spectrum, the others a window."""
+    if code >= OP_LINES:
+        return p.spectral != 0 and bins_valid(code, argc, args, p.window)
+    return p.window != 0 and p.spectral == 0
+
+
+cdef bint plan_whole(const plan *p) noexcept nogil:
+    """Whether all operations together make a plan."""
+    if p.features * p.reducers > BRANCHES_MAX:
+        return False
+    if p.window == 0:
+        return p.frames == 0 and p.features == 0 and p.reducers > 0
+    if p.features == 0:
+        return p.spectral != 0 and p.reducers == 0
+    return p.reducers == 0 or p.width == p.features
 
 
 cdef void plan_enter(plan *p, uint32_t k, const uint32_t *op) noexcept nogil:
@@ -245,7 +325,7 @@ cdef void plan_enter(plan *p, uint32_t k, const uint32_t *op) noexcept nogil:
         p.stages = p.stages + 1
         if p.stage_dtype == DTYPE_I16:
             p.stage_dtype = DTYPE_I32
-        if op[0] == OP_SCALE:
+        if gives_float(op[0]):
             p.stage_dtype = DTYPE_F32
     elif group == GROUP_WINDOW:
         p.window = op[2]
@@ -253,11 +333,18 @@ cdef void plan_enter(plan *p, uint32_t k, const uint32_t *op) noexcept nogil:
     elif group == GROUP_FRAMES:
         p.frames = p.frames + 1
         p.first_frame = k + 1 - p.frames
+    elif group == GROUP_SPECTRUM:
+        p.frames = p.frames + 1
+        p.first_frame = k + 1 - p.frames
+        p.spectral = 1
+        p.width = p.window // 2 + 1
     elif group == GROUP_FEATURES:
+        if p.features == 0:
+            p.width = 0
         p.features = p.features + 1
         p.first_feature = k + 1 - p.features
         p.need = p.need | op_need(op[0])
-        p.width = p.width + 1
+        p.width = p.width + op_width(op[0], op[1])
     else:
         p.reducers = p.reducers + 1
         p.first_reducer = k + 1 - p.reducers
@@ -305,17 +392,17 @@ cdef size_t plan_states(const plan *p, const uint32_t *words, operation *ops,
         op.args_at = p.words_at + 4 * <uint32_t>(at + 2 - words)
         op.state_at = used
         op.dtype = p.value_dtype if group == GROUP_REDUCERS else dtype
-        op.width = 1
+        op.width = op_width(op.code, op.argc)
         if group == GROUP_REDUCERS:
             for f in range(copies):
                 if branches != NULL:
                     branches[f * p.reducers + k - p.first_reducer] = used
-                used = aligned(used + op_state(&op, at + 2))
+                used = aligned(used + op_state(&op, at + 2, p.window))
         else:
-            used = aligned(used + op_state(&op, at + 2))
+            used = aligned(used + op_state(&op, at + 2, p.window))
         if ops != NULL:
             ops[k] = op
-        if op.code == OP_SCALE:
+        if gives_float(op.code):
             dtype = DTYPE_F32
         at = at + 2 + at[1]
     return used - base
@@ -327,6 +414,22 @@ cdef size_t plan_size(const uint32_t *words, size_t n) noexcept nogil:
     if plan_measure(words, n, &head) != STATUS_OK:
         return 0
     return head.size
+
+
+cdef size_t stage_memory(plan *p, uint32_t k) noexcept nogil:
+    """Bytes of the memory of operation k."""
+    cdef operation *op = plan_op(p, k)
+    return op_state(op, <const uint32_t *>plan_at(p, op.args_at), p.window)
+
+
+cdef void frame_init(plan *p, const operation *op) noexcept nogil:
+    """Fill the table of a frame stage."""
+    cdef const uint32_t *args = <const uint32_t *>plan_at(p, op.args_at)
+    cdef float *table = <float *>plan_at(p, op.state_at)
+    if op.code == OP_TAPER:
+        taper_init(table, args[0], p.window)
+    elif op.code == OP_SPECTRUM:
+        spectrum_init(table, p.window)
 
 
 cdef uint32_t plan_init(void *state, size_t room, const uint32_t *words, size_t n) noexcept nogil:
@@ -344,8 +447,9 @@ cdef uint32_t plan_init(void *state, size_t room, const uint32_t *words, size_t 
     memcpy(plan_at(p, p.words_at), words, n * sizeof(uint32_t))
     plan_states(p, words, plan_op(p, 0), plan_branches(p))
     for k in range(p.stages):
-        memset(plan_at(p, plan_op(p, k).state_at), 0,
-               op_state(plan_op(p, k), <uint32_t *>plan_at(p, plan_op(p, k).args_at)))
+        memset(plan_at(p, plan_op(p, k).state_at), 0, stage_memory(p, k))
+    for k in range(p.frames):
+        frame_init(p, plan_op(p, p.first_frame + k))
     for k in range(p.reducers * plan_copies(p)):
         reducer_init(plan_op(p, p.first_reducer + k % p.reducers),
                      plan_at(p, plan_branches(p)[k]), p)

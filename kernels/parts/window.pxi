@@ -273,7 +273,7 @@ cdef void central_i32(const int32_t *x, size_t n, stats *s) noexcept nogil:
 cdef int64_t mean_nearest(int64_t total, uint32_t n) noexcept nogil:
     """total / n rounded down after half is added: an integer within 1/2 of the mean."""
     cdef int64_t twice = 2 * total + n
-    cdef int64_t q = twice / (2 * <int64_t>n)
+    cdef int64_t q = twice // (2 * <int64_t>n)
     if q * 2 * <int64_t>n > twice:
         q = q - 1
     return q

@@ -326,3 +326,88 @@ def test_the_gil_is_free_while_kernels_run():
         thread.join()
         sys.setswitchinterval(interval)
     assert len(ticks) == 1000
+
+
+ORDERED = (
+    "biquad bandpass 100 200 | moments",
+    "biquad lowpass 200 order=3 | envelope 20 | window 20 hop=10 | rms | moments, minmax",
+    "diff | ema 0.1 | window 24 hop=40 | mean, kurtosis | quantiles 0.5 bins=32",
+    "ema 0.25 | diff | diff | minmax, sum",
+    "diff | biquad highpass 100 | window 16 hop=8 | taper | spectrum | band 100 300",
+)
+
+
+@pytest.mark.parametrize("dtype", CODES)
+@pytest.mark.parametrize("text", ORDERED)
+def test_ordered_plans_go_on_from_a_checkpoint(text, dtype):
+    """Cut at random and kept in order; merged in any order."""
+    plan, chance = Plan(text), random.Random(29)
+    samples = array(CODES[dtype], golden.values(dtype, "noise"))
+    whole = plan.partial(samples, 1000, key="s")
+    assert plan.ordered
+    for _ in range(40):
+        parts, at, checkpoint = [], 0, b""
+        while at < len(samples):
+            size = chance.randint(1, 12) * plan.step + plan.overlap
+            if not plan.window_given:
+                size = chance.randint(plan.overlap + 1, 120)
+            piece = samples[at : at + size]
+            part, checkpoint = plan.advance(piece, 1000, start=at, key="s", checkpoint=checkpoint)
+            parts.append(part)
+            at = int.from_bytes(checkpoint[12:20], "little") if len(piece) == size else len(samples)
+        assert merged(plan, parts, chance) == whole
+
+
+def test_checkpoints_are_asked_for_and_checked():
+    plan, samples = Plan("ema 0.5 | sum"), array("h", range(50))
+    first, checkpoint = plan.advance(samples)
+    assert plan.finish(first)
+    with pytest.raises(KernelError, match="needs the checkpoint"):
+        plan.partial(samples, start=50)
+    with pytest.raises(KernelError, match="is for sample 50"):
+        plan.partial(samples, start=60, checkpoint=checkpoint)
+    with pytest.raises(KernelError, match="another plan"):
+        Plan("ema 0.25 | sum").partial(samples, start=50, checkpoint=checkpoint)
+    with pytest.raises(KernelError, match="damaged"):
+        plan.partial(samples, start=50, checkpoint=checkpoint[:-1])
+
+
+def test_frequencies_need_a_rate():
+    with pytest.raises(KernelError, match="pass rate="):
+        Plan("window 64 | goertzel 50").run(array("h", range(64)))
+
+
+def test_spectrum_is_that_of_numpy():
+    chance = np.random.default_rng(13)
+    for n in (16, 32, 64, 1024, 8192, 65536):
+        x = chance.normal(0, 1000, n).astype("float32")
+        rows = np.array(Plan(f"window {n} | spectrum").run(x)["spectrum"][0])
+        true = np.abs(np.fft.rfft(x.astype("f8"))) ** 2 / n**2
+        true[1:-1] *= 2
+        rms = np.sqrt((x.astype("f8") ** 2).mean())
+        assert np.abs(np.sqrt(rows) - np.sqrt(true)).max() <= 2**-23 * np.log2(n) * rms
+        assert abs(rows.sum() / rms**2 - 1) < 2**-18
+
+
+def test_a_line_keeps_its_height_through_every_taper():
+    t = np.arange(1024)
+    x = (300 * np.sin(2 * np.pi * 100 * t / 1024)).astype("float32")
+    for kind in ("hann", "hamming", "flattop"):
+        plan = Plan(f"window 1024 | taper {kind} | spectrum")
+        row = plan.run(x)["spectrum"][0]
+        assert abs(row[100] / (300**2 / 2) - 1) < 1e-5
+        assert max(row[:90]) < 1e-3
+    assert abs(Plan("window 1024 | goertzel 100").run(x, 1024)["goertzel"][0] / 45000 - 1) < 1e-4
+
+
+def test_filters_follow_float64():
+    x = np.random.default_rng(17).normal(0, 1000, 5000).astype("float32")
+    ours = np.array(Plan("biquad bandpass 2000 5000 | window 1 | mean").run(x, 12000)["mean"])
+    true = x.astype("f8")
+    words = np.frombuffer(Plan("biquad bandpass 2000 5000 | sum").words("f32", 12000.0), "<f4")
+    for b0, b1, b2, a1, a2 in words[7:17].astype("f8").reshape(2, 5):
+        s1 = s2 = 0.0
+        for i, v in enumerate(true):
+            true[i] = y = b0 * v + s1
+            s1, s2 = b1 * v - a1 * y + s2, b2 * v - a2 * y
+    assert np.abs(ours - true).max() < 2**-20 * np.abs(x).max()

@@ -27,12 +27,15 @@ CORES = {
 }
 HELPERS = re.compile(r"__aeabi_(?!d|.*2d|h)\w+|__gnu_thumb1_\w+")
 LIBRARY = {"memcpy", "memmove", "memset", "sqrtf"}
+RATE_HZ = 1000.0
 PLANS = (
     "moments, minmax, histogram -1000 3000 bins=33, quantiles 0.5 bins=32",
     "distinct p=7, top 5 width=16",
     "window 8 | peak | distinct, top",
     "window 48 hop=20 | detrend line | rms, kurtosis | moments",
     "diff | abs | clip 2 3000 | scale 0.3 | moments",
+    "biquad bandpass 100 200 | envelope 50 | ema 0.1 | window 64 hop=20 | taper | rms, goertzel 99",
+    "window 256 hop=64 | taper | spectrum | lines 100 210 tol=9 around=50, band 9 99, centroid",
     "window 64 hop=100 | mean, rms, peak, p2p, crest, kurtosis, skewness",
 )
 
@@ -102,7 +105,7 @@ class Native:
         self._lib.atoll_plan_size.restype = ctypes.c_size_t
 
     def run(self, plan, dtype, samples, chunk):
-        words = plan.words(dtype)
+        words = plan.words(dtype, RATE_HZ)
         n = len(words) // 4
         size = self._lib.atoll_plan_size(words, ctypes.c_size_t(n))
         state = (ctypes.c_uint64 * (size // 8 + 1))()
@@ -134,7 +137,7 @@ def test_gives_the_extensions_bytes(folder, dtype):
         samples.frombytes(golden.vector(dtype, case))
     for text in PLANS:
         plan = Plan(text)
-        machine = plan.machine(dtype)
+        machine = plan.machine(dtype, RATE_HZ)
         rows = machine.push(samples, 0, len(samples), len(samples))
         expected = rows if plan.rows else machine.partial()
         for chunk in (1, 77, len(samples)):
@@ -197,8 +200,8 @@ def test_clean_under_sanitizers(folder):
         data = b"".join(golden.vector(dtype, case) for case in golden.CASES)
         for text in PLANS:
             plan = Plan(text)
-            words = plan.words(dtype)
-            machine = plan.machine(dtype)
+            words = plan.words(dtype, RATE_HZ)
+            machine = plan.machine(dtype, RATE_HZ)
             machine.push(data, 0, len(data) // wide, len(data))
             good = machine.partial()
             fed = [array("I", [len(words) // 4]).tobytes(), words]

@@ -32,7 +32,21 @@ PLANS = (
     "diff | sum, minmax, moments",
     "diff | abs | window 20 hop=11 | rms, mean",
     "window 16 | rms, kurtosis | moments, quantiles 0.5 0.9 bins=32",
+    "window 30 | zero_crossings, goertzel 170.5 | moments",
+    "window 30 hop=17 | goertzel 0",
+    "biquad bandpass 100 200 | minmax, sum",
+    "biquad bandstop 50 150 order=3 | window 64 | rms",
+    "biquad lowpass 200 order=3 | envelope 20 | ema 0.125 | moments",
+    "biquad highpass 300 order=1 | abs | window 40 hop=20 | taper hamming | rms, peak",
+    "envelope | window 50 | detrend | taper | mean, rms",
+    "window 33 | taper flattop | mean, peak",
+    "window 16 | spectrum",
+    "window 32 hop=16 | taper | spectrum",
+    "window 64 | spectrum | centroid, band 100 300",
+    "window 128 | detrend line | taper | spectrum | lines 100 210 tol=20 around=150",
+    "window 256 hop=100 | spectrum | lines 100 tol=4 | minmax",
 )
+RATE_HZ = 1000.0
 
 
 @pytest.mark.parametrize("case", golden.CASES)
@@ -40,8 +54,8 @@ PLANS = (
 @pytest.mark.parametrize("text", PLANS)
 def test_plan_equals_its_twin(text, dtype, case):
     values = golden.values(dtype, case)
-    ours = Plan(text).run(array(CODES[dtype], values))
-    assert same(ours, reference.run(text, values, dtype))
+    ours = Plan(text).run(array(CODES[dtype], values), RATE_HZ)
+    assert same(ours, reference.run(text, values, dtype, RATE_HZ))
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 15, 16, 17])

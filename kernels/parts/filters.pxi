@@ -1,0 +1,58 @@
+# Sample stages with running memory: biquad sections, envelope, ema. They give f32.
+#
+# Sections are transposed direct form II in float, coefficients normalised to a0 = 1 and designed
+# where the rate is known (design.py). Their memory is all that a checkpoint holds.
+
+cdef enum:
+    SECTION_WORDS = 5  # b0 b1 b2 a1 a2
+    SECTIONS_MAX = 8
+
+cdef struct section:
+    float s1
+    float s2
+
+
+cdef void biquad_f32(section *s, const uint32_t *words, float *x, size_t n) noexcept nogil:
+    """One section over a chunk, in place."""
+    cdef float b0 = atoll_float(words[0]), b1 = atoll_float(words[1]), b2 = atoll_float(words[2])
+    cdef float a1 = atoll_float(words[3]), a2 = atoll_float(words[4])
+    cdef float s1 = s.s1, s2 = s.s2, v, y
+    cdef size_t i
+    for i in range(n):
+        v = x[i]
+        y = b0 * v + s1
+        s1 = (b1 * v - a1 * y) + s2
+        s2 = b2 * v - a2 * y
+        x[i] = y
+    s.s1 = s1
+    s.s2 = s2
+
+
+cdef void sections_f32(section *s, const uint32_t *words, uint32_t argc, float *x,
+                       size_t n) noexcept nogil:
+    """All sections of a filter, one after the other."""
+    cdef uint32_t k
+    for k in range(<uint32_t>(argc // SECTION_WORDS)):
+        biquad_f32(s + k, words + SECTION_WORDS * k, x, n)
+
+
+cdef void ema_f32(delay *s, float alpha, float *x, size_t n) noexcept nogil:
+    """y += alpha (x - y), from the first sample."""
+    cdef size_t i
+    cdef float y
+    if n == 0:
+        return
+    if s.filled == 0:
+        s.last.f = x[0]
+        s.filled = 1
+    y = s.last.f
+    for i in range(n):
+        y = y + alpha * (x[i] - y)
+        x[i] = y
+    s.last.f = y
+
+
+cdef void floats_of(const int32_t *ints, float *floats, size_t n) noexcept nogil:
+    cdef size_t i
+    for i in range(n):
+        floats[i] = <float>ints[i]

@@ -1,0 +1,61 @@
+"""f32 arithmetic in plain Python, for the slow twins.
+
+Computed in float64 and rounded to f32 after each operation, which equals f32 arithmetic for
++ - * / and square root (53 >= 2 24 + 2 bits; Figueroa 1995).
+"""
+
+import math
+from collections.abc import Sequence
+from decimal import Context, Decimal
+from fractions import Fraction
+from struct import pack, unpack
+
+from atoll.kernels.numbers import INFINITY, NAN
+
+LANES = 16
+
+
+def f32(x: float) -> float:
+    """x rounded to f32, to nearest even, infinite beyond the range."""
+    try:
+        return float(unpack("<f", pack("<f", x))[0])
+    except OverflowError:
+        return math.copysign(INFINITY, x)
+
+
+def divide(a: float, b: float) -> float:
+    """a / b in f32, as IEEE 754 has it at 0."""
+    if b == 0:
+        return NAN if a == 0 or a != a else math.copysign(INFINITY, a) * math.copysign(1, b)
+    return f32(a / b)
+
+
+def fraction_f32(x: Fraction) -> float:
+    """A fraction rounded once to f32 (normal range)."""
+    if x == 0:
+        return 0.0
+    length = x.numerator.bit_length() - x.denominator.bit_length()
+    unit = Fraction(2) ** (length - 24)
+    while abs(x) / unit >= 2**24:
+        unit *= 2
+    while abs(x) / unit < 2**23:
+        unit /= 2
+    return f32(float(round(x / unit) * unit))
+
+
+def root_f32(x: Fraction) -> float:
+    """The square root of a fraction, rounded once to f32."""
+    context = Context(prec=80)
+    root = context.divide(Decimal(x.numerator), Decimal(x.denominator)).sqrt(context)
+    return fraction_f32(Fraction(root))
+
+
+def lanes(terms: Sequence[float]) -> float:
+    """The sum in 16 lanes and a fixed tree."""
+    lane = [0.0] * LANES
+    for k, term in enumerate(terms):
+        lane[k % LANES] = f32(lane[k % LANES] + term)
+    while len(lane) > 1:
+        half = len(lane) // 2
+        lane = [f32(lane[j] + lane[j + half]) for j in range(half)]
+    return lane[0]

@@ -1,0 +1,189 @@
+"""Designs against scipy's butter, and against mathematics."""
+
+import cmath
+import math
+
+import pytest
+
+from atoll.kernels import Plan, PlanError, design
+
+# (kind, order, edges, rate, response at 0.01, 0.07, 0.13, 0.25 and 0.4 of the rate), of
+# scipy.signal.butter(..., output="sos") and sosfreqz, scipy 1.17.
+BUTTER = [
+    (
+        "lowpass",
+        1,
+        [100],
+        1000,
+        [
+            (0.990731922745, -0.0958236922625),
+            (0.678763757402, -0.466951302642),
+            (0.360519110697, -0.480151102799),
+            (0.0954915028125, -0.293892626146),
+            (0.0110227625, -0.104409105),
+        ],
+    ),
+    (
+        "lowpass",
+        4,
+        [50],
+        1000,
+        [
+            (0.867131800673, -0.498076337407),
+            (-0.109527260158, 0.218518587837),
+            (0.0100564354411, 0.0148591123254),
+            (0.000575787509958, 0.000253915498587),
+            (6.95044327474e-06, 9.40700574974e-07),
+        ],
+    ),
+    (
+        "highpass",
+        3,
+        [300],
+        1000,
+        [
+            (-5.43415561214e-07, -1.18907272656e-05),
+            (-0.00137283055891, -0.00405720931798),
+            (-0.018558554913, -0.024910272299),
+            (-0.357599379483, 0.0186321063487),
+            (0.595238095238, 0.79859570625),
+        ],
+    ),
+    (
+        "bandpass",
+        2,
+        [2000, 5000],
+        12000,
+        [
+            (-0.00211447730884, 0.000137943858841),
+            (-0.0984085148535, 0.0525225064271),
+            (-0.202674594723, 0.383548127532),
+            (0.850755037897, 0.508510733202),
+            (0.326616311361, -0.8058474398),
+        ],
+    ),
+    (
+        "bandpass",
+        3,
+        [100, 120],
+        1000,
+        [
+            (-1.86719769973e-07, -5.33831876275e-06),
+            (-0.0032445331637, -0.00754069853001),
+            (-0.12762591901, 0.0635626089405),
+            (-8.79106090806e-05, 0.000533992190394),
+            (-5.98421356592e-07, 1.27819313628e-05),
+        ],
+    ),
+    (
+        "bandstop",
+        2,
+        [45, 55],
+        1000,
+        [
+            (0.99819600702, -0.0600124058666),
+            (0.911755134371, 0.4025014259),
+            (0.992583283592, 0.121343379246),
+            (0.998908013762, 0.0467074962184),
+            (0.999889902502, 0.0148381520141),
+        ],
+    ),
+    (
+        "lowpass",
+        8,
+        [1000],
+        48000,
+        [
+            (-0.819288807975, -0.573374264365),
+            (2.84603456923e-06, 5.45774825273e-05),
+            (1.97197564272e-07, 1.94484980701e-07),
+            (3.21531872197e-10, 1.12340977053e-10),
+            (4.20581685466e-14, 4.60970529471e-15),
+        ],
+    ),
+    (
+        "bandpass",
+        1,
+        [10, 400],
+        1000,
+        [
+            (0.5, 0.5),
+            (0.995307104109, 0.0683437825927),
+            (0.995304544897, -0.068362327376),
+            (0.919181154014, -0.272556709915),
+            (0.5, -0.5),
+        ],
+    ),
+]
+PARTS = (0.01, 0.07, 0.13, 0.25, 0.4)
+
+
+def response(sections, part):
+    z = cmath.exp(2j * math.pi * part)
+    total = 1.0 + 0j
+    for b0, b1, b2, a1, a2 in sections:
+        total *= (b0 * z * z + b1 * z + b2) / (z * z + a1 * z + a2)
+    return total
+
+
+@pytest.mark.parametrize(("kind", "order", "edges", "rate", "expected"), BUTTER)
+def test_responds_as_scipys_butter(kind, order, edges, rate, expected):
+    sections = design.butterworth(kind, order, [float(hz) for hz in edges], float(rate))
+    for part, (re, im) in zip(PARTS, expected, strict=True):
+        assert abs(response(sections, part) - complex(re, im)) < 1e-9
+
+
+@pytest.mark.parametrize("order", range(1, 9))
+@pytest.mark.parametrize("kind", ["lowpass", "highpass", "bandpass", "bandstop"])
+def test_edges_are_at_half_power_and_poles_are_stable(kind, order):
+    edges = [100.0, 180.0] if kind.startswith("band") else [100.0]
+    sections = design.butterworth(kind, order, edges, 1000.0)
+    assert len(sections) == (order if len(edges) == 2 else (order + 1) // 2)
+    for hz in edges:
+        assert abs(abs(response(sections, hz / 1000)) - math.sqrt(0.5)) < 1e-9
+    for *_, a1, a2 in sections:
+        assert abs(a2) < 1
+        assert abs(a1) < 1 + a2
+
+
+def test_a_notch_takes_its_frequency_away():
+    section = design.notch(50.0, 30.0, 1000.0)
+    assert abs(response([section], 0.05)) < 1e-12
+    assert abs(abs(response([section], 0.2)) - 1) < 0.01
+
+
+def test_own_sines_are_sines():
+    for k in range(1001):
+        x = math.pi * k / 1000
+        assert abs(design.sine(x) - math.sin(x)) < 5e-16
+        assert abs(design.cosine(x) - math.cos(x)) < 5e-16
+
+
+def test_words_are_the_same_bits_everywhere():
+    words = Plan("biquad bandpass 2000 5000 | sum").words("i16", 12000.0)
+    expected = (
+        "050000000a000000fafb253f00000000fafb25bf48950bbfe200a63e9d49e73e000000009d49e7be"
+        "7b7ea33f2f78073f6100000000000000"
+    )
+    assert words[20:].hex() == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("biquad lowpass 100 200 | sum", "1 frequencies"),
+        ("biquad bandpass 200 100 | sum", "must rise"),
+        ("biquad lowpass 0 | sum", "above 0"),
+        ("biquad lowpass 500 | sum", "half the rate"),
+        ("envelope 700 | sum", "half the rate"),
+        ("window 64 | goertzel 600", "half the rate"),
+        ("window 64 | spectrum | lines 600", "half the rate"),
+        ("window 64 | spectrum | lines 100", "no bin lies"),
+        ("window 64 | spectrum | band 20 10", "no bin lies"),
+    ],
+)
+def test_designs_that_cannot_be_show_where(text, reason):
+    with pytest.raises(PlanError) as caught:
+        Plan(text).check("i16", 1000.0)
+    assert reason in str(caught.value)
+    assert "^" in str(caught.value)
