@@ -185,12 +185,12 @@ class Core:
     # ----------------------------------------------------------------------------
 
     def _link_up(self, event: on.LinkUp, now: float) -> None:
-        self._desk.linked = True
+        self._desk.linked, self._desk.answered = True, False
         self._told_down = False
         self._lease.ask_at_once(now)
         self._publish_status()
         self._publish_birth()
-        self._labour.interrupted(now)
+        self._labour.interrupted(now)  # to be sent again when a lease shows that somebody listens
         self._health_at = now
 
     def _link_down(self, event: on.LinkDown, now: float) -> None:
@@ -198,7 +198,7 @@ class Core:
             self._told_down = True
             what = "lost" if self._desk.linked else "cannot reach"
             self._desk.say(f"{what} the broker, trying again: {event.reason}")
-        self._desk.linked = False
+        self._desk.linked = self._desk.answered = False
         self._labour.interrupted(now)
 
     def _publish_status(self) -> None:
@@ -220,6 +220,9 @@ class Core:
             self._desk.count(reason)
             return
         self._round_trip_ms = self._lease.round_trip_ms
+        if not self._desk.answered:
+            self._desk.answered = True
+            self._labour.resend(now)
         if lease.birth_wanted:
             self._publish_birth()
             self._lease.ask_at_once(now + min(BIRTH_WAIT_S, self._lease.interval_s))

@@ -17,6 +17,7 @@ class Desk:
     def __init__(self, fence: Fence) -> None:
         self.fence = fence
         self.linked = False
+        self.answered = False  # the gateway has been heard since the link came up
         self.draining = False
         self.counters: dict[str, int] = {}
         self._effects: list[Effect] = []

@@ -178,6 +178,8 @@ class Keeper:
             try:
                 block = self._store.block(dataset, key, first)
             except Missing as missing:
+                if blocks:
+                    break  # what was read goes out; the next request fails
                 self._post(on.BlocksRead(effect.transfer, [], [], str(missing)[:REASON_BYTES_MAX]))
                 return
             if blocks and (size + len(block) > BLOCKS_BYTES or len(blocks) >= BLOCKS_MAX):

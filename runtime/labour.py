@@ -182,7 +182,7 @@ class Labour:
 
     def resend(self, now: float) -> None:
         """Fetch backlog messages whose turn it is."""
-        if self._desk.linked:
+        if self._desk.answered:
             self._desk.do(*(do.ReadOutbox(number) for number in self._results.resend(now)))
 
     def outbox_read(self, event: on.OutboxRead, now: float) -> None:

@@ -18,6 +18,7 @@ HEADER_MAX = 10_000
 CSV_BYTES_MAX = 64 * 1_048_576
 LINE_MAX = 4_096
 _I32 = range(-(2**31), 2**31)
+_F32_MAX = 3.4028234663852886e38
 
 
 class Recording:
@@ -95,10 +96,10 @@ class Recording:
         if whole:
             self._memory = array("i", map(int, numbers)).tobytes()
         else:
-            try:
-                self._memory = array("f", map(float, numbers)).tobytes()
-            except OverflowError:
-                raise UsageError(f"{self.path}: a number does not fit in 32 bits") from None
+            values = [float(text) for text in numbers]
+            if any(_F32_MAX < abs(value) < float("inf") for value in values):
+                raise UsageError(f"{self.path}: a number does not fit in a 32-bit float")
+            self._memory = array("f", values).tobytes()
         return ("i32" if whole else "f32"), len(numbers)
 
     def _csv_fields(self) -> Iterator[str]:

@@ -38,7 +38,9 @@ class Broker:
         self.url = f"mqtt://127.0.0.1:{self.port}"
         self._config = folder / "mosquitto.conf"
         access = "" if "password_file" in extra else "allow_anonymous true\n"
-        self._config.write_text(f"listener {self.port} 127.0.0.1\n{access}set_tcp_nodelay true\n{extra}")
+        self._config.write_text(
+            f"listener {self.port} 127.0.0.1\n{access}set_tcp_nodelay true\n{extra}"
+        )
         self.process = None
         self.start()
 
@@ -200,6 +202,4 @@ def info_of(key, dataset="vibration", dtype="i16", rate_hz=1_000.0):
 def block_of(info, seq, first, data, *, shard=3, gap=False, wall_ms=1_700_000_000_000):
     width = 2 if info.dtype == "i16" else 4
     count = len(data) // width
-    return encode_block(
-        Block(info, shard, seq, first, count, 1, 5, wall_ms, 2, gap, data)
-    )
+    return encode_block(Block(info, shard, seq, first, count, 1, 5, wall_ms, 2, gap, data))

@@ -30,7 +30,12 @@ def test_joining_in_any_order():
         runs = []
         for one in Random(seed).sample(blocks, len(blocks)):
             runs = joined(runs, one)
-        assert [(one.first_seq, one.last_seq) for one in runs] == [(0, 3), (4, 8), (9, 11), (13, 14)]
+        assert [(one.first_seq, one.last_seq) for one in runs] == [
+            (0, 3),
+            (4, 8),
+            (9, 11),
+            (13, 14),
+        ]
         assert sum(one.sample_count for one in runs) == 14 * 50
     assert joined(runs, block(3)) == runs
 

@@ -43,7 +43,9 @@ def test_lists_fit_their_messages():
 
 
 def test_many_short_streams():
-    streams = [HeldStream(info_of(f"k{i}"), i, [BlockRun(0, 0, 0, 9, 0, False, 9)]) for i in range(2_000)]
+    streams = [
+        HeldStream(info_of(f"k{i}"), i, [BlockRun(0, 0, 0, 9, 0, False, 9)]) for i in range(2_000)
+    ]
     messages = held_messages((1, 1, 1), streams, inventory=False)
     assert [stream for message in messages for stream in message.streams] == streams
     assert all(len(encode(message)) <= MESSAGE_BYTES_MAX for message in messages)

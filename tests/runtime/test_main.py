@@ -1,0 +1,88 @@
+import fcntl
+import os
+import signal
+import threading
+
+import pytest
+
+from atoll.runtime.files import SystemFiles
+from atoll.runtime.main import FAILED, OK, USAGE, DeviceOptions, run_device
+from atoll.runtime.state import load
+
+
+def options(tmp_path, **changes):
+    given = {"id": "pi", "store": str(tmp_path / "store"), "broker": "mqtt://127.0.0.1:9"}
+    return DeviceOptions(**(given | changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"id": "a/b"}, "id 'a/b': 1 to 64"),
+        ({"id": ""}, "id ''"),
+        ({"zone": "#"}, "zone '#'"),
+        ({"site": "Home"}, "lower case"),
+        ({"broker": "http://x"}, "mqtt:// or mqtts://"),
+        ({"profile": "turbo"}, "profile 'turbo' is none of"),
+        ({"capacity": 0.0}, "capacity 0.0"),
+        ({"capacity": float("nan")}, "capacity nan"),
+        ({"workers": -1}, "workers -1"),
+        ({"commit_ms": 0}, "commit wait 0 ms"),
+        ({"sources": ("machine=adc:3",)}, "is none of proc, file, mqtt"),
+        ({"sources": ("motor=file:/gone.npy@10hz",)}, "/gone.npy: No such file"),
+    ],
+)
+def test_unusable_options_end_in_one_clear_line(tmp_path, capsys, changes, words):
+    assert run_device(options(tmp_path, **changes)) == USAGE
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("atoll device: ")
+    assert words in captured.err
+    assert captured.err.count("\n") == 1
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_store_that_cannot_be_made(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert run_device(options(tmp_path, store=str(tmp_path / "file" / "store"))) == FAILED
+    assert "store cannot be used: " in capsys.readouterr().err
+
+
+def test_a_store_in_use(tmp_path, capsys):
+    (tmp_path / "store").mkdir()
+    with (tmp_path / "store" / "lock").open("w") as lock:
+        lock.write("4711")
+        lock.flush()
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert run_device(options(tmp_path)) == FAILED
+    assert "is in use by process 4711: one device a store" in capsys.readouterr().err
+
+
+def test_a_damaged_state_file(tmp_path, capsys):
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "state").write_bytes(b"ATOLLSTA" + bytes(90))
+    assert run_device(options(tmp_path)) == FAILED
+    assert "state is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_without_a_broker_it_keeps_trying_until_it_is_told_to_end(tmp_path, capsys, number):
+    store = tmp_path / "store"
+
+    def end():
+        while not (store / "installed").exists():
+            ended.wait(0.05)
+        ended.wait(0.5)
+        os.kill(os.getpid(), number)
+
+    ended = threading.Event()
+    ender = threading.Thread(target=end)
+    ender.start()
+    assert run_device(options(tmp_path)) == OK
+    ended.set()
+    ender.join()
+    out = capsys.readouterr().out
+    assert out.count("cannot reach the broker, trying again: mqtt://127.0.0.1:9") == 1
+    assert out.splitlines()[0].startswith("pi: boot 1, 0 blocks in ")
+    assert load(SystemFiles(), str(store)).boot == 1
+    assert (store.stat().st_mode & 0o777) == 0o700
