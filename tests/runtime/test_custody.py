@@ -1,0 +1,62 @@
+from device_rig import info_of
+
+from atoll.runtime import effects as do
+from atoll.runtime import events as on
+from atoll.runtime.custody import Custody
+from atoll.runtime.desk import Desk
+from atoll.runtime.fence import Fence
+from atoll.runtime.live import LiveStreams
+from atoll.wire import messages as wire
+
+
+def custody(grown=lambda streams, now: None):
+    desk = Desk(Fence(7))
+    return desk, Custody(desk, LiveStreams([info_of("pi/a", "machine")], 7), grown)
+
+
+def sampled():
+    return on.Sampled("machine", [("pi/a", b"abcd")], 2, 1, 2, 3, False)
+
+
+def test_acting_shards():
+    _, one = custody()
+    one.shards = [wire.ShardEntry("d", 1, 0, 1, 0, 0), wire.ShardEntry("d", 2, 1, 1, 0, 0)]
+    assert one.acting == {("d", 1)}
+
+
+def test_samples_before_and_after_their_time_are_counted():
+    desk, one = custody()
+    one.sampled(sampled(), 0.0)
+    one.streams_listed(on.StreamsListed("restore", []), 0.0)
+    one.sampled(sampled(), 0.0)
+    desk.draining = True
+    one.sampled(sampled(), 0.0)
+    assert desk.counters == {
+        "samples before the store is open": 1,
+        "samples after the end": 1,
+    }
+    one.close_live()
+    assert not one.idle
+    [store] = desk.taken()
+    assert isinstance(store, do.StoreBlocks)
+    one.blocks_stored(on.BlocksStored(None, [], []), 0.0)
+    assert one.idle
+
+
+def test_what_has_grown_is_told_once():
+    told = []
+    _, one = custody(lambda streams, now: told.append((streams, now)))
+    held = [wire.HeldStream(info_of("a"), 3, [])]
+    one.blocks_stored(on.BlocksStored(4, [], held), 5.0)
+    one.blocks_stored(on.BlocksStored(4, [], []), 6.0)
+    one.streams_listed(on.StreamsListed("inventory", held), 7.0)
+    assert told == [(held, 5.0)]
+
+
+def test_too_many_transfers_are_refused():
+    desk, one = custody()
+    ranges = [wire.BlockRange("d", "k", 0, 0)]
+    for number in range(300):
+        one.asked_for_blocks(wire.SendBlocks(1, 1, 1, number, ranges), 0.0)
+    failed = [effect for effect in desk.taken() if isinstance(effect, do.Publish)]
+    assert len(failed) == desk.counters["too many transfers"] == 44
