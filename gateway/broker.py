@@ -296,7 +296,8 @@ class BrokerChild:
         code = self._process.wait() if self._process else 0
         self._unwatch_child()
         self._process = None
-        self._schedule(f"{self.kind} ended with {_exit_text(code)}")
+        words = f" ({self._last_words()})" if code > 0 else ""
+        self._schedule(f"{self.kind} ended with {_exit_text(code)}{words}")
 
     def _schedule(self, problem: str) -> None:
         if self._loop:
@@ -305,17 +306,16 @@ class BrokerChild:
             self._notify(f"{problem}; starting it again in {delay_s:.2f} s")
 
     def _restart(self) -> None:
-        """On the same port only: that is where the devices look."""
+        """On the same port only: that is where the devices look. They wait for it, and so may we:
+        a child that cannot start ends, which is seen like any other end.
+        """
         self._restart_timer = None
         if not _is_free(self._listen, self.port):
             self._schedule(f"port {self.port} is taken")
             return
         self._spawn()
-        if self._await_listening():
-            self._backoff.came_up(time.monotonic())
-            self._watch_child()
-        else:
-            self._schedule(f"{self.kind} does not start: {self._last_words()}")
+        self._backoff.came_up(time.monotonic())
+        self._watch_child()
 
 
 def reload_broker(directory: Path) -> bool:

@@ -32,6 +32,24 @@ _KNOWN: dict[str, dict[str, Any]] = {
     "uuid": {},
 }
 
+_in_place: dict[str, ModuleType] = {}
+
+
+def import_paho_client() -> Any:
+    """The module paho.mqtt.client, imported as described above if it is not loaded yet."""
+    if "paho.mqtt.client" not in sys.modules:
+        for name, known in _KNOWN.items():
+            if name not in sys.modules:
+                _in_place[name] = sys.modules[name] = _stand_in(name, known)
+        for name in _in_place:
+            parent, _, leaf = name.rpartition(".")
+            if parent:  # `from urllib import parse` asks the package
+                setattr(sys.modules[parent], leaf, _in_place[name])
+    try:
+        return import_module("paho.mqtt.client")
+    finally:
+        _withdraw()
+
 
 def _stand_in(name: str, known: dict[str, Any]) -> ModuleType:
     module = ModuleType(name, f"Stands in for {name} until an attribute is asked for.")
@@ -39,22 +57,15 @@ def _stand_in(name: str, known: dict[str, Any]) -> ModuleType:
     def load(attribute: str) -> Any:
         if attribute.startswith("__"):  # the import system asks for these
             raise AttributeError(attribute)
+        _withdraw()  # a paho that reads more at import than we know: it gets the real modules
         return getattr(import_module(name), attribute)
 
     module.__dict__.update(known, __getattr__=load)
     return module
 
 
-def import_paho_client() -> Any:
-    """The module paho.mqtt.client, imported as described above if it is not loaded yet."""
-    names = [name for name in _KNOWN if name not in sys.modules]
-    if "paho.mqtt.client" in sys.modules:
-        names.clear()
-    mine = {name: _stand_in(name, _KNOWN[name]) for name in names}
-    sys.modules.update(mine)
-    try:
-        return import_module("paho.mqtt.client")
-    finally:
-        for name, module in mine.items():
-            if sys.modules.get(name) is module:
-                del sys.modules[name]
+def _withdraw() -> None:
+    for name, module in _in_place.items():
+        if sys.modules.get(name) is module:
+            del sys.modules[name]
+    _in_place.clear()

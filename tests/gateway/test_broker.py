@@ -59,6 +59,14 @@ def answers(port):
     return True
 
 
+def answers_soon(port):
+    """A child's listen() is no event that can be awaited."""
+    deadline = time.monotonic() + 10.0
+    while not answers(port) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return answers(port)
+
+
 def is_alive(pid):
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
@@ -127,7 +135,7 @@ def test_a_dead_broker_is_started_again_on_its_port(child, loop):
         os.kill(pid, signal.SIGKILL)
         assert loop.run_until(lambda old=pid: child.pid not in (0, old), 10.0)
         assert child.port == port
-        assert answers(port)
+        assert answers_soon(port)
     assert len(notes) == 2
     assert notes[0].startswith(f"{child.kind} ended with signal 9; starting it again in")
 
@@ -145,6 +153,20 @@ def test_a_port_that_is_taken_meanwhile_is_waited_for(child, loop, monkeypatch):
     holders.pop().close()
     assert loop.run_until(lambda: child.pid != 0, 10.0)
     assert child._spawn == spawn
+
+
+def test_a_broker_that_cannot_start_again_is_tried_ever_more_slowly(child, loop):
+    notes = []
+    child.start()
+    child.watch(loop, notes.append)
+    command, child._command = child._command, lambda: [sys.executable, "-c", "exit('no way')"]
+    os.kill(child.pid, signal.SIGKILL)
+    assert loop.run_until(lambda: len(notes) == 4, 10.0)
+    assert "ended with code 1 (no way); starting it again in 0.10 s" in notes[1]
+    assert "in 0.20 s" in notes[2]
+    child._command = command
+    assert loop.run_until(lambda: child.pid != 0, 10.0)
+    assert answers_soon(child.port)
 
 
 def test_stopping_during_a_restart_leaves_nothing(child, loop):

@@ -2,8 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
+import paho
 import pytest
+
+from atoll.transport import _stand_ins
 
 HEAVY = ["ssl", "_ssl", "hashlib", "http.client", "email", "urllib.request", "logging", "uuid"]
 HEAVY += ["base64", "platform", "asyncio", "inspect", "dataclasses", "numpy", "random"]
@@ -74,6 +78,43 @@ client = import_paho_client()
 assert client.ssl is ssl and client.logging is logging
 """
     python(code)
+
+
+def bare(code):
+    """In an interpreter that has loaded nothing by itself: no site, no import hooks."""
+    path = Path(_stand_ins.__file__)
+    where = [str(Path(entry).parent) for entry in paho.__path__]
+    head = (
+        f"import sys; sys.path[:0] = {where!r}\n"
+        "from importlib.util import module_from_spec, spec_from_file_location\n"
+        f"spec = spec_from_file_location('stand_ins', {str(path)!r})\n"
+        "stand_ins = module_from_spec(spec); spec.loader.exec_module(stand_ins)\n"
+    )
+    ran = subprocess.run([sys.executable, "-S", "-c", head + code], capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+def test_it_works_where_not_even_urllib_is_loaded():
+    bare(
+        "assert not {'urllib', 'logging', 'ssl'} & set(sys.modules)\n"
+        "client = stand_ins.import_paho_client()\n"
+        "assert not {'urllib', 'logging', 'ssl', 'hashlib'} & set(sys.modules)\n"
+        "request = getattr(client, 'urllib_dot_request', None) or client.urllib.request\n"
+        "assert isinstance(request.getproxies(), dict)\n"
+        "import urllib.request\n"
+        "assert urllib.request.getproxies is request.getproxies"
+    )
+
+
+def test_a_paho_that_reads_more_at_import_gets_the_real_modules():
+    bare(
+        "stand_ins._KNOWN['logging'].clear(); stand_ins._KNOWN['platform'].clear()\n"
+        "client = stand_ins.import_paho_client()\n"
+        "assert client.LOGGING_LEVEL\n"
+        "import logging, urllib.request\n"
+        "assert logging.getLogger() and urllib.request.getproxies"
+    )
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads smaps_rollup")
