@@ -11,10 +11,12 @@ from math import sqrt
 from typing import NamedTuple
 
 from atoll.kernels.errors import PlanError
+from atoll.kernels.geometry import FIR_GIVEN
 from atoll.kernels.grammar import Op
 from atoll.kernels.numbers import f32_bits, f32_value
 
 KINDS = ("lowpass", "highpass", "bandpass", "bandstop", "notch")
+TAPS_MAX = 512  # as the portable part
 PI = 3.141592653589793
 
 # b0 b1 b2 a1 a2 of the section that changes nothing: stands in where the rate is not known.
@@ -139,11 +141,37 @@ def notch(hz: float, q: float, rate: float) -> tuple[float, ...]:
     return 1 / a0, -2 * c / a0, 1 / a0, -2 * c / a0, (1 - alpha) / a0
 
 
+def turns_sine(turns: float) -> float:
+    """sin(2 pi turns), for any number of turns below 2^40."""
+    part = turns - turns // 1
+    return sine(2 * PI * part) if part <= 0.5 else -sine(2 * PI * (1 - part))
+
+
+def firwin(kind: str, taps: int, edges: list[float], rate: float) -> list[float]:
+    """Windowed-sinc taps, Hamming, of gain 1 where the pass band's middle (0, half the rate) is."""
+    low = 0.0 if kind == "lowpass" else edges[0] / rate
+    high = 0.5 if kind == "highpass" else edges[-1] / rate
+    raw = []
+    for k in range(taps):
+        t = k - (taps - 1) / 2
+        ideal = 2 * (high - low)
+        if t != 0:
+            ideal = (turns_sine(high * t) - turns_sine(low * t)) / (PI * t)
+        raw.append(ideal * (0.54 - 0.46 * turns_sine(k / (taps - 1) + 0.25)))
+    at = {"lowpass": 0.0, "highpass": 0.5}.get(kind, (low + high) / 2)
+    gain = sum(h * turns_sine(at * (k - (taps - 1) / 2) + 0.25) for k, h in enumerate(raw))
+    return [h / gain for h in raw]
+
+
 def lowered(op: Op, context: Context) -> tuple[int, ...]:
     """Words that the interpreter takes for an operation; placeholders where there is no rate."""
     name = op.kernel.name
     if name == "biquad":
         return _biquad(op, context)
+    if name == "fir":
+        return _fir(op, context)
+    if name == "slope":
+        return (f32_bits(context.rate or 0.0),)
     if name == "envelope":
         hz = [f32_value(word) for word in op.words]
         return _sections("lowpass", 2, hz, 0.0, context, name) if hz[0] > 0 else ()
@@ -166,6 +194,26 @@ def _biquad(op: Op, context: Context) -> tuple[int, ...]:
     if len(hz) != edges:
         raise PlanError(f"biquad {kind} takes {edges} frequencies, not {len(hz)}")
     return _sections(kind, order, hz, f32_value(op.words[2]), context, f"biquad {kind}")
+
+
+def _fir(op: Op, context: Context) -> tuple[int, ...]:
+    if op.words[0] == FIR_GIVEN:
+        if not 2 <= len(op.words) - 2 <= TAPS_MAX:
+            raise PlanError(f"fir takes 2 to {TAPS_MAX} taps, not {len(op.words) - 2}")
+        return op.words[2:]
+    kind = ("lowpass", "highpass", "bandpass")[op.words[0]]
+    hz = [f32_value(word) for word in op.words[2:]]
+    edges = 2 if kind == "bandpass" else 1
+    if len(hz) != edges or sorted(set(hz)) != hz or hz[0] <= 0:
+        raise PlanError(f"fir {kind} takes {edges} rising frequencies above 0 Hz, not {hz}")
+    if kind == "highpass" and op.words[1] % 2 == 0:
+        raise PlanError(
+            "fir highpass needs an odd number of taps: an even one is 0 at half the rate"
+        )
+    if context.rate is None:
+        return (0,) * op.words[1]
+    _below_half(hz[-1], context.rate, f"fir {kind}")
+    return tuple(f32_bits(h) for h in firwin(kind, op.words[1], hz, context.rate))
 
 
 def _sections(

@@ -23,6 +23,7 @@ _GROUPS = ("sample", "window", "frame", "spectrum", "feature", "reducer")
 # Features of a spectrum have these codes and above; the others are of a window.
 SPECTRAL_CODE = 64
 FFT_MIN, FFT_MAX = 16, 65536
+DECIMATE_MAX = 4096  # of all decimations together
 
 
 class Token(NamedTuple):
@@ -198,6 +199,8 @@ def _value(text: str, kernel: Kernel, param: Param, token: Token, value: str) ->
 
 def _check_together(text: str, call: Call, kernel: Kernel, words: list[int]) -> None:
     """What single arguments cannot show."""
+    if kernel.name == "median" and words[0] % 2 == 0:
+        raise _fault("median: width must be odd", text, call.name)
     if kernel.name in ("clip", "histogram"):
         from atoll.kernels.numbers import f32_value
 
@@ -206,6 +209,13 @@ def _check_together(text: str, call: Call, kernel: Kernel, words: list[int]) -> 
             raise _fault(f"{kernel.name}: low must be below high", text, call.name)
         if kernel.name == "histogram" and not _histogram_fits(low, high, words[2]):
             raise _fault("histogram: the bins' width must be a normal f32", text, call.name)
+
+
+def _decimation_fits(ops: "list[Op] | tuple[Op, ...]") -> bool:
+    total = 1
+    for op in ops:
+        total *= op.words[0] if op.kernel.name == "decimate" else 1
+    return total <= DECIMATE_MAX
 
 
 def _histogram_fits(low: float, high: float, bins: int) -> bool:
@@ -265,6 +275,8 @@ def check_order(text: str, ops: "list[Op] | tuple[Op, ...]") -> None:
             text,
             Token(ops[-1].kernel.name, ops[-1].at),
         )
+    if not _decimation_fits(ops):
+        raise PlanError(f"all decimations together are beyond {DECIMATE_MAX}")
     features = sum(op.kernel.group == "feature" for op in ops)
     reducers = sum(op.kernel.group == "reducer" for op in ops)
     if features * reducers > BRANCHES_MAX:
@@ -285,7 +297,7 @@ def _misfit(op: Op, last: str, before: list[Op]) -> str:
     if group == "spectrum":
         return _spectrum_misfit(before)
     if group == "feature":
-        return _feature_misfit(op, any(o.kernel.group == "spectrum" for o in before))
+        return _feature_misfit(op, before)
     if group == "reducer" and last in ("window", "frame", "spectrum"):
         return (
             f"{name} reduces numbers, not {'spectra' if last == 'spectrum' else 'windows'}: put a "
@@ -305,8 +317,12 @@ def _spectrum_misfit(before: list[Op]) -> str:
     return ""
 
 
-def _feature_misfit(op: Op, spectral: bool) -> str:
+def _feature_misfit(op: Op, before: list[Op]) -> str:
     name = op.kernel.name
+    spectral = any(o.kernel.group == "spectrum" for o in before)
+    length = next(o.words[0] for o in before if o.kernel.group == "window")
+    if name == "autocorr" and op.words[0] >= length:
+        return f"autocorr: the lag of {op.words[0]} does not lie within the window of {length}"
     if op.kernel.code >= SPECTRAL_CODE and not spectral:
         return f"{name} reads a spectrum, as in: window 1024 | spectrum | {name}"
     if op.kernel.code < SPECTRAL_CODE and spectral:

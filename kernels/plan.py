@@ -15,6 +15,7 @@ from typing import NamedTuple
 from atoll.kernels._native import Machine, state_size
 from atoll.kernels.errors import KernelError, PlanError
 from atoll.kernels.finish import FINISHERS, NoStates, States, Value
+from atoll.kernels.geometry import FIR_GIVEN, geometry
 from atoll.kernels.grammar import Op, parse
 from atoll.kernels.program import DTYPES, canonical, from_canonical, normalised, program
 from atoll.kernels.rows import KEY_MAX, Run, decode, encode, table
@@ -25,9 +26,9 @@ DTYPE_AT = 12
 STATES_AT = 13
 
 # Kernels whose words depend on the sampling rate; an envelope's do where it has a cut-off.
-RATED = frozenset({"biquad", "goertzel", "lines", "band", "centroid"})
+RATED = frozenset({"biquad", "goertzel", "slope", "lines", "band", "centroid"})
 # Sample stages that give floats of whatever they take.
-FLOATING = frozenset({"scale", "biquad", "envelope", "ema"})
+FLOATING = frozenset({"scale", "biquad", "envelope", "ema", "fir"})
 # Programs kept, by dtype and rate: a device sees few rates, a fleet's gateway perhaps dozens.
 PROGRAMS_MAX = 64
 
@@ -58,7 +59,10 @@ def is_running(op: Op) -> bool:
 
 def is_rated(op: Op) -> bool:
     """Whether the words of the operation depend on the sampling rate."""
-    return op.kernel.name in RATED or (op.kernel.name == "envelope" and op.words[0] != 0)
+    name = op.kernel.name
+    if name == "fir":
+        return op.words[0] != FIR_GIVEN
+    return name in RATED or (name == "envelope" and op.words[0] != 0)
 
 
 def column(op: Op, window: int, features: list[Op]) -> tuple[str, int, bool] | None:
@@ -91,14 +95,15 @@ class Plan:
         self._features = [op for op in ops if op.kernel.group == "feature"]
         self._reducers = [op for op in ops if op.kernel.group == "reducer"]
         self._programs: dict[tuple[str, float | None], bytes] = {}
-        windows = [op.words for op in ops if op.kernel.group == "window"]
-        self.window_given = bool(windows)
-        self.window, self.step = windows[0] if windows else (1, 1)
-        self._halo = sum(op.kernel.halo for op in ops)
-        self.overlap = max(0, self.window - self.step + self._halo)
+        self._lies = geometry(ops)
+        self.window_given = any(op.kernel.group == "window" for op in ops)
+        self.window, self.step = self._lies.window, self._lies.step
         self.rows = not self._reducers
         self.kernels = tuple(dict.fromkeys(op.kernel.name for op in ops))
         self.ordered = any(map(is_running, ops))
+        self.overlap = max(0, self._lies.need - self.step)
+        if self.ordered and not self.window_given:
+            self.overlap = 0  # what the stages hold is in the checkpoint
         self.rated = any(is_rated(op) for op in ops)
         self.text = normalised(ops)
         self._columns = [c for op in ops if (c := column(op, self.window, self._features))]
@@ -199,15 +204,13 @@ class Plan:
         if len(name) > KEY_MAX:
             raise KernelError(f"the key has {len(name)} bytes, at most {KEY_MAX} fit")
         machine = self.machine(found, rate)
-        resumed = self.ordered and offset > 0
-        if resumed:
-            machine.resume(self._opened(piece), self._halo)
-        # A stage that is warm gives what belongs to the last samples of the piece before.
-        machine.locate(piece.start - (self._halo if resumed and not self.window_given else 0), name)
-        windows, used = self._extent(count, resumed and not self.window_given)
-        if self.ordered and self.window_given:
-            used = max(used, min(count, windows * self.step))
-        handed = min(used, windows * self.step) if self.window_given else used
+        at = piece.start
+        if self.ordered and offset:
+            given = self._lies.outputs(offset)
+            machine.resume(self._opened(piece), offset // self._lies.scale - given)
+            at = piece.start if self.window_given else piece.anchor + given * self._lies.scale
+        machine.locate(at, name)
+        windows, handed, used = self._extent(count)
         data = machine.push(seen, 0, handed, windows)
         saved = machine.checkpoint() if self.ordered else b""
         data += machine.push(seen, handed, used - handed, windows)
@@ -236,18 +239,19 @@ class Plan:
             raise KernelError(f"the checkpoint is for sample {place}, not {piece.start}")
         return given[20:]
 
-    def _extent(self, count: int, warm: bool = False) -> tuple[int, int]:
-        """Windows that lie whole in `count` samples, and how many samples those take.
+    def _extent(self, count: int) -> tuple[int, int, int]:
+        """Windows that lie whole in `count` samples; samples up to the next piece's; samples used.
 
-        warm: the stages' memories are full, so that they give as many samples as they take.
+        Filters that run on have to see all samples up to where the next piece starts.
         """
-        need = self.window + (0 if warm else self._halo)
-        if count < need:
-            return 0, 0
         if not self.window_given:
-            return 0, count
-        windows = (count - need) // self.step + 1
-        return windows, (windows - 1) * self.step + need
+            return 0, count, count
+        windows = self._lies.windows(count)
+        used = self._lies.need + (windows - 1) * self.step if windows else 0
+        handed = min(count, windows * self.step)
+        if self.ordered:
+            return windows, handed, max(used, handed)
+        return windows, min(used, handed), used
 
     def words(self, dtype: str, rate: float | None = None) -> bytes:
         """The interpreter's program for such streams, as a microcontroller takes it."""

@@ -15,10 +15,22 @@ from itertools import count
 from struct import pack, unpack
 
 from atoll.kernels import reference_signal as signal
+from atoll.kernels.design import Context
 from atoll.kernels.finish import bin_middle
+from atoll.kernels.geometry import geometry
 from atoll.kernels.grammar import Op, parse
 from atoll.kernels.numbers import INFINITY, NAN, f32_value, part_text
-from atoll.kernels.reference_float import divide, f32, fraction_f32, lanes, root_f32
+from atoll.kernels.reference_float import (
+    deviations,
+    divide,
+    f32,
+    fraction_f32,
+    lanes,
+    mean,
+    range_scale,
+    root_f32,
+    spread_scale,
+)
 from atoll.kernels.reference_sketches import distinct, top
 
 Number = float  # int for integer streams
@@ -65,38 +77,6 @@ def diff(x: Samples, floats: bool) -> list[Number]:
 # Windows.
 
 
-def exponent(x: float) -> int:
-    """floor(log2 |x|) of a normal f32; -127 below, 128 of infinity and NaN."""
-    if x != x or abs(x) == INFINITY:
-        return 128
-    return max(-127, math.frexp(x)[1] - 1) if x else -127
-
-
-def range_scale(x: Samples) -> float:
-    """1, or the power of two that brings a peak beyond 2^-50 .. 2^50 near 1."""
-    peak_ = peak(x, True)
-    e = exponent(peak_)
-    if e == 128 or peak_ == 0 or -50 <= e <= 50:
-        return 1.0
-    return 2.0 ** -max(-126, min(126, e))
-
-
-def spread_scale(far: float) -> float:
-    """The power of two that brings the largest deviation into [0.5, 1)."""
-    e = exponent(far)
-    if e == 128 or far == 0:
-        return 1.0
-    return 2.0 ** -(max(-126, min(125, e)) + 1)
-
-
-def mean(x: Samples, floats: bool) -> float:
-    """Mean of the window."""
-    if not floats:
-        return fraction_f32(Fraction(sum(map(int, x)), len(x)))
-    by = range_scale(x)
-    return divide(divide(lanes([f32(v * by) for v in x]), len(x)), by)
-
-
 def rms(x: Samples, floats: bool) -> float:
     """Root of the mean square."""
     if not floats:
@@ -119,19 +99,6 @@ def p2p(x: Samples, floats: bool) -> float:
 def crest(x: Samples, floats: bool) -> float:
     """Peak over rms."""
     return divide(peak(x, floats), rms(x, floats))
-
-
-def deviations(x: Samples, floats: bool, by: float = 1.0) -> list[float]:
-    """x less its mean: what the mean rounded lacks is taken off as well."""
-    if floats:
-        middle = f32(mean(x, True) * by)
-        first = [f32(f32(v * by) - middle) for v in x]
-        rest = divide(lanes(first), len(x))
-        return [f32(v - rest) for v in first]
-    total, n = sum(map(int, x)), len(x)
-    whole = (2 * total + n) // (2 * n)
-    rest = fraction_f32(Fraction(total - whole * n, n))
-    return [f32(f32(int(v) - whole) - rest) for v in x]
 
 
 def central(x: Samples, floats: bool) -> tuple[float, float, float]:
@@ -331,6 +298,10 @@ def stage(op: Op, x: Samples, floats: bool, rate: float | None) -> tuple[list[Nu
         return scale(x, f32_value(op.words[0]), f32_value(op.words[1])), True
     if name == "diff":
         return diff(x, floats), floats
+    if name == "decimate":
+        return list(x[:: op.words[0]]), floats
+    if name == "median":
+        return signal.median(x, op.words[0]), floats
     return signal.stage(op, x, rate), True
 
 
@@ -344,7 +315,8 @@ def run(text: str, x: Samples, dtype: str, rate: float | None = None) -> dict[st
     reducers = by_group["reducer"]
     if not by_group["window"]:
         dtype = "f32" if floats else ("i32" if x is not given else dtype)
-        return {op.kernel.name: reduce(op, x, dtype) for op in reducers}
+        stride = geometry(ops).step
+        return {op.kernel.name: reduce(op, x, dtype, stride) for op in reducers}
     length, hop = by_group["window"][0].words
     windows = [x[k : k + length] for k in range(0, len(x) - length + 1, hop)]
     frames = by_group["frame"] + by_group["spectrum"]
@@ -355,7 +327,7 @@ def run(text: str, x: Samples, dtype: str, rate: float | None = None) -> dict[st
     for op in by_group["feature"]:
         rows = [feature(op, *frame, rate, length) for frame in framed]
         values = flat(rows)
-        reduced = {r.kernel.name: reduce(r, values, "f32", hop) for r in reducers}
+        reduced = {r.kernel.name: reduce(r, values, "f32", geometry(ops).step) for r in reducers}
         out[op.kernel.name] = reduced or rows
     return out
 
@@ -375,7 +347,7 @@ def feature(
     twin = FEATURES.get(op.kernel.name)
     if any(v != v for v in x):
         return [NAN] * (len(op.words) - 2) if op.kernel.name == "lines" else NAN
-    return twin(x, floats) if twin else signal.feature(op, x, rate, window)
+    return twin(x, floats) if twin else signal.feature(op, x, floats, Context(rate, window))
 
 
 def through(frames: list[Op], x: Samples, floats: bool) -> tuple[Samples, bool]:

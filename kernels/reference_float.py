@@ -59,3 +59,48 @@ def lanes(terms: Sequence[float]) -> float:
         half = len(lane) // 2
         lane = [f32(lane[j] + lane[j + half]) for j in range(half)]
     return lane[0]
+
+
+def exponent(x: float) -> int:
+    """floor(log2 |x|) of a normal f32; -127 below, 128 of infinity and NaN."""
+    if x != x or abs(x) == INFINITY:
+        return 128
+    return max(-127, math.frexp(x)[1] - 1) if x else -127
+
+
+def range_scale(x: Sequence[float]) -> float:
+    """1, or the power of two that brings a peak beyond 2^-50 .. 2^50 near 1."""
+    peak_ = f32(max(map(abs, x)))
+    e = exponent(peak_)
+    if e == 128 or peak_ == 0 or -50 <= e <= 50:
+        return 1.0
+    return 2.0 ** -max(-126, min(126, e))
+
+
+def spread_scale(far: float) -> float:
+    """The power of two that brings the largest deviation into [0.5, 1)."""
+    e = exponent(far)
+    if e == 128 or far == 0:
+        return 1.0
+    return 2.0 ** -(max(-126, min(125, e)) + 1)
+
+
+def mean(x: Sequence[float], floats: bool) -> float:
+    """Mean of the window."""
+    if not floats:
+        return fraction_f32(Fraction(sum(map(int, x)), len(x)))
+    by = range_scale(x)
+    return divide(divide(lanes([f32(v * by) for v in x]), len(x)), by)
+
+
+def deviations(x: Sequence[float], floats: bool, by: float = 1.0) -> list[float]:
+    """x less its mean: what the mean rounded lacks is taken off as well."""
+    if floats:
+        middle = f32(mean(x, True) * by)
+        first = [f32(f32(v * by) - middle) for v in x]
+        rest = divide(lanes(first), len(x))
+        return [f32(v - rest) for v in first]
+    total, n = sum(map(int, x)), len(x)
+    whole = (2 * total + n) // (2 * n)
+    rest = fraction_f32(Fraction(total - whole * n, n))
+    return [f32(f32(int(v) - whole) - rest) for v in x]

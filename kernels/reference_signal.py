@@ -1,11 +1,21 @@
 """Slow twins of filters and spectra, in plain Python: same names, same bits (see reference.py)."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 from atoll.kernels.design import Context, lowered
 from atoll.kernels.grammar import Op
 from atoll.kernels.numbers import NAN, f32_value
-from atoll.kernels.reference_float import divide, f32, lanes
+from atoll.kernels.reference_float import (
+    deviations as spread,
+)
+from atoll.kernels.reference_float import (
+    divide,
+    f32,
+    fraction_f32,
+    lanes,
+    spread_scale,
+)
 
 Samples = Sequence[float]
 
@@ -36,6 +46,45 @@ def ema(x: Samples, alpha: float) -> list[float]:
         y = out[-1] if out else f32(v)
         out.append(f32(y + f32(alpha * f32(f32(v) - y))))
     return out
+
+
+def fir(x: Samples, words: tuple[int, ...]) -> list[float]:
+    """Sum of tap[k] x[i - k], k rising, where all taps lie on samples."""
+    values, taps = [f32(v) for v in x], [f32_value(word) for word in words]
+    out = []
+    for i in range(len(taps) - 1, len(values)):
+        total = f32(taps[0] * values[i])
+        for k in range(1, len(taps)):
+            total = f32(total + f32(taps[k] * values[i - k]))
+        out.append(total)
+    return out
+
+
+def median(x: Samples, width: int) -> list[float]:
+    """The middle of each `width` samples in order; NaN stands above infinity."""
+    runs = (x[i : i + width] for i in range(len(x) - width + 1))
+    return [sorted(run, key=_place)[width // 2] + 0 for run in runs]
+
+
+def _place(v: float) -> tuple[bool, float]:
+    return (v != v, 0.0 if v != v else v)
+
+
+def slope(x: Samples, floats: bool, rate: float) -> float:
+    """Least-squares slope a second."""
+    n, half = len(x), f32((len(x) - 1) * 0.5)
+    d = spread(x, floats)
+    total = lanes([f32(f32(i - half) * v) for i, v in enumerate(d)])
+    return f32(divide(total, fraction_f32(Fraction(n * (n * n - 1) // 12))) * rate)
+
+
+def autocorr(x: Samples, floats: bool, lag: int) -> float:
+    """sum(d[i] d[i + lag]) over sum(d^2)."""
+    d = spread(x, floats)
+    shrink = spread_scale(max(map(abs, d)))
+    z = [f32(v * shrink) for v in d]
+    products = [f32(a * b) for a, b in zip(z, z[lag:], strict=False)]
+    return divide(lanes(products), lanes([f32(v * v) for v in z]))
 
 
 # Sines by their octant: exact reduction, then a Taylor polynomial.
@@ -180,11 +229,16 @@ def stage(op: Op, x: Samples, rate: float | None) -> list[float]:
     words = lowered(op, Context(rate, 1))
     if op.kernel.name == "ema":
         return ema(x, f32_value(op.words[0]))
-    return biquad(x, words) if op.kernel.name == "biquad" else envelope(x, words)
+    return {"biquad": biquad, "envelope": envelope, "fir": fir}[op.kernel.name](x, words)
 
 
-def feature(op: Op, x: Samples, rate: float | None, window: int) -> float | list[float]:
+def feature(op: Op, x: Samples, floats: bool, context: Context) -> float | list[float]:
     """One of the features of this file."""
+    rate, window = context
+    if op.kernel.name == "slope":
+        return slope(x, floats, rate or 0.0)
+    if op.kernel.name == "autocorr":
+        return autocorr(x, floats, op.words[0])
     words = lowered(op, Context(rate, window))
     name = op.kernel.name
     if name == "lines":

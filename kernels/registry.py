@@ -43,7 +43,6 @@ class Kernel(NamedTuple):
     error: str
     special: str
     ops: float
-    halo: int = 0  # outputs that the stage gives fewer than it takes
     vector: bool = False  # gives a list a window
 
     @property
@@ -118,7 +117,6 @@ _KERNELS = (
         "integers exact (i32 saturates); f32 correctly rounded",
         SAMPLES_NAN,
         1,
-        1,
     ),
     Kernel(
         "biquad",
@@ -161,6 +159,44 @@ _KERNELS = (
         "2^-23 / alpha of the peak",
         SAMPLES_NAN,
         3,
+    ),
+    Kernel(
+        "fir",
+        8,
+        "sample",
+        (
+            Param("kind", "choice", choices=("lowpass", "highpass", "bandpass", "taps")),
+            Param("taps", "count", 63, 2, 511, keyword=True),
+            Param("values", "number", many=True),
+        ),
+        "Windowed-sinc filter (Hamming, as scipy's firwin) of `taps` taps at frequencies in Hz, or "
+        "the taps themselves; gives f32, taps - 1 samples fewer.",
+        "as the samples",
+        "taps 2^-24 of the sum of the taps' magnitudes times the peak",
+        SAMPLES_NAN,
+        126,
+    ),
+    Kernel(
+        "decimate",
+        9,
+        "sample",
+        (Param("by", "count", low=2, high=4096),),
+        "Every by-th sample, from the first; a filter before it keeps aliases out.",
+        "as the samples",
+        EXACT,
+        SAMPLES_NAN,
+        1,
+    ),
+    Kernel(
+        "median",
+        10,
+        "sample",
+        (Param("width", "count", low=3, high=63),),
+        "Median of the last `width` samples (odd), width - 1 fewer.",
+        "as the samples",
+        EXACT,
+        "NaN stands above infinity; -0 becomes 0",
+        20,
     ),
     Kernel(
         "window",
@@ -310,6 +346,29 @@ _KERNELS = (
         "amplitude n 2^-24 of the rms for frequencies above rate / 16; worse below",
         FEATURE_NAN,
         3,
+    ),
+    Kernel(
+        "slope",
+        57,
+        "feature",
+        (),
+        "Least-squares slope of the window, a second.",
+        "as the samples, a second",
+        f"{LANES} of the rms deviation over the window's length",
+        FEATURE_NAN,
+        4,
+    ),
+    Kernel(
+        "autocorr",
+        58,
+        "feature",
+        (Param("lag", "count", low=1, high=WINDOW_MAX),),
+        "Sum of products of deviations `lag` samples apart over the sum of their squares; NaN "
+        "where the window is constant.",
+        "1",
+        LANES,
+        FEATURE_NAN,
+        8,
     ),
     Kernel(
         "lines",

@@ -10,6 +10,11 @@ cdef enum:
     PARTIAL_ROWS = 1
 
 
+cdef inline uint32_t plan_stride(const plan *p) noexcept nogil:
+    """Samples of the stream from one value to the next."""
+    return p.decimation * (p.hop if p.window else <uint32_t>1)
+
+
 cdef void reducer_init(const operation *op, void *state, plan *p) noexcept nogil:
     cdef const uint32_t *args = <const uint32_t *>plan_at(p, op.args_at)
     if op.code == OP_COUNT:
@@ -38,7 +43,7 @@ cdef void reducer_push(plan *p, const operation *op, void *state, const void *x,
     elif op.code == OP_SUM or op.code == OP_MOMENTS:
         powers_push(<powers *>state, x, n)
     elif op.code == OP_MINMAX:
-        extrema_push(<extrema *>state, x, n, plan_place(p), p.hop if p.window else 1)
+        extrema_push(<extrema *>state, x, n, plan_place(p), plan_stride(p))
     elif op.code == OP_HISTOGRAM:
         histogram_push(<histogram *>state, x, n)
     elif op.code == OP_QUANTILES:
@@ -120,6 +125,10 @@ cdef float feature_value(plan *p, const operation *op, const stats *s,
         return <float>crossings_of(s.dtype, x, p.window)
     if op.code == OP_GOERTZEL:
         return feature_goertzel(s.dtype, x, p.window, atoll_float(args[0]), atoll_float(args[1]))
+    if op.code == OP_SLOPE:
+        return feature_slope(s, x, p.window, atoll_float(args[0]))
+    if op.code == OP_AUTOCORR:
+        return feature_autocorr(s, x, p.window, args[0])
     if op.code == OP_BAND:
         return feature_band(<const float *>x, args)
     return feature_centroid(<const float *>x, frame_length(p), atoll_float(args[0]))
@@ -202,7 +211,7 @@ cdef uint32_t window_run(plan *p, const void *x, float *rows, size_t room) noexc
             row = row + op.width
     p.rows = p.rows + 1
     p.units = p.units + 1
-    plan_place(p).at = plan_place(p).at + p.hop
+    plan_place(p).at = plan_place(p).at + plan_stride(p)
     return STATUS_OK
 
 
@@ -261,13 +270,23 @@ cdef size_t chunk_stage(plan *p, operation *op, size_t n) noexcept nogil:
     cdef float *floats = <float *>plan_at(p, p.floats_at)
     cdef const uint32_t *args = <const uint32_t *>plan_at(p, op.args_at)
     cdef void *state = plan_at(p, op.state_at)
-    if gives_float(op.code) and op.code != OP_SCALE:
+    if op.code == OP_DECIMATE:
+        n = decimate_any(<delay *>state, args[0],
+                         <uint32_t *>(<void *>floats if op.dtype == DTYPE_F32 else <void *>ints), n)
+    elif op.code == OP_MEDIAN:
+        if op.dtype == DTYPE_F32:
+            n = median_f32(<line *>state, args[0], floats, n)
+        else:
+            n = median_i32(<line *>state, args[0], ints, n)
+    elif gives_float(op.code) and op.code != OP_SCALE:
         if op.dtype != DTYPE_F32:
             floats_of(ints, floats, n)
         if op.code == OP_ENVELOPE:
             abs_f32(floats, n)
         if op.code == OP_EMA:
             ema_f32(<delay *>state, atoll_float(args[0]), floats, n)
+        elif op.code == OP_FIR:
+            n = fir_f32(<line *>state, args, op.argc, floats, n)
         else:
             sections_f32(<section *>state, args, op.argc, floats, n)
     elif op.dtype == DTYPE_F32:
@@ -297,7 +316,7 @@ cdef uint32_t plan_feed(plan *p, const void *x, size_t n, float *rows,
         return window_feed(p, <const uint8_t *>x, n, rows, room)
     plan_reduce(p, 0, x, n)
     p.units = p.units + n
-    plan_place(p).at = plan_place(p).at + n
+    plan_place(p).at = plan_place(p).at + n * plan_stride(p)
     return STATUS_OK
 
 
@@ -402,6 +421,19 @@ cdef uint32_t plan_take_rows(plan *p, uint32_t *width) noexcept nogil:
     return rows
 
 
+cdef bint memory_valid(plan *p, const operation *op) noexcept nogil:
+    """Whether a memory taken from a checkpoint keeps within its bounds."""
+    cdef const uint32_t *args = <const uint32_t *>plan_at(p, op.args_at)
+    cdef const line *held = <const line *>plan_at(p, op.state_at)
+    if op.code == OP_FIR:
+        return held.filled < op.argc
+    if op.code == OP_MEDIAN:
+        return held.filled <= args[0] and held.next < args[0]
+    if op.code == OP_DECIMATE:
+        return (<const delay *>plan_at(p, op.state_at)).filled < args[0]
+    return True
+
+
 cdef size_t plan_checkpoint(plan *p, uint8_t *out, size_t room) noexcept nogil:
     """Copy the sample stages' memories to `out`; how many bytes they are (0: no room)."""
     cdef size_t used = 0, size
@@ -429,6 +461,8 @@ cdef uint32_t plan_resume(plan *p, const uint8_t *data, size_t size, uint32_t sk
             return STATUS_DAMAGED
         memcpy(plan_at(p, plan_op(p, k).state_at), data + used, n)
         used = used + n
+        if not memory_valid(p, plan_op(p, k)):
+            return STATUS_DAMAGED
     if used != size:
         return STATUS_DAMAGED
     if p.window:

@@ -30,6 +30,9 @@ cdef enum:
     OP_BIQUAD = 5
     OP_ENVELOPE = 6
     OP_EMA = 7
+    OP_FIR = 8
+    OP_DECIMATE = 9
+    OP_MEDIAN = 10
     OP_WINDOW = 32
     OP_DETREND = 33
     OP_TAPER = 34
@@ -43,6 +46,8 @@ cdef enum:
     OP_SKEWNESS = 54
     OP_CROSSINGS = 55
     OP_GOERTZEL = 56
+    OP_SLOPE = 57
+    OP_AUTOCORR = 58
     OP_LINES = 64
     OP_BAND = 65
     OP_CENTROID = 66
@@ -83,6 +88,7 @@ cdef struct plan:
     uint32_t stages
     uint32_t frames  # frame stages, the spectrum among them
     uint32_t spectral
+    uint32_t decimation  # samples of the stream for each that leaves the sample stages
     uint32_t features
     uint32_t reducers
     uint32_t first_frame
@@ -108,7 +114,7 @@ cdef struct plan:
 
 cdef inline bint gives_float(uint32_t code) noexcept nogil:
     """Whether a sample stage gives floats of whatever it takes."""
-    return code == OP_SCALE or code == OP_BIQUAD or code == OP_ENVELOPE or code == OP_EMA
+    return code == OP_SCALE or OP_BIQUAD <= code <= OP_FIR
 
 
 cdef inline uint32_t op_width(uint32_t code, uint32_t argc) noexcept nogil:
@@ -117,7 +123,7 @@ cdef inline uint32_t op_width(uint32_t code, uint32_t argc) noexcept nogil:
 
 
 cdef uint32_t op_group(uint32_t code) noexcept nogil:
-    if OP_ABS <= code <= OP_EMA:
+    if OP_ABS <= code <= OP_MEDIAN:
         return GROUP_SAMPLES
     if code == OP_WINDOW:
         return GROUP_WINDOW
@@ -125,7 +131,7 @@ cdef uint32_t op_group(uint32_t code) noexcept nogil:
         return GROUP_FRAMES
     if code == OP_SPECTRUM:
         return GROUP_SPECTRUM
-    if OP_MEAN <= code <= OP_GOERTZEL or OP_LINES <= code <= OP_CENTROID:
+    if OP_MEAN <= code <= OP_AUTOCORR or OP_LINES <= code <= OP_CENTROID:
         return GROUP_FEATURES
     if OP_COUNT <= code <= OP_TOP:
         return GROUP_REDUCERS
@@ -144,8 +150,16 @@ cdef bint op_valid(uint32_t code, uint32_t argc, const uint32_t *args) noexcept 
         return argc % SECTION_WORDS == 0 and 1 <= argc // SECTION_WORDS <= SECTIONS_MAX
     if code == OP_ENVELOPE:
         return argc == 0 or argc == SECTION_WORDS
-    if code == OP_EMA or code == OP_CENTROID:
+    if code == OP_EMA or code == OP_CENTROID or code == OP_SLOPE:
         return argc == 1
+    if code == OP_FIR:
+        return 2 <= argc <= TAPS_MAX
+    if code == OP_DECIMATE:
+        return argc == 1 and 1 <= args[0] <= DECIMATE_MAX
+    if code == OP_MEDIAN:
+        return argc == 1 and 3 <= args[0] <= MEDIAN_MAX and args[0] % 2 == 1
+    if code == OP_AUTOCORR:
+        return argc == 1 and args[0] >= 1
     if code == OP_DETREND:
         return argc == 1 and args[0] <= 1
     if code == OP_TAPER:
@@ -201,13 +215,19 @@ cdef uint32_t op_need(uint32_t code) noexcept nogil:
         return NEED_EXTREMA | NEED_SQUARES
     if code == OP_KURTOSIS or code == OP_SKEWNESS:
         return NEED_CENTRAL
+    if code == OP_SLOPE or code == OP_AUTOCORR:
+        return NEED_SUM
     return 0
 
 
 cdef size_t op_state(const operation *op, const uint32_t *args, size_t window) noexcept nogil:
     """Bytes of memory an operation keeps, one instance."""
-    if op.code == OP_DIFF or op.code == OP_EMA:
+    if op.code == OP_DIFF or op.code == OP_EMA or op.code == OP_DECIMATE:
         return sizeof(delay)
+    if op.code == OP_FIR:
+        return fir_size(op.argc)
+    if op.code == OP_MEDIAN:
+        return median_size(args[0])
     if op.code == OP_BIQUAD or op.code == OP_ENVELOPE:
         return sizeof(section) * (op.argc // SECTION_WORDS)
     if op.code == OP_TAPER:
@@ -276,6 +296,7 @@ cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil
     p.id_low = words[2]
     p.id_high = words[3]
     p.words = <uint32_t>n
+    p.decimation = 1
     p.ops = words[4]
     for k in range(p.ops):
         if at + 2 > n or words[at + 1] > n - at - 2:
@@ -285,6 +306,8 @@ cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil
         if group < last or not op_valid(code, words[at + 1], words + at + 2):
             return STATUS_BAD_PROGRAM
         if group == GROUP_WINDOW and p.window:
+            return STATUS_BAD_PROGRAM
+        if code == OP_DECIMATE and p.decimation * words[at + 2] > DECIMATE_MAX:
             return STATUS_BAD_PROGRAM
         if group == GROUP_SPECTRUM and (p.spectral or not spectrum_valid(p.window)):
             return STATUS_BAD_PROGRAM
@@ -304,6 +327,8 @@ cdef bint feature_valid(const plan *p, uint32_t code, uint32_t argc,
     """Spectral features follow a spectrum, the others a window."""
     if code >= OP_LINES:
         return p.spectral != 0 and bins_valid(code, argc, args, p.window)
+    if code == OP_AUTOCORR and args[0] >= p.window:
+        return False
     return p.window != 0 and p.spectral == 0
 
 
@@ -327,6 +352,8 @@ cdef void plan_enter(plan *p, uint32_t k, const uint32_t *op) noexcept nogil:
             p.stage_dtype = DTYPE_I32
         if gives_float(op[0]):
             p.stage_dtype = DTYPE_F32
+        if op[0] == OP_DECIMATE:
+            p.decimation = p.decimation * op[2]
     elif group == GROUP_WINDOW:
         p.window = op[2]
         p.hop = op[3]

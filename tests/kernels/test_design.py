@@ -187,3 +187,71 @@ def test_designs_that_cannot_be_show_where(text, reason):
         Plan(text).check("i16", 1000.0)
     assert reason in str(caught.value)
     assert "^" in str(caught.value)
+
+
+# Of scipy.signal.firwin, scipy 1.17, at 1,000 Hz.
+FIRWIN = [
+    (
+        "lowpass",
+        [100.0],
+        [
+            0.0134969236341,
+            0.0784508686231,
+            0.24086247424,
+            0.334379467006,
+            0.24086247424,
+            0.0784508686231,
+            0.0134969236341,
+        ],
+    ),
+    (
+        "highpass",
+        [100.0],
+        [
+            -0.00798948948616,
+            -0.0464389076383,
+            -0.142578283594,
+            0.791742269116,
+            -0.142578283594,
+            -0.0464389076383,
+            -0.00798948948616,
+        ],
+    ),
+    (
+        "bandpass",
+        [100.0, 200.0],
+        [
+            -0.0233554406171,
+            -0.0835855721962,
+            -0.0744318670062,
+            0.238531837095,
+            0.476808481299,
+            0.238531837095,
+            -0.0744318670062,
+            -0.0835855721962,
+            -0.0233554406171,
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("kind", "edges", "expected"), FIRWIN)
+def test_taps_are_those_of_scipys_firwin(kind, edges, expected):
+    taps = design.firwin(kind, len(expected), edges, 1000.0)
+    assert all(abs(a - b) < 1e-10 for a, b in zip(taps, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("fir highpass 100 taps=8 | sum", "odd number"),
+        ("fir bandpass 100 | sum", "2 rising"),
+        ("fir taps 1 | sum", "2 to 512"),
+        ("median 4 | sum", "odd"),
+        ("decimate 4096 | decimate 2 | sum", "beyond 4096"),
+        ("window 8 | autocorr 8", "within the window"),
+    ],
+)
+def test_stages_that_cannot_be(text, reason):
+    with pytest.raises(PlanError, match=reason):
+        Plan(text)

@@ -34,6 +34,7 @@ PLANS = (
     "window 8 | peak | distinct, top",
     "window 48 hop=20 | detrend line | rms, kurtosis | moments",
     "diff | abs | clip 2 3000 | scale 0.3 | moments",
+    "fir lowpass 90 taps=9 | decimate 3 | median 5 | window 16 | slope, autocorr 3, rms",
     "biquad bandpass 100 200 | envelope 50 | ema 0.1 | window 64 hop=20 | taper | rms, goertzel 99",
     "window 256 hop=64 | taper | spectrum | lines 100 210 tol=9 around=50, band 9 99, centroid",
     "window 64 hop=100 | mean, rms, peak, p2p, crest, kurtosis, skewness",
