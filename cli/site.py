@@ -123,6 +123,7 @@ class LocalSite:
         self, folder: Path, *, site: str = "demo", profile: str = "demo", broker: str | None = None
     ) -> None:
         self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         self.site = site
         self.profile = profile
         self.url = broker or ""

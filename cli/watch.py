@@ -32,12 +32,12 @@ def run(options: Any) -> int:
 
 
 def line(result: dict[str, Any]) -> str:
-    """One result in one line: when, which window, and the numbers by their paths."""
-    numbers = " ".join(f"{path}={text}" for path, text in _numbers("", result.get("value", {})))
-    where = " ".join(
-        str(result[name]) for name in ("key", "first_sample", "window") if name in result
-    )
-    return f"{clock(result.get('wall_ms'))} {where} {numbers}".replace("  ", " ")
+    """One result: when, then for each stream the window's first sample and its numbers by path."""
+    shown = [clock(result.get("at_ms"))]
+    for key, window in result.get("streams", {}).items():
+        numbers = " ".join(f"{path}={text}" for path, text in _numbers("", window["value"]))
+        shown.append(f"  {key} @{window['sample']} {numbers}")
+    return "\n".join(shown)
 
 
 def _numbers(path: str, value: Any) -> list[tuple[str, str]]:

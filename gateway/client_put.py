@@ -146,8 +146,11 @@ def _check(options: PutOptions) -> None:
 
 
 def _key(key: str) -> str:
-    if not isinstance(key, str) or not 1 <= len(key.encode()) <= limits.KEY_BYTES_MAX:
-        raise Refused(f"key {key!r}: a text of 1 to {limits.KEY_BYTES_MAX} bytes")
+    if not isinstance(key, str):
+        raise Refused(f"key {key!r}: a text is wanted")
+    size = len(key.encode())
+    if not 1 <= size <= limits.KEY_BYTES_MAX:
+        raise Refused(f"key {key[:20]!r}: {size} bytes; at least 1, at most {limits.KEY_BYTES_MAX}")
     return key
 
 

@@ -1,0 +1,48 @@
+import argparse
+
+import pytest
+
+from atoll.cli import device
+
+
+def options(*words):
+    parser = argparse.ArgumentParser()
+    device.add_arguments(parser)
+    return parser.parse_args(["--id", "pi-1", *words])
+
+
+def test_what_the_runtime_is_told(monkeypatch):
+    told = []
+    monkeypatch.setattr("atoll.runtime.main.run_device", lambda options: told.append(options) or 0)
+    words = ("--source", "a=proc:1hz", "--source", "b=mqtt:x", "--zone", "z", "--capacity", "2")
+    assert device.run(options("--store", "s", "--token", "t", *words)) == 0
+    [found] = told
+    assert found.sources == ("a=proc:1hz", "b=mqtt:x")
+    assert (found.id, found.store, found.zone, found.capacity, found.token) == (
+        "pi-1", "s", "z", 2.0, "t",
+    )  # fmt: skip
+
+
+def test_a_store_of_its_own_by_default(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert device.default_store("home", "pi-1") == f"{tmp_path}/atoll/home/pi-1"
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert device.default_store("home", "pi-1") == f"{tmp_path}/.local/state/atoll/home/pi-1"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("--id", "a/b"), "a/b"),
+        (("--id", "a", "--site", "UP"), "lower case"),
+        (("--id", "a", "--broker", "http://x"), "http"),
+        (("--id", "a", "--capacity", "0"), "capacity"),
+        (("--id", "a", "--source", "x"), "source"),
+        (("--id", "a", "--source", "x=smoke:1"), "smoke"),
+    ],
+)
+def test_options_that_cannot_be(atoll, tmp_path, words, says):
+    done = atoll("device", *words, "--store", tmp_path / "s", code=2)
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,23 @@
+import json
+
+from atoll.kernels import catalogue, receipts
+
+
+def test_the_catalogue(atoll):
+    shown = atoll("kernels").stdout
+    assert all(f"\n{kernel.name} " in shown for kernel in catalogue())
+    rows = json.loads(atoll("kernels", "--json").stdout)
+    assert [row["name"] for row in rows] == [kernel.name for kernel in catalogue()]
+
+
+def test_one_kernel(atoll):
+    shown = atoll("kernels", "quantiles").stdout
+    assert "inverse of the distribution function" in shown
+    assert "merge_error" in shown
+    assert "did you mean 'quantiles'" in atoll("kernels", "quantile", code=1).stderr
+
+
+def test_receipts(atoll):
+    found = json.loads(atoll("kernels", "--receipts", "--json").stdout)
+    assert found == {name: digest.hex() for name, digest in receipts().items()}
+    assert atoll("kernels", "rms", "--receipts").stdout.count("\n") == 2
