@@ -63,7 +63,9 @@ def test_compiles_without_a_warning_on_this_machine(folder, compiler):
     if not shutil.which(compiler):
         pytest.skip(f"{compiler} is not installed")
     obj = f"{compiler}.o"
-    run(compiler, "-O2", *FLAGS, "-c", "atoll_kernels.c", "-o", obj, cwd=folder)
+    # Ubuntu's gcc hardens by default, with calls into a libc that a microcontroller has not.
+    plain = ["-O2", "-U_FORTIFY_SOURCE", "-fno-stack-protector"]
+    run(compiler, *plain, *FLAGS, "-c", "atoll_kernels.c", "-o", obj, cwd=folder)
     assert undefined("nm", obj, folder) <= LIBRARY
 
 
