@@ -34,7 +34,9 @@ include "parts/filters.pxi"
 include "parts/memory.pxi"
 include "parts/spectrum.pxi"
 include "parts/trend.pxi"
+include "parts/operations.pxi"
 include "parts/program.pxi"
+include "parts/reducers.pxi"
 include "parts/interpreter.pxi"
 
 # A state is at most this large: a window of WINDOW_MAX floats, its frame, and 64 sketches.

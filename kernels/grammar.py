@@ -12,8 +12,9 @@ the text with a caret under what is wrong. The text is bounded before it is read
 from typing import NamedTuple
 
 from atoll.kernels.errors import PlanError
+from atoll.kernels.kernel import REQUIRED, Kernel, Param
 from atoll.kernels.numbers import f32_bits
-from atoll.kernels.registry import BY_NAME, PART_UNIT, REQUIRED, Kernel, Param
+from atoll.kernels.registry import BY_NAME, PART_UNIT
 
 TEXT_MAX = 4096  # characters: some hundred calls, more than OPS_MAX can hold
 OPS_MAX = 32  # as the portable part

@@ -14,8 +14,9 @@ from struct import pack
 from atoll.kernels.design import Context, lowered
 from atoll.kernels.errors import PlanError
 from atoll.kernels.grammar import OPS_MAX, Op, default_word, parse
+from atoll.kernels.kernel import REQUIRED, Kernel, Param
 from atoll.kernels.numbers import f32_text, part_text
-from atoll.kernels.registry import BY_CODE, REQUIRED, Kernel, Param
+from atoll.kernels.registry import BY_CODE
 
 CANONICAL_VERSION = 1
 CANONICAL_MAX = 32768  # bytes; the words of a program (PROGRAM_WORDS_MAX) take no more

@@ -7,70 +7,13 @@ A kernel `takes` and `gives` one of: samples, frame (a window), values (numbers 
 result. `words` of an operation are its arguments in the order of `params`.
 """
 
-from typing import NamedTuple
+from atoll.kernels.kernel import Kernel, Param
 
-# Largest values that the portable part accepts too (parts/program.pxi).
+# Largest values that the portable part accepts too (parts/operations.pxi).
 WINDOW_MAX = 1 << 20
 BINS_MAX = 4096
 BINS_MIN = 32
 PART_UNIT = 10**9  # quantiles are exact multiples of 1e-9
-
-REQUIRED = object()
-
-
-class Param(NamedTuple):
-    """One argument. kind: count (integer), number (f32), part (0..1 by 1e-9), choice."""
-
-    name: str
-    kind: str
-    default: object = REQUIRED
-    low: float = float("-inf")
-    high: float = float("inf")
-    many: bool = False
-    keyword: bool = False
-    choices: tuple[str, ...] = ()
-
-
-class Kernel(NamedTuple):
-    """One kernel of the catalogue."""
-
-    name: str
-    code: int
-    group: str
-    params: tuple[Param, ...]
-    doc: str
-    units: str
-    error: str
-    special: str
-    ops: float
-    vector: bool = False  # gives a list a window
-
-    @property
-    def signature(self) -> str:
-        """How it is written in a plan: `histogram LOW HIGH bins=64`."""
-        positional = [_shown(p) for p in self.params if not p.keyword]
-        keyword = [f"{p.name}={_default(p)}" for p in self.params if p.keyword]
-        return " ".join([self.name, *positional, *keyword])
-
-    @property
-    def merge_error(self) -> str:
-        """What merging partials adds to the error: nothing, for every kernel."""
-        return "0 (exact)" if self.group == "reducer" else "-"
-
-
-def _shown(param: Param) -> str:
-    if param.kind == "choice":
-        shown = "|".join(param.choices)
-    else:
-        shown = param.name.upper() + ("..." if param.many else "")
-    return shown if param.default is REQUIRED else f"[{shown}]"
-
-
-def _default(param: Param) -> str:
-    if isinstance(param.default, str):
-        return param.default[1:].upper()
-    return f"{param.default:g}" if isinstance(param.default, float) else f"{param.default}"
-
 
 EXACT = "exact"
 # Of a window of n samples: n/16 additions a lane, and the tree.

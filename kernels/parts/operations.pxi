@@ -1,0 +1,202 @@
+# Operations: their codes and groups, which arguments each takes, what memory each keeps.
+#
+# Codes are part of the canonical form of plans (registry.py) and are never reused.
+
+cdef enum:
+    WINDOW_MAX = 1 << 20
+    BINS_MAX = 4096
+    BINS_MIN = 32
+
+cdef enum:
+    OP_ABS = 1
+    OP_CLIP = 2
+    OP_SCALE = 3
+    OP_DIFF = 4
+    OP_BIQUAD = 5
+    OP_ENVELOPE = 6
+    OP_EMA = 7
+    OP_FIR = 8
+    OP_DECIMATE = 9
+    OP_MEDIAN = 10
+    OP_WINDOW = 32
+    OP_DETREND = 33
+    OP_TAPER = 34
+    OP_SPECTRUM = 40
+    OP_MEAN = 48
+    OP_RMS = 49
+    OP_PEAK = 50
+    OP_P2P = 51
+    OP_CREST = 52
+    OP_KURTOSIS = 53
+    OP_SKEWNESS = 54
+    OP_CROSSINGS = 55
+    OP_GOERTZEL = 56
+    OP_SLOPE = 57
+    OP_AUTOCORR = 58
+    OP_LINES = 64
+    OP_BAND = 65
+    OP_CENTROID = 66
+    OP_COUNT = 96
+    OP_SUM = 97
+    OP_MOMENTS = 98
+    OP_MINMAX = 99
+    OP_HISTOGRAM = 100
+    OP_QUANTILES = 101
+    OP_DISTINCT = 102
+    OP_TOP = 103
+
+cdef enum:
+    GROUP_SAMPLES = 1
+    GROUP_WINDOW = 2
+    GROUP_FRAMES = 3
+    GROUP_SPECTRUM = 4
+    GROUP_FEATURES = 5
+    GROUP_REDUCERS = 6
+
+cdef struct operation:
+    uint32_t code
+    uint32_t argc
+    uint32_t args_at
+    uint32_t state_at
+    uint32_t dtype  # of what comes in
+    uint32_t width  # floats a window, for features
+
+cdef inline bint gives_float(uint32_t code) noexcept nogil:
+    """Whether a sample stage gives floats of whatever it takes."""
+    return code == OP_SCALE or OP_BIQUAD <= code <= OP_FIR
+
+
+cdef inline uint32_t op_width(uint32_t code, uint32_t argc) noexcept nogil:
+    """Numbers that a feature gives a window."""
+    return argc // LINE_WORDS if code == OP_LINES else <uint32_t>1
+
+
+cdef uint32_t op_group(uint32_t code) noexcept nogil:
+    if OP_ABS <= code <= OP_MEDIAN:
+        return GROUP_SAMPLES
+    if code == OP_WINDOW:
+        return GROUP_WINDOW
+    if code == OP_DETREND or code == OP_TAPER:
+        return GROUP_FRAMES
+    if code == OP_SPECTRUM:
+        return GROUP_SPECTRUM
+    if OP_MEAN <= code <= OP_AUTOCORR or OP_LINES <= code <= OP_CENTROID:
+        return GROUP_FEATURES
+    if OP_COUNT <= code <= OP_TOP:
+        return GROUP_REDUCERS
+    return 0
+
+
+cdef bint op_valid(uint32_t code, uint32_t argc, const uint32_t *args) noexcept nogil:
+    """Whether the arguments are as many as the code takes and in their ranges."""
+    if code == OP_CLIP:
+        return argc == 2 and atoll_float(args[0]) <= atoll_float(args[1])
+    if code == OP_SCALE:
+        return argc == 2
+    if code == OP_WINDOW:
+        return argc == 2 and 1 <= args[0] <= WINDOW_MAX and 1 <= args[1] <= WINDOW_MAX
+    if code == OP_BIQUAD:
+        return argc % SECTION_WORDS == 0 and 1 <= argc // SECTION_WORDS <= SECTIONS_MAX
+    if code == OP_ENVELOPE:
+        return argc == 0 or argc == SECTION_WORDS
+    if code == OP_EMA or code == OP_CENTROID or code == OP_SLOPE:
+        return argc == 1
+    if code == OP_FIR:
+        return 2 <= argc <= TAPS_MAX
+    if code == OP_DECIMATE:
+        return argc == 1 and 1 <= args[0] <= DECIMATE_MAX
+    if code == OP_MEDIAN:
+        return argc == 1 and 3 <= args[0] <= MEDIAN_MAX and args[0] % 2 == 1
+    if code == OP_AUTOCORR:
+        return argc == 1 and args[0] >= 1
+    if code == OP_DETREND:
+        return argc == 1 and args[0] <= 1
+    if code == OP_TAPER:
+        return argc == 1 and args[0] <= 2
+    if code == OP_GOERTZEL or code == OP_BAND:
+        return argc == 2
+    if code == OP_LINES:
+        return argc % LINE_WORDS == 0 and 1 <= argc // LINE_WORDS <= LINES_MAX
+    if code == OP_HISTOGRAM:
+        return argc == 3 and histogram_valid(args)
+    if code == OP_QUANTILES:
+        return argc >= 1 and BINS_MIN <= args[0] <= BINS_MAX
+    if code == OP_DISTINCT:
+        return argc == 1 and DISTINCT_P_MIN <= args[0] <= DISTINCT_P_MAX
+    if code == OP_TOP:
+        return (argc == 2 and 1 <= args[0] <= HITTERS_MAX
+                and HITTERS_WIDTH_MIN <= args[1] <= HITTERS_WIDTH_MAX)
+    return argc == 0
+
+
+cdef bint histogram_valid(const uint32_t *args) noexcept nogil:
+    cdef float low = atoll_float(args[0]), high = atoll_float(args[1])
+    cdef float span = high - low
+    return (low < high and span <= atoll_float(0x7F7FFFFF) and 1 <= args[2] <= BINS_MAX
+            and <float>args[2] / span <= atoll_float(0x7F7FFFFF)
+            and <float>args[2] * span <= atoll_float(0x7F7FFFFF))
+
+
+cdef bint bins_valid(uint32_t code, uint32_t argc, const uint32_t *args, uint32_t n) noexcept nogil:
+    """Whether the bins that a spectral feature names lie in order within n / 2."""
+    cdef uint32_t k
+    if code == OP_BAND:
+        return args[0] <= args[1] <= n // 2
+    if code == OP_LINES:
+        for k in range(<uint32_t>(argc // 2)):
+            if args[2 * k] > args[2 * k + 1] or args[2 * k + 1] > n // 2:
+                return False
+    return True
+
+
+cdef bint spectrum_valid(uint32_t n) noexcept nogil:
+    return FFT_MIN <= n <= FFT_MAX and (n & (n - 1)) == 0
+
+
+cdef uint32_t op_need(uint32_t code) noexcept nogil:
+    if code == OP_MEAN:
+        return NEED_SUM
+    if code == OP_RMS:
+        return NEED_SQUARES
+    if code == OP_PEAK or code == OP_P2P:
+        return NEED_EXTREMA
+    if code == OP_CREST:
+        return NEED_EXTREMA | NEED_SQUARES
+    if code == OP_KURTOSIS or code == OP_SKEWNESS:
+        return NEED_CENTRAL
+    if code == OP_SLOPE or code == OP_AUTOCORR:
+        return NEED_SUM
+    return 0
+
+
+cdef size_t op_state(const operation *op, const uint32_t *args, size_t window) noexcept nogil:
+    """Bytes of memory an operation keeps, one instance."""
+    if op.code == OP_DIFF or op.code == OP_EMA or op.code == OP_DECIMATE:
+        return sizeof(delay)
+    if op.code == OP_FIR:
+        return fir_size(op.argc)
+    if op.code == OP_MEDIAN:
+        return median_size(args[0])
+    if op.code == OP_BIQUAD or op.code == OP_ENVELOPE:
+        return sizeof(section) * (op.argc // SECTION_WORDS)
+    if op.code == OP_TAPER:
+        return sizeof(float) * (window // 2 + 1)
+    if op.code == OP_SPECTRUM:
+        return sizeof(float) * (3 * (window // 4) + 1)
+    if op.code == OP_COUNT:
+        return sizeof(tally)
+    if op.code == OP_SUM:
+        return powers_size(op.dtype, 1)
+    if op.code == OP_MOMENTS:
+        return powers_size(op.dtype, 4)
+    if op.code == OP_MINMAX:
+        return sizeof(extrema)
+    if op.code == OP_HISTOGRAM:
+        return histogram_size(args[2])
+    if op.code == OP_QUANTILES:
+        return sketch_size(args[0])
+    if op.code == OP_DISTINCT:
+        return distinct_size(args[0])
+    if op.code == OP_TOP:
+        return hitters_size(op.dtype, args[1])
+    return 0
