@@ -26,7 +26,7 @@ ROWS = {
     "middle": ("paho-mqtt==2.0.0", "cbor2==5.9.0"),
 }
 NEWEST = {"paho-mqtt": "2", "cbor2": "6"}
-TOOLS = ("pytest", "pytest-timeout", "hypothesis")
+TOOLS = ("pytest", "pytest-timeout", "hypothesis", "pycddl")
 TESTS = ("tests/wire", "tests/transport", "tests/runtime")
 
 
