@@ -325,7 +325,7 @@ class Catalog:
         self.by_device.get(device, {}).pop(shard.id, None)
 
     def drop_device(self, device: str) -> list[Shard]:
-        """A device is forgotten; gives the shards of which it held something. Its rows go with it."""
+        """A device is forgotten, and its rows with it; gives the shards that it held some of."""
         touched = []
         for shard_id in self.by_device.pop(device, {}):
             shard = self.find(shard_id)

@@ -19,7 +19,7 @@ from atoll.wire.topics import Topics
 
 KEYS = {
     "site": "the site's name, lower case",
-    "broker": "URL of an external broker, or several with commas; without it the gateway brings one",
+    "broker": "URL of an external broker, or several with commas; without it one is brought",
     "state": "directory of the ledger and of the gateway's own broker",
     "listen": "address on which the own broker listens",
     "port": "port of the own broker; 0: the last one, else 1883, else a free one",

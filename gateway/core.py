@@ -37,7 +37,7 @@ from atoll.wire import messages as wire
 
 
 class Options(NamedTuple):
-    """What a core is told at its start. `receipts`: kernel name to hash in hex, empty: unchecked."""
+    """What a core is told at its start. `receipts`: kernel to hash in hex; empty: unchecked."""
 
     site: str
     profile: Profile = PROFILES["normal"]
@@ -71,6 +71,7 @@ class GatewayCore:
         self._options = options
         self._wire_up()
         self._expected = float("inf")
+        self._last = 0.0
         self._restored = False
 
     def _wire_up(self) -> None:
@@ -164,9 +165,10 @@ class GatewayCore:
         """Decide. `now` never goes back."""
         desk = self._desk
         desk.now = now
-        late_s = now - self._expected
-        if late_s > LAG_TOLERATED_S:
-            self.members.missed(late_s)
+        if now - self._expected > LAG_TOLERATED_S:
+            # Nobody looked since the last event: what devices said meanwhile is still to be read.
+            self.members.missed(now - self._last)
+        self._last = now
         match event:
             case on.DeviceSpoke(device, message, wall_ms):
                 desk.wall_ms = wall_ms
@@ -248,11 +250,14 @@ class GatewayCore:
 
     # --- what follows from it ---
 
-    def _device_born(self, member: Member) -> None:
-        """A boot that this process has not met: its queues are empty, its disk is to be read."""
-        self.jobs.device_lost(member.id)
-        self.moves.device_lost(member.id)
-        self.reads.device_lost(member.id)
+    def _device_born(self, member: Member, rebooted: bool) -> None:
+        """A boot that this process has not met: its disk is to be read; a new one's queues are
+        empty.
+        """
+        if rebooted:
+            self.jobs.device_lost(member.id)
+            self.moves.device_lost(member.id)
+            self.reads.device_lost(member.id)
         self.owners.send_map(member.id)
         if member.serves:
             self._welcome(member.id)

@@ -115,7 +115,7 @@ def tasks_of(cuts: Sequence[Cut], plan: Shape, piece: int) -> list[Task]:
 
 
 def piece_samples(cuts: Iterable[Cut], step: int) -> int:
-    """The length of a piece: a multiple of the step, long enough that the tasks are not too many."""
+    """The length of a piece: a multiple of the step, so long that the tasks are not too many."""
     total = sum(cut.stop - cut.start for cut in cuts)
     length = max(PIECE_SAMPLES, total // TASKS_MAX, step)
     return length // step * step

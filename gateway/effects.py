@@ -1,8 +1,9 @@
 """What is to be done: the outputs of `GatewayCore.handle`, in order.
 
-The contract with the shell: the records of a `Commit` are on disk before any effect that follows it in the list is
-carried out. The shell may join the lists of several events, commit all their records in one transaction and then carry
-out the rest in order (group commit); it may not reorder within the rest.
+The contract with the shell: the records of a `Commit` are on disk before any effect that follows it
+in the list is carried out. The shell may join the lists of several events, commit all their records
+in one transaction and then carry out the rest in order (group commit); it may not reorder within
+the rest.
 """
 
 from typing import Any, NamedTuple

@@ -1,9 +1,9 @@
 """What the gateway can fail of.
 
-GatewayError            a person must do something: one line, exit 1
-├── ConfigError         the configuration file or an option is wrong
-└── LedgerError         the ledger is damaged, from a newer version, or in use
-RequestError            a client asked for something that cannot be done; answered, never raised further
+GatewayError            a person must do something: one line, exit 1 ├── ConfigError         the
+configuration file or an option is wrong └── LedgerError         the ledger is damaged, from a newer
+version, or in use RequestError            a client asked for something that cannot be done;
+answered, never raised further
 """
 
 

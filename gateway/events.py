@@ -1,7 +1,7 @@
 """What happened: the inputs of `GatewayCore.handle`.
 
-Every event is a plain tuple. Wall time comes with the events that need it (milliseconds since 1970); monotonic time is
-the `now` of `handle`.
+Every event is a plain tuple. Wall time comes with the events that need it (milliseconds since
+1970); monotonic time is the `now` of `handle`.
 """
 
 from typing import Any, NamedTuple

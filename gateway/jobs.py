@@ -1,19 +1,17 @@
 """Queries from request to answer: cut once, dispatched over live replicas, merged once per key.
 
-    Run ──plan, cut──> commit ──> tasks to devices ──Partials──> commit, ack ──all in──> merge, answer
+    Run ──plan, cut──> commit ──> tasks out ──Partials──> commit, ack ──all in──> merge, answer
 
-A task goes to the least loaded live device that has its samples; when that device falls silent, the
-task goes out again to another replica at once, and whichever partial comes first counts. A task
+When a device falls silent, its tasks go out again to other replicas at once (dispatch.py), and
+whichever partial of a task comes first counts. A task
 that every replica failed, or that nobody live has samples for, is listed as missing in the answer.
 """
 
 import json
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from atoll.gateway import runs
-from atoll.gateway.catalog import Catalog, Dataset, Stream
+from atoll.gateway.catalog import Catalog, Stream
 from atoll.gateway.cutting import (
     Cut,
     Times,
@@ -24,25 +22,19 @@ from atoll.gateway.cutting import (
     to_text,
 )
 from atoll.gateway.desk import Desk
+from atoll.gateway.dispatch import Dispatcher
 from atoll.gateway.effects import ShowResult
 from atoll.gateway.errors import RequestError
 from atoll.gateway.jsonable import dumps
 from atoll.gateway.membership import Membership
-from atoll.gateway.query import DONE, MISSING, OPEN, Query
+from atoll.gateway.query import DONE, OPEN, Query
 from atoll.gateway.records import PartialsAdded, QueryGone, QuerySet, SettingSet
-from atoll.kernels import KernelError, Plan, PlanError
+from atoll.gateway.requests import check_streams, gap_count, parse_plan, times_of, why_nothing
+from atoll.kernels import KernelError, Plan
 from atoll.wire import messages as wire
-from atoll.wire.limits import TASKS_MAX
 
 QUERIES_OPEN_MAX = 256  # at some 10 MB each at the very most
 QUERIES_KEPT_MAX = 64  # finished ones whose answer can be given again
-# Tasks with one device at a time: half of the device's own queue, so that a second gateway term's
-# repeats fit too, and eight messages, so that it never runs dry.
-IN_FLIGHT_MAX = 4_096
-TASK_BYTES = 24  # of a task in a message, its key not counted
-MESSAGE_BYTES = 48_000  # of tasks in one message; the plan may take 16 KB more
-RESEND_S = 5.0  # tasks without any answer for this long go out again; a repeated task is ignored
-TASK_SAMPLES = 1_024.0  # what a task costs a device besides its samples, in samples
 QUEUE_FULL_S = 0.25  # how soon a device whose queue was full is asked again
 TIMEOUT_DEFAULT_S = 300.0
 PROGRESS_S = 0.25
@@ -70,7 +62,6 @@ class Jobs:
         self._desk = desk
         self._members = members
         self._catalog = catalog
-        self._receipts = receipts
         self._orphan_s = orphan_s
         self.open: dict[str, Query] = {}
         self.finished: dict[str, QuerySet] = {}
@@ -78,8 +69,7 @@ class Jobs:
         self.doubted: Callable[[str], None] = lambda device: None
         self._numbers = 0
         self._asked: dict[tuple[str, int], str] = {}
-        self._in_flight: dict[str, int] = {}
-        self._waiting: dict[str, deque[tuple[Query, list[int]]]] = {}
+        self._dispatcher = Dispatcher(desk, members, catalog, receipts)
         self._due = float("inf")
 
     # --- from the ledger ---
@@ -96,7 +86,7 @@ class Jobs:
         timeout_s = row.timeout_ms / 1000 - max(0, self._desk.wall_ms - row.started_ms) / 1000
         query = Query(row, plan, cuts, tasks_of(cuts, plan, piece), self._desk.now + timeout_s)
         query.started = self._desk.now - max(0, self._desk.wall_ms - row.started_ms) / 1000
-        query.gaps = _gaps(cuts)
+        query.gaps = gap_count(cuts)
         self.open[row.job] = query
 
     def restore_partials(self, added: PartialsAdded) -> None:
@@ -131,12 +121,12 @@ class Jobs:
         if len(self.open) >= QUERIES_OPEN_MAX:
             raise RequestError(f"{QUERIES_OPEN_MAX} queries are open; wait for one to end")
         dataset = self._catalog.need(run.dataset)
-        plan = _plan(run.plan)
+        plan = parse_plan(run.plan)
         streams = [dataset.streams[key] for key in sorted(dataset.streams)]
         check_streams(plan, dataset, streams)
-        cuts, gaps = self._cut(plan, streams, _times(run, streams))
+        cuts, gaps = self._cut(plan, streams, times_of(run, streams))
         if not cuts:
-            raise RequestError(_nothing(run, streams))
+            raise RequestError(why_nothing(run, streams))
         self._numbers += 1
         piece = piece_samples(cuts, plan.step)
         row = QuerySet(
@@ -185,107 +175,9 @@ class Jobs:
         self._close(query, wire.FAILED, dumps({"error": f"{job} was cancelled"}), b"", "cancelled")
         return True
 
-    # --- dispatch ---
-
     def _dispatch(self, query: Query, numbers: Iterable[int]) -> None:
-        """Send tasks to the least loaded live devices that have their samples."""
-        streams = self._catalog.datasets[query.row.dataset].streams
-        members = self._members.members
-        per_weight = {d: 1.0 / max(1, members[d].weight) for d in self._candidates(query)}
-        load = {d: self._in_flight.get(d, 0) * TASK_SAMPLES * w for d, w in per_weight.items()}
-        per_device: dict[str, list[int]] = {}
-        last: tuple[Any, ...] = ()
-        for number in numbers:
-            task = query.tasks[number]
-            barred = query.failed.get(number)
-            stream = streams.get(task.key)
-            holders = () if stream is None else last[1] if last[:1] == (stream,) else ()
-            if stream is not None and not holders:
-                holders = [(d, held) for d, held in stream.held.items() if d in load]
-                last = (stream, holders)
-            best, least = "", float("inf")
-            for device, held in holders:
-                if load[device] < least and not (barred and device in barred):
-                    run = held[0]
-                    whole = len(held) == 1 and run.first_sample <= task.start
-                    if (whole and task.stop <= run.first_sample + run.sample_count) or runs.covers(
-                        held, task.start, task.stop
-                    ):
-                        best, least = device, load[device]
-            if not best:
-                query.orphans.add(number)
-                continue
-            load[best] = least + (task.stop - task.start + TASK_SAMPLES) * per_weight[best]
-            per_device.setdefault(best, []).append(number)
-        if query.orphans and not query.orphan_since:
-            query.orphan_since = self._desk.now
-        elif not query.orphans:
-            query.orphan_since = 0.0
-        for device, mine in per_device.items():
-            self._waiting.setdefault(device, deque()).append((query, mine))
-            self._send_waiting(device)
+        self._dispatcher.dispatch(query, numbers)
         self._look_at(self._desk.now + LOOK_S)
-
-    def _candidates(self, query: Query) -> list[str]:
-        found = []
-        for member in self._members.members.values():
-            if not member.serves:
-                continue
-            fit = query.eligible.get(member.id)
-            if fit is None:
-                fit = query.eligible[member.id] = self._fits(query, member.id, member.receipts)
-            if fit:
-                found.append(member.id)
-        return found
-
-    def _fits(self, query: Query, device: str, receipts: dict[str, str]) -> bool:
-        """Whether a device computes the plan's kernels as this gateway does."""
-        differ = [k for k in query.plan.kernels if self._receipts.get(k) != receipts.get(k)]
-        if self._receipts and differ:
-            self._desk.say(
-                "receipt",
-                f"{device} gets no task of {query.job}: its {', '.join(differ)} is not ours",
-                device=device,
-                job=query.job,
-            )
-            return False
-        return True
-
-    def _send_waiting(self, device: str) -> None:
-        """Fill a device's flight from what waits for it, oldest first."""
-        waiting = self._waiting.get(device)
-        room = IN_FLIGHT_MAX - self._in_flight.get(device, 0)
-        while waiting and room > 0:
-            query, numbers = waiting[0]
-            if query.job not in self.open:
-                waiting.popleft()
-                continue
-            batch, rest = numbers[:room], numbers[room:]
-            if rest:
-                waiting[0] = (query, rest)
-            else:
-                waiting.popleft()
-            batch = [n for n in batch if query.state[n] == OPEN]
-            room -= len(batch)
-            self._in_flight[device] = self._in_flight.get(device, 0) + len(batch)
-            query.flights.setdefault(device, set()).update(batch)
-            query.progress[device] = self._desk.now
-            self._send(query, device, batch)
-        if not waiting:
-            self._waiting.pop(device, None)
-
-    def _send(self, query: Query, device: str, numbers: Sequence[int]) -> None:
-        tasks, head = query.tasks, self._desk.head(device)
-        name, canonical, dataset = query.job, query.plan.canonical, query.row.dataset
-        at = 0
-        while at < len(numbers):
-            stop, size = at, 0
-            while stop < len(numbers) and stop - at < TASKS_MAX and size < MESSAGE_BYTES:
-                size += len(tasks[numbers[stop]].key) * 4 + TASK_BYTES
-                stop += 1
-            batch = [tasks[n] for n in numbers[at:stop]]
-            self._desk.tell(device, "task", wire.Tasks(*head, name, canonical, dataset, batch))
-            at = stop
 
     # --- results ---
 
@@ -322,18 +214,10 @@ class Jobs:
             self._desk.record(PartialsAdded(rows))
             if query.taken:
                 self._takeover(query, rows)
-        flight = query.flights.get(device)
-        if flight:
-            before = len(flight)
-            flight.difference_update(answered)
-            left = self._in_flight.get(device, 0) - (before - len(flight))
-            self._in_flight[device] = max(0, left)
-            query.progress[device] = self._desk.now
+        self._dispatcher.answered(query, device, answered)
         query.fold()
         if not query.left:
             self._finish(query)
-        elif self._in_flight.get(device, 0) <= IN_FLIGHT_MAX // 2 and device in self._waiting:
-            self._send_waiting(device)
         return True
 
     def _takeover(self, query: Query, rows: Iterable[tuple[int, int, bytes]]) -> None:
@@ -381,20 +265,8 @@ class Jobs:
 
     def device_lost(self, device: str) -> int:
         """A device is silent or gone: its tasks go to others. Gives how many there were."""
-        self._in_flight.pop(device, None)
-        waiting = self._waiting.pop(device, deque())
-        taken: dict[str, list[int]] = {}
-        for query, numbers in waiting:
-            if query.job in self.open:
-                taken.setdefault(query.job, []).extend(numbers)
-        for query in self.open.values():
-            flight = query.take_flight(device)
-            if flight:
-                taken.setdefault(query.job, []).extend(sorted(flight))
         count = 0
-        for job, numbers in taken.items():
-            query = self.open[job]
-            numbers = [n for n in numbers if query.state[n] == OPEN]
+        for query, numbers in self._dispatcher.device_lost(device, self.open.values()):
             query.taken.update(dict.fromkeys(numbers, device))
             self._dispatch(query, numbers)
             count += len(numbers)
@@ -438,7 +310,7 @@ class Jobs:
             if query.orphans:
                 numbers, query.orphans = sorted(query.orphans), set()
                 self._dispatch(query, [n for n in numbers if query.state[n] == OPEN])
-            self._resend(query, now)
+            self._dispatcher.resend(query)
             if not query.left:
                 self._finish(query)
             elif now >= query.deadline:
@@ -452,13 +324,6 @@ class Jobs:
                 self._desk.answer(
                     query.row.client, wire.Reply(query.row.request, wire.PROGRESS, body, b"")
                 )
-
-    def _resend(self, query: Query, now: float) -> None:
-        for device, flight in query.flights.items():
-            if flight and now - query.progress.get(device, now) >= RESEND_S:
-                query.progress[device] = now
-                if self._members.members[device].serves:
-                    self._send(query, device, sorted(flight))
 
     def _stranded(self, query: Query, now: float) -> bool:
         """Whether only tasks are left that nobody live can do, for long enough."""
@@ -517,11 +382,7 @@ class Jobs:
         row = query.row._replace(state=state, cuts="", status=status, body=body, blob=blob)
         self._desk.record(row)
         del self.open[job]
-        for device, flight in query.flights.items():
-            if flight:
-                left = self._in_flight.get(device, 0) - len(flight)
-                self._in_flight[device] = max(0, left)
-                self._desk.tell(device, "task", wire.Cancel(*self._desk.head(device), job))
+        self._dispatcher.close(query)
         self.finished[job] = row
         while len(self.finished) > QUERIES_KEPT_MAX:
             self._forget(next(iter(self.finished)))
@@ -573,48 +434,3 @@ def _listed(row: QuerySet) -> dict[str, Any]:
         "state": row.state,
         "started_ms": row.started_ms,
     }
-
-
-def _plan(text: str) -> Plan:
-    try:
-        return Plan(text)
-    except PlanError as error:
-        raise RequestError(str(error)) from None
-
-
-def check_streams(plan: Plan, dataset: Dataset, streams: Sequence[Stream]) -> None:
-    """RequestError unless the plan can run over these streams and merge what comes back."""
-    kinds = sorted({(s.info.dtype, s.info.rate_hz) for s in streams})
-    for dtype, rate_hz in kinds:
-        try:
-            plan.check(dtype, rate_hz if rate_hz > 0.0 else None)
-        except PlanError as error:
-            raise RequestError(f"over {dataset.row.name}: {error}") from None
-    dtypes = sorted({dtype for dtype, _ in kinds})
-    if len(dtypes) > 1:
-        raise RequestError(
-            f"dataset {dataset.row.name} has streams of {' and '.join(dtypes)}:"
-            " a plan runs over one dtype"
-        )
-
-
-def _times(run: wire.Run, streams: Sequence[Stream]) -> Times:
-    if run.last_ms == 0:
-        return Times(run.since_ms, run.until_ms)
-    ends = [runs.end_ms(r, s.info.rate_hz) for s in streams for r in s.all_runs()[-1:]]
-    return Times(max(ends, default=0) - run.last_ms, -1)
-
-
-def _nothing(run: wire.Run, streams: Sequence[Stream]) -> str:
-    if not streams:
-        return f"dataset {run.dataset} is empty"
-    if (run.since_ms, run.until_ms, run.last_ms) != (-1, -1, 0):
-        return f"dataset {run.dataset} has no samples in that time"
-    return f"no live device has samples of {run.dataset}"
-
-
-def _gaps(cuts: Sequence[Cut]) -> int:
-    return len(cuts) - len({cut.key for cut in cuts})
-
-
-__all__ = ["MISSING", "Jobs", "check_streams"]

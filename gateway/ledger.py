@@ -1,9 +1,10 @@
 """The ledger: the gateway's records in SQLite, one transaction a batch.
 
-WAL with synchronous=FULL: an acknowledgement lets a device delete its outbox, so a commit must be on the disk before it
-is spoken of; a batch shares one sync. One gateway holds a state directory (a lock on a file in it). The schema has a
-version; an older gateway refuses a newer ledger rather than guess. Tables without a rowid where the key is the row's
-place; STRICT, so that a wrong type is an error and not a value.
+WAL with synchronous=FULL: an acknowledgement lets a device delete its outbox, so a commit must be
+on the disk before it is spoken of; a batch shares one sync. One gateway holds a state directory (a
+lock on a file in it). The schema has a version; an older gateway refuses a newer ledger rather than
+guess. Tables without a rowid where the key is the row's place; STRICT, so that a wrong type is an
+error and not a value.
 """
 
 import fcntl
@@ -115,7 +116,8 @@ class Ledger:
         except sqlite3.Error as error:
             os.close(self._lock)
             raise LedgerError(
-                f"ledger {self.path} cannot be opened ({error}); restore it from a copy, or move it away to begin anew"
+                f"ledger {self.path} cannot be opened ({_line(error)}); restore it from a copy,"
+                " or move it away to begin anew"
             ) from None
         except LedgerError:
             self._db.close()
@@ -128,7 +130,8 @@ class Ledger:
         tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         if version > VERSION:
             raise LedgerError(
-                f"ledger {self.path} has version {version}, this gateway knows up to {VERSION}: install the newer atoll"
+                f"ledger {self.path} has version {version}, this gateway knows up to {VERSION}:"
+                " install the newer atoll"
             )
         if tables and version == 0:
             raise LedgerError(f"{self.path} is a database of something else; give another --state")
@@ -136,7 +139,7 @@ class Ledger:
             verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
                 raise LedgerError(
-                    f"ledger {self.path} is damaged ({verdict}); restore it from a copy"
+                    f"ledger {self.path} is damaged ({_line(verdict)}); restore it from a copy"
                 )
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
@@ -162,12 +165,14 @@ class Ledger:
             found.append(r.PartialsAdded(self._db.execute(open_partials).fetchall()))
         except (sqlite3.Error, TypeError) as error:
             raise LedgerError(
-                f"ledger {self.path} cannot be read ({error}); restore it from a copy"
+                f"ledger {self.path} cannot be read ({_line(error)}); restore it from a copy"
             ) from None
         return found
 
     def commit(self, batch: Iterable[r.Record]) -> None:
-        """Write records in one transaction, in their order; raises LedgerError and writes nothing if it cannot."""
+        """Write records in one transaction, in their order; raises LedgerError and writes nothing
+        if it cannot.
+        """
         db = self._db
         try:
             db.execute("BEGIN IMMEDIATE")
@@ -213,6 +218,11 @@ def _grouped(batch: Iterable[r.Record]) -> Iterable[tuple[type, list[Any]]]:
         rows.append(record)
     if kind is not None:
         yield kind, rows
+
+
+def _line(problem: object) -> str:
+    """SQLite's words in one line."""
+    return " ".join(str(problem).split())
 
 
 def _lock(state_dir: Path) -> int:

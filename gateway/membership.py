@@ -87,7 +87,7 @@ class Member:
 
     @property
     def weight(self) -> int:
-        """Its weight in the placement: capacity in hundredths, scaled by health; 0 takes nothing."""
+        """Its weight in the placement: capacity in hundredths, scaled by health; 0: none."""
         if self.row.draining or self.state not in KEPT:
             return 0
         return max(1, round(self.row.capacity * 100)) * self.gauge.eighths // 8
@@ -99,7 +99,11 @@ class Member:
 
 
 class Membership:
-    """All devices, their states and deadlines. `changed` is called after each transition."""
+    """All devices, their states and deadlines.
+
+    `changed` is called after each transition, `born(member, rebooted)` when a boot is met that this
+    process has not met, `reweighted` when health has changed a weight.
+    """
 
     def __init__(self, desk: Desk, default: Profile) -> None:
         self._desk = desk
@@ -107,7 +111,7 @@ class Membership:
         self.members: dict[str, Member] = {}
         self.frozen = True  # until the broker is reached
         self.changed: Callable[[Change], None] = lambda change: None
-        self.born: Callable[[Member], None] = lambda member: None
+        self.born: Callable[[Member, bool], None] = lambda member, rebooted: None
         self.reweighted: Callable[[Member], None] = lambda member: None
         self._debt = 0.0
         self._frozen_at = 0.0
@@ -213,11 +217,12 @@ class Membership:
             member.request = -1
         member.born = True
         if first or rebooted:
-            self.born(member)
+            self.born(member, rebooted)
 
     def _admit(self, device: str) -> Member:
         row = DeviceSet(
-            device, self._numbers, 0, State.NEW, 0, device, "normal", 1.0, 8, 0, 0, "", 0, 0, 0, 0, "{}"
+            device, self._numbers, 0, State.NEW.value, 0, device, "normal", 1.0, 8, 0, 0, "", 0,
+            0, 0, 0, "{}",
         )  # fmt: skip
         self._numbers += 1
         member = self.members[device] = Member(row)

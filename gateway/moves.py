@@ -215,7 +215,7 @@ class Moves:
     def _choose(
         self, shard: Shard, target: str, live: list[str]
     ) -> tuple[str, list[wire.BlockRange]] | None:
-        """A source that is not too busy, and up to STEP_BYTES of what it has and the target lacks."""
+        """A source that is not too busy, and STEP_BYTES at most of what the target lacks."""
         sources = [d for d in live if d != target]
         sources.sort(key=lambda d: (self._busy.get(d, 0), d))
         for source in sources:

@@ -23,7 +23,7 @@ MAP_SHARDS_MAX = 8_192  # as the wire bears
 
 
 class Owners:
-    """The map of a site. `acting_changed(shard)` and `goal_changed(shard)` are called on changes."""
+    """The map of a site; `acting_changed(shard)`, `goal_changed(shard)` are called on changes."""
 
     def __init__(self, desk: Desk, members: Membership, catalog: Catalog) -> None:
         self._desk = desk

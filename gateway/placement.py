@@ -1,30 +1,33 @@
 """Placement: which devices hold a shard, as a pure function of a snapshot.
 
-Goals, in this order: alive, zones apart, load bounded, fewest moves. The ideal of a shard is a walk over the slot table
-(weighted DxHash, control.md B.3): probes t = 1, 2, ... give a slot and sixteen bits; the slot's device is taken where the
-bits lie under its threshold and its zone is not used yet. The walk is 32-bit integer arithmetic and nothing else, so that
-C and Cython compute the same from the published table.
+Goals, in this order: alive, zones apart, load bounded, fewest moves. The ideal of a shard is a walk
+over the slot table (weighted DxHash, docs/gateway.md): probes t = 1, 2, ... give a slot and sixteen
+bits; the slot's device is taken where the bits lie under its threshold and its zone is not used
+yet. The walk is 32-bit integer arithmetic and nothing else, so that C and Cython compute the same
+from the published table.
 
-A plan is sticky: what is placed, alive and in its place stays, whatever the ideal says now (a published override).
-Holes are filled by the walk within the load bound c_d = ceil((1 + eps) mu_d), mu_d a device's share of all load by
-weight; a history-free bound would move many times the minimum. A device that is new pulls only shards whose ideal names
-it, up to its share; a device above its bound sheds until it is within.
+A plan is sticky: what is placed, alive and in its place stays, whatever the ideal says now (a
+published override). Holes are filled by the walk within the load bound c_d = ceil((1 + eps) mu_d),
+mu_d a device's share of all load by weight; a history-free bound would move many times the minimum.
+A device that is new pulls only shards whose ideal names it, up to its share; a device above its
+bound sheds until it is within.
 """
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import NamedTuple
 
-from atoll.gateway.slots import FREE, SlotTable
+from atoll.gateway.slots import SlotTable
 
 M32 = 0xFFFFFFFF
 GOLDEN = 0x9E3779B9
 EPS = 0.25  # fleets with fewer than MU_MANY placements a device
 EPS_MANY = 0.10
 MU_MANY = 100
-# A walk that has not ended after this many probes per slot of the table meets a table that has (almost) nothing left to
-# give; a scan takes over. At an acceptance of 1/64 the chance of getting here by accident is e^-16.
+# A walk that has not ended after this many probes per slot of the table meets a table that has
+# (almost) nothing left to give; a scan takes over. At an acceptance of 1/64 the chance of getting
+# here by accident is e^-16.
 PROBES_PER_SLOT = 16
 
 
@@ -41,7 +44,9 @@ class Site(NamedTuple):
 
 
 class Load(NamedTuple):
-    """A shard as placement sees it: where its walk begins, its load in bytes, replicas wanted, owners now."""
+    """A shard as placement sees it: where its walk begins, its load in bytes, replicas wanted,
+    owners now.
+    """
 
     point: int
     load: int
@@ -50,7 +55,9 @@ class Load(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """All that a plan depends on. `sites` are indexed by owner number; `fresh` are devices that may pull."""
+    """All that a plan depends on. `sites` are indexed by owner number; `fresh` are devices that may
+    pull.
+    """
 
     seed: int
     table: SlotTable
@@ -73,18 +80,27 @@ def shard_point(dataset: str, shard: int) -> int:
     return fmix32(zlib.crc32(dataset.encode()) ^ shard * GOLDEN & M32)
 
 
-def probes(seed: int, point: int, table: SlotTable) -> Iterable[int]:
-    """The owners that a shard's walk meets, in order, with repeats; ends after PROBES_PER_SLOT probes per slot."""
+def probes(seed: int, point: int, table: SlotTable) -> Iterator[int]:
+    """The owners that a shard's walk meets, in order, each once.
+
+    Ends when all were met, or after PROBES_PER_SLOT probes per slot.
+    """
     owner, threshold, mask = table.owner, table.threshold, table.size - 1
+    met: set[int] = set()
+    left = len(table.active)
     base = fmix32(seed ^ point)
     step = 0
-    for _ in range(PROBES_PER_SLOT * table.size):
+    for _ in range(PROBES_PER_SLOT * table.size if left else 0):
         step = step + GOLDEN & M32
         a = fmix32(base + step & M32)
         slot = a & mask
         limit = threshold[slot]
-        if limit and fmix32(a ^ seed) & 0xFFFF < limit:
-            yield owner[slot]
+        if limit and fmix32(a ^ seed) & 0xFFFF < limit and (who := owner[slot]) not in met:
+            yield who
+            met.add(who)
+            left -= 1
+            if not left:
+                return
 
 
 def walk(
@@ -95,7 +111,7 @@ def walk(
     zones: set[str] = set()
     for who in probes(seed, point, table):
         site = sites.get(who)
-        if who == FREE or site is None or not site.alive or site.zone in zones:
+        if site is None or not site.alive or site.zone in zones:
             continue
         found.append(who)
         zones.add(site.zone)
@@ -144,7 +160,9 @@ class _Plan:
         )
 
     def fill(self, at: int) -> None:
-        """Fill a shard's holes: by the walk within the bound, else the least loaded, zones apart if there are any."""
+        """Fill a shard's holes: by the walk within the bound, else the least loaded, zones apart if
+        there are any.
+        """
         shard, sites = self.snap.loads[at], self.snap.sites
         owners = list(self.owners[at])
         zones = {sites[d].zone for d in owners}
@@ -169,7 +187,9 @@ class _Plan:
         self.load[who] += load
 
     def pull(self, at: int) -> None:
-        """Give a shard to a fresh device that its ideal names, in place of the owner that is least its ideal."""
+        """Give a shard to a fresh device that its ideal names, in place of the owner that is least
+        its ideal.
+        """
         shard, sites = self.snap.loads[at], self.snap.sites
         owners = self.owners[at]
         if len(owners) < shard.wanted:
@@ -180,12 +200,17 @@ class _Plan:
                 continue
             if self.load[who] + shard.load > max(self.share[who], shard.load):
                 continue
-            out = max((d for d in owners if d not in self.snap.fresh), key=lambda d: (
-                sites[d].zone == sites[who].zone, d not in ideal, self.load[d]), default=None)  # fmt: skip
+            old = [d for d in owners if d not in self.snap.fresh]
+            out = max(old, key=lambda d: self._oddness(d, who, ideal), default=None)
             if out is None or self._clash(owners, out, who):
                 continue
             self._swap(at, out, who)
             owners = self.owners[at]
+
+    def _oddness(self, who: int, newcomer: int, ideal: tuple[int, ...]) -> tuple[bool, bool, int]:
+        """How much better a newcomer is in this owner's place."""
+        sites = self.snap.sites
+        return sites[who].zone == sites[newcomer].zone, who not in ideal, self.load[who]
 
     def shed(self, at: int) -> None:
         """Move a shard off owners that are above their bound or take nothing any more."""
@@ -219,7 +244,9 @@ class _Plan:
 
 
 def plan(snapshot: Snapshot) -> list[tuple[int, ...]]:
-    """Owners for every shard of the snapshot, in its order; fewer than wanted only where devices are missing."""
+    """Owners for every shard of the snapshot, in its order; fewer than wanted only where devices
+    are missing.
+    """
     state = _Plan(snapshot)
     holes = [i for i, s in enumerate(snapshot.loads) if len(state.owners[i]) < s.wanted]
     for at in sorted(holes, key=lambda i: (len(state.owners[i]), i)):  # the most exposed first

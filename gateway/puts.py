@@ -1,6 +1,6 @@
 """Puts: pieces from clients become blocks on the disks of their replicas.
 
-    piece ──place in the stream, committed──> blocks down ──Stored by all live owners──> committed, DONE
+    piece ──place committed──> blocks down ──Stored by all live owners──> committed, DONE
 
 A piece's place (block number, first sample) is in the ledger before a device hears of the block, so
 the same piece repeated, even to the next gateway, becomes the same block. (put id, key, index) is
@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from atoll.gateway.catalog import Catalog, Dataset, Shard, ShardId, Stream, shard_of
 from atoll.gateway.desk import Desk
+from atoll.gateway.early import HOLD_S, EarlyPuts
 from atoll.gateway.errors import RequestError
 from atoll.gateway.membership import KEPT, LEASED, Membership
 from atoll.gateway.owners import Owners
@@ -24,7 +25,6 @@ from atoll.wire.messages import DONE, BlockRun, Blocks, Piece, Put, Reply, Store
 FLIGHTS_PER_CLIENT_MAX = 64  # four times what a client keeps under way; 4 MiB
 FLIGHTS_MAX = 512  # 32 MiB of blocks in memory, whatever the number of clients
 RESEND_FIRST_S, RESEND_MOST_S = 3.0, 12.0  # well over a device's 0.2 s of group commit
-HOLD_S = 10.0  # for a piece whose predecessor is missing: longer than any reordering
 GIVE_UP_S = 55.0  # just before a client stops to wait
 # Puts whose pieces may still be repeated. A put of 4,096 streams takes 4,096 of them.
 PUT_STREAMS_MAX = 65_536
@@ -70,13 +70,6 @@ class _PutStream:
         self.pieces: dict[int, PieceSet] = {}
 
 
-class _Held(NamedTuple):
-    """A put that came before one that precedes it, and how long it is kept."""
-
-    deadline: float
-    put: Put
-
-
 class _Transfer(NamedTuple):
     """A message of blocks to one device: which pieces are in it, by index of the block."""
 
@@ -99,7 +92,7 @@ class Puts:
         self._flights: dict[int, Flight] = {}
         self._by_client: dict[str, set[int]] = {}
         self._transfers: dict[int, _Transfer] = {}
-        self._held: dict[str, dict[int, _Held]] = {}
+        self._early = EarlyPuts(FLIGHTS_PER_CLIENT_MAX)
         self._timers: list[tuple[float, int]] = []
         self._count = 0
 
@@ -135,10 +128,11 @@ class Puts:
         for piece in put.pieces:
             _check(piece)
         if self._is_early(put):
-            self._hold(client, put)
+            self._early.hold(client, put, self._desk.now)
+            heapq.heappush(self._timers, (self._desk.now + HOLD_S, 0))
             return
         self._admit(client, put)
-        self._admit_held(client)
+        self._admit_early(client)
 
     def _is_early(self, put: Put) -> bool:
         """Whether a piece came before the one that precedes it (a network may reorder)."""
@@ -153,35 +147,12 @@ class Puts:
             expected[key] = max(expected[key], piece.index + 1)
         return False
 
-    def _hold(self, client: str, put: Put) -> None:
-        held = self._held.setdefault(client, {})
-        if put.request not in held and len(held) >= FLIGHTS_PER_CLIENT_MAX:
-            raise RequestError("pieces of a stream came out of their order")
-        held[put.request] = _Held(self._desk.now + HOLD_S, put)
-        heapq.heappush(self._timers, (self._desk.now + HOLD_S, 0))
-
-    def _admit_held(self, client: str) -> None:
-        """Take in what was held because an earlier piece was missing, while that helps."""
-        held = self._held.get(client, {})
-        for request, (_, put) in sorted(held.items()):
-            if not self._is_early(put):
-                del held[request]
-                try:
-                    self._admit(client, put)
-                except RequestError as error:
-                    self._desk.fail(client, request, str(error))
-        if not held:
-            self._held.pop(client, None)
-
-    def _drop_held(self) -> None:
-        for client, held in list(self._held.items()):
-            for request, (deadline, _) in list(held.items()):
-                if self._desk.now >= deadline:
-                    del held[request]
-                    text = "a piece came, but not the one before it"
-                    self._desk.fail(client, request, text)
-            if not held:
-                del self._held[client]
+    def _admit_early(self, client: str) -> None:
+        for put in self._early.ready(client, self._is_early):
+            try:
+                self._admit(client, put)
+            except RequestError as error:
+                self._desk.fail(client, put.request, str(error))
 
     def _admit(self, client: str, put: Put) -> None:
         mine = self._by_client.setdefault(client, set())
@@ -388,7 +359,7 @@ class Puts:
     # --- time and loss ---
 
     def device_lost(self, device: str) -> None:
-        """A device does not act any more: nothing waits for it. Its copies are made up for later."""
+        """A device does not act any more: nothing waits for it; its copies are made up for."""
         for number, flight in list(self._flights.items()):
             for waiting in flight.pieces:
                 waiting.awaited.discard(device)
@@ -413,7 +384,9 @@ class Puts:
         while self._timers and self._timers[0][0] <= self._desk.now:
             _, number = heapq.heappop(self._timers)
             if number == 0:
-                self._drop_held()
+                for client, request in self._early.expired(self._desk.now):
+                    text = "a piece came, but not the one before it"
+                    self._desk.fail(client, request, text)
             flight = self._flights.get(number)
             if flight is None:
                 continue

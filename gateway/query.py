@@ -1,6 +1,5 @@
 """One query: its tasks, which of them are where, and what has come back."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from atoll.gateway.cutting import Cut
@@ -26,6 +25,7 @@ class Query:
         self.tasks = tasks
         self.deadline = deadline
         self.gaps = 0
+        self.closed = False
         self.state = bytearray(len(tasks))
         self.left = len(tasks)
         self.parts: list[bytes | None] = [None] * len(tasks)
@@ -144,9 +144,3 @@ class Query:
         """The tasks that were sent to a device and not answered; they are nowhere now."""
         self.progress.pop(device, None)
         return self.flights.pop(device, set())
-
-    def answered(self, device: str, numbers: Iterable[int]) -> None:
-        """A device has answered these tasks."""
-        flight = self.flights.get(device)
-        if flight is not None:
-            flight.difference_update(numbers)

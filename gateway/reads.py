@@ -33,8 +33,8 @@ class Read:
     """One request under way: what is still to come, in order, and from whom the next part is."""
 
     __slots__ = (
-        "client", "deadline", "device", "next_seq", "request", "sent", "start", "stop", "stream",
-        "todo", "transfer", "tries",
+        "avoided", "client", "deadline", "device", "next_seq", "request", "sent", "start", "stop",
+        "stream", "todo", "transfer", "tries",
     )  # fmt: skip
 
     def __init__(self, client: str, request: int, stream: Stream) -> None:
@@ -43,6 +43,7 @@ class Read:
         self.stream = stream
         self.start, self.stop = 0, 0
         self.todo: list[_Range] = []
+        self.avoided: set[str] = set()  # devices that sent nothing
         self.device = ""
         self.next_seq = 0
         self.transfer = 0
@@ -124,7 +125,7 @@ class Reads:
     def _source(self, read: Read, seq: int) -> str:
         live = self._members.serving(read.stream.held)
         having = [d for d in live if runs.has_seq(read.stream.held[d], seq)]
-        having.sort(key=lambda d: (d == read.device and read.tries > 0, d))
+        having.sort(key=lambda d: (d in read.avoided, d))
         return having[0] if having else ""
 
     def came_up(self, device: str, message: wire.Blocks) -> bool:
@@ -169,6 +170,7 @@ class Reads:
             first, last = read.todo[0]
             if read.next_seq == first:
                 read.tries += 1
+                read.avoided.add(read.device)
             if read.next_seq > last:
                 read.todo.pop(0)
             else:

@@ -1,22 +1,27 @@
 """What the ledger keeps: one plain tuple per row of a table, or per row that goes away.
 
-The gateway's durable state is the fold of its records: the core applies to itself what it records, and a restarted core
-given the rows of the ledger stands where the old one stood after its last commit. A record named `...Set` replaces the
-row with the same key; `...Gone` removes what its fields name. ledger.py turns each class into one statement.
+The gateway's durable state is the fold of its records: the core applies to itself what it records,
+and a restarted core given the rows of the ledger stands where the old one stood after its last
+commit. A record named `...Set` replaces the row with the same key; `...Gone` removes what its
+fields name. ledger.py turns each class into one statement.
 """
 
 from typing import NamedTuple
 
 
 class SettingSet(NamedTuple):
-    """One number of the site: term, epoch, seed, slots (the slot table's size), job (the last job's number)."""
+    """One number of the site: term, epoch, seed, slots (the slot table's size), job (the last job's
+    number).
+    """
 
     name: str
     value: int
 
 
 class DeviceSet(NamedTuple):
-    """A member. `number` is its owner number in the slot table, `quota` its slots there; `receipts` is JSON."""
+    """A member. `number` is its owner number in the slot table, `quota` its slots there; `receipts`
+    is JSON.
+    """
 
     id: str
     number: int
@@ -76,7 +81,9 @@ class DatasetGone(NamedTuple):
 
 
 class ShardSet(NamedTuple):
-    """Where a shard is (`owners`, acting first) and where it shall be (`goal`); ids joined by commas."""
+    """Where a shard is (`owners`, acting first) and where it shall be (`goal`); ids joined by
+    commas.
+    """
 
     dataset: str
     shard: int
@@ -86,7 +93,9 @@ class ShardSet(NamedTuple):
 
 
 class StreamSet(NamedTuple):
-    """A stream and where its next block begins. `anchors` are the first samples of its gap-free runs, as JSON."""
+    """A stream and where its next block begins. `anchors` are the first samples of its gap-free
+    runs, as JSON.
+    """
 
     dataset: str
     key: str
@@ -169,7 +178,9 @@ class PutGone(NamedTuple):
 
 
 class QuerySet(NamedTuple):
-    """A query: what it computes, how it was cut (`cuts`, JSON), who asked, and in the end its answer."""
+    """A query: what it computes, how it was cut (`cuts`, JSON), who asked, and in the end its
+    answer.
+    """
 
     number: int
     job: str

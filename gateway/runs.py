@@ -1,8 +1,9 @@
 """Runs of blocks: arithmetic on the sorted list of `BlockRun`s that a device holds of one stream.
 
-A run is contiguous both in block numbers and in samples. Two runs join where they touch or overlap, the later one has
-no gap before it, and its wall time is where the earlier one's rate puts it: so the list stays short (one run for a
-stream without trouble) and keeps its times. All functions return new lists; none changes its arguments.
+A run is contiguous both in block numbers and in samples. Two runs join where they touch or overlap,
+the later one has no gap before it, and its wall time is where the earlier one's rate puts it: so
+the list stays short (one run for a stream without trouble) and keeps its times. All functions
+return new lists; none changes its arguments.
 """
 
 from bisect import bisect_right
@@ -10,8 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from atoll.wire.messages import BlockRun
 
-# A run keeps one wall time, for its first sample. A block that is off the time extrapolated from it by more than this
-# starts a run of its own, so that queries by time stay right to about this much.
+# A run keeps one wall time, for its first sample. A block that is off the time extrapolated from it
+# by more than this starts a run of its own, so that queries by time stay right to about this much.
 WALL_TOLERANCE_MS = 2_000
 # Without a rate nothing can be extrapolated; blocks that came within a minute count as one run.
 WALL_TOLERANCE_NO_RATE_MS = 60_000
@@ -96,6 +97,8 @@ def _first_seq(run: BlockRun) -> int:
 
 def covers(runs: Sequence[BlockRun], start: int, stop: int) -> bool:
     """Whether all samples of [start, stop) are held."""
+    if start >= stop:
+        return True
     for run in runs:
         if run.first_sample > start:
             return False
@@ -104,11 +107,11 @@ def covers(runs: Sequence[BlockRun], start: int, stop: int) -> bool:
             if end >= stop:
                 return True
             start = end
-    return start >= stop
+    return False
 
 
 def spans(holders: Iterable[Sequence[BlockRun]]) -> list[tuple[int, int]]:
-    """The sample intervals [start, stop) that at least one of the holders has, joined and in order."""
+    """The sample intervals [start, stop) that one holder or another has, joined, in order."""
     pieces = sorted((r.first_sample, r.first_sample + r.sample_count) for h in holders for r in h)
     joined: list[tuple[int, int]] = []
     for start, stop in pieces:
@@ -123,7 +126,8 @@ def spans(holders: Iterable[Sequence[BlockRun]]) -> list[tuple[int, int]]:
 def clip_by_time(
     runs: Sequence[BlockRun], rate_hz: float, since_ms: int, until_ms: int
 ) -> Iterator[tuple[int, int]]:
-    """The sample intervals of `runs` whose times lie in [since_ms, until_ms); -1 leaves an end open.
+    """The sample intervals of `runs` whose times lie in [since_ms, until_ms); -1 leaves an end
+    open.
 
     Without a rate a run counts as a whole by the time of its first sample.
     """

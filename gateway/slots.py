@@ -1,12 +1,13 @@
 """The slot table of weighted DxHash: who owns which part of the probe space.
 
-The table has S = 2^b slots. A device of weight w owns n = ceil(w/Q) of them, each to the same part: the threshold is
-round(65535 w / (n Q)). Slots are chosen once, at admission, and published; removal frees exactly what was owned; a
-changed weight changes thresholds only.
+The table has S = 2^b slots. A device of weight w owns n = ceil(w/Q) of them, each to the same part:
+the threshold is round(65535 w / (n Q)). Slots are chosen once, at admission, and published; removal
+frees exactly what was owned; a changed weight changes thresholds only.
 
-Growth doubles S by mirroring: slot s is copied to s + S. A probe's low bits decide as before, so no placement changes.
-The copies are `lent`: a device admitted later (it owns 2n slots of the doubled table) takes lent ones where no free one
-is left, and only placements that go to it change. Source: DxHash (arXiv 2107.07930), weighted variant.
+Growth doubles S by mirroring: slot s is copied to s + S. A probe's low bits decide as before, so no
+placement changes. The copies are `lent`: a device admitted later (it owns 2n slots of the doubled
+table) takes lent ones where no free one is left, and only placements that go to it change. Source:
+DxHash (arXiv 2107.07930), weighted variant.
 """
 
 from array import array
@@ -15,13 +16,16 @@ from typing import NamedTuple
 
 QUANTUM = 25  # weight of one whole slot; a device of capacity 1.0 has weight 100 and owns four
 WEIGHT_MAX = 65_535  # it travels as 16 bits
-SLOTS_FIRST = 1_024  # room for a fleet of weight 25,600 before the first doubling, at 64 probes an owner for four boards
+# room for a fleet of weight 25,600 before the first doubling, at 64 probes an owner for four boards
+SLOTS_FIRST = 1_024
 SLOTS_MAX = 1 << 20  # 16-bit devices of full weight never need more; stops a runaway
 FREE = -1
 
 
 class Slot(NamedTuple):
-    """One slot as it is published: number, owner's index (FREE: nobody), threshold, whether it may be handed out."""
+    """One slot as it is published: number, owner's index (FREE: nobody), threshold, whether it may
+    be handed out.
+    """
 
     number: int
     owner: int
@@ -38,6 +42,7 @@ class SlotTable:
         self.threshold = array("H", [0]) * size
         self.lent = bytearray(size)
         self.quota: dict[int, int] = {}
+        self.active: set[int] = set()  # owners that a probe can meet
 
     @classmethod
     def from_slots(cls, size: int, slots: Iterable[Slot], quota: dict[int, int]) -> "SlotTable":
@@ -48,6 +53,8 @@ class SlotTable:
             table.owner[number] = owner
             table.threshold[number] = threshold
             table.lent[number] = lent
+            if threshold:
+                table.active.add(owner)
         return table
 
     @property
@@ -80,15 +87,20 @@ class SlotTable:
         self.set_weight(owner, weight)
 
     def set_weight(self, owner: int, weight: int) -> None:
-        """Change how much of its slots a device owns; more than at its admission is not possible."""
+        """Change how much of its slots a device owns; not more than at its admission."""
         room = self.quota[owner] * QUANTUM
         threshold = (65_535 * max(0, min(weight, room)) + room // 2) // room
         for number in self.owned(owner):
             self.threshold[number] = threshold
+        if threshold:
+            self.active.add(owner)
+        else:
+            self.active.discard(owner)
 
     def remove(self, owner: int) -> None:
         """Free what a device owns, lent copies too."""
         self.quota.pop(owner, None)
+        self.active.discard(owner)
         for number in self.owned(owner):
             self.owner[number] = FREE
             self.threshold[number] = 0

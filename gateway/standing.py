@@ -13,11 +13,11 @@ from atoll.gateway.catalog import Catalog, Shard, Stream
 from atoll.gateway.desk import Desk
 from atoll.gateway.effects import ShowResult
 from atoll.gateway.errors import RequestError
-from atoll.gateway.jobs import check_streams
 from atoll.gateway.jsonable import dumps
 from atoll.gateway.membership import Membership
 from atoll.gateway.records import MarkSet, StandingGone, StandingSet, WindowGone, WindowSet
-from atoll.kernels import KernelError, Plan, PlanError
+from atoll.gateway.requests import check_streams, parse_plan
+from atoll.kernels import KernelError, Plan
 from atoll.wire import messages as wire
 from atoll.wire.limits import STREAMS_MAX
 from atoll.wire.topics import is_name
@@ -101,10 +101,7 @@ class StandingJobs:
             )
         if request.dataset not in self._catalog.datasets:
             self._catalog.need(request.dataset)
-        try:
-            plan = Plan(request.plan)
-        except PlanError as error:
-            raise RequestError(str(error)) from None
+        plan = parse_plan(request.plan)
         dataset = self._catalog.datasets[request.dataset]
         check_streams(plan, dataset, list(dataset.streams.values()))
         every, every_ms = _every(request.every, plan.step)
@@ -158,8 +155,8 @@ class StandingJobs:
         if not shard.owners:
             return
         for job in self.jobs.values():
-            if job.row.dataset == shard.id.dataset:
-                self._send(job, shard.owners[0], self._marks(job, shard.streams))
+            if job.row.dataset == shard.id.dataset and (marks := self._marks(job, shard.streams)):
+                self._send(job, shard.owners[0], marks)
 
     def _order(self, job: StandingJob, device: str) -> None:
         dataset = self._catalog.datasets[job.row.dataset]

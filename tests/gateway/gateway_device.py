@@ -50,7 +50,7 @@ class ScriptedDevice:
                 65_536,
                 self.receipts,
                 [],
-            )  # fmt: skip
+            )
         )
 
     def ask_lease(self):

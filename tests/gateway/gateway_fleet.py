@@ -6,6 +6,8 @@ against it in test_ledger.py; messages pass through the real codec.
 
 import json
 
+from gateway_device import ScriptedDevice
+
 from atoll.gateway import effects as do
 from atoll.gateway import events as on
 from atoll.gateway.core import GatewayCore, Options
@@ -15,8 +17,6 @@ from atoll.wire import messages as wire
 from atoll.wire.block import crc32c
 from atoll.wire.codec import Assembler, decode, encode, split
 from atoll.wire.limits import OBJECT_BYTES_MAX
-
-from .scripted_device import ScriptedDevice
 
 RECEIPTS = {kernel: digest.hex() for kernel, digest in receipts().items()}
 WALL = 1_700_000_000_000
@@ -136,8 +136,19 @@ class Fleet:
         self.requests += 1
         return self.requests
 
-    def put(self, dataset, streams, *, dtype="i16", rate=1000.0, put_id=b"p" * 16, index=0,
-            wall_ms=WALL, replicas=0, shards=0):  # fmt: skip
+    def put(
+        self,
+        dataset,
+        streams,
+        *,
+        dtype="i16",
+        rate=1000.0,
+        put_id=b"p" * 16,
+        index=0,
+        wall_ms=WALL,
+        replicas=0,
+        shards=0,
+    ):
         """Put one piece a stream; the reply."""
         pieces = [
             wire.Piece(
@@ -148,7 +159,7 @@ class Fleet:
                 wall_ms,
                 crc32c(data),
                 data,
-            )  # fmt: skip
+            )
             for key, data in streams.items()
         ]
         return self.ask(wire.Put(self.number(), put_id, pieces))

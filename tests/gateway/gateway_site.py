@@ -1,8 +1,8 @@
 """A whole site in one process on a virtual clock: real gateway (core, shell, SQLite), real device
 cores, a broker that loses, doubles and reorders from a seed.
 
-Only the devices' disks and threads are stood in for: blocks and outbox live in dicts that outlast a
-crash of the device, as a synced disk does; what was not acknowledged to the core yet is lost with it.
+Only the devices' disks and threads are stood in for: blocks and outbox live in dicts that outlast
+a crash of the device, as a synced disk does; what the core has not heard of yet is lost with it.
 """
 
 from random import Random
@@ -27,7 +27,7 @@ from atoll.wire.topics import Topics
 
 SITE = "test"
 TOPICS = Topics(SITE)
-OWN = {kernel: digest for kernel, digest in receipts().items()}
+OWN = receipts()
 SIZES = {"i16": 2, "i32": 4, "f32": 4}
 DISK_S, TASK_S = 0.02, 0.005
 
@@ -91,10 +91,21 @@ class MemoryDevice:
         boot = disk.state.boot
         kernels = [wire.KernelReceipt(k, d) for k, d in OWN.items()]
         birth = wire.Birth(
-            boot, disk.state.map_epoch, disk.state.lease_epoch, wire.PROTOCOL, "test",
-            zone or name, 1.0, profile, 1, 1 << 30, 1 << 30, MESSAGE_BYTES_MAX, kernels,
+            boot,
+            disk.state.map_epoch,
+            disk.state.lease_epoch,
+            wire.PROTOCOL,
+            "test",
+            zone or name,
+            1.0,
+            profile,
+            1,
+            1 << 30,
+            1 << 30,
+            MESSAGE_BYTES_MAX,
+            kernels,
             list(sources),
-        )  # fmt: skip
+        )
         self.core = Core(Identity(birth, disk.state, sorted(disk.outbox)), read_shape)
         will = Will(TOPICS.up(name, "status"), encode_status(Status("lost", boot, 0)))
         self.link = broker.link(Session(name, will))
@@ -105,7 +116,6 @@ class MemoryDevice:
         self.assembler = Assembler()
         self.dead = False
         self.wake_at = float("inf")
-        self.lies = None  # a function that changes a result
         self._carry(self.core.start(broker.now))
         self.link.start()
 
@@ -142,32 +152,30 @@ class MemoryDevice:
         self.wake_at = float("inf")
         self.feed(on.Woke())
 
-    def _Publish(self, effect):  # noqa: N802
+    def _Publish(self, effect):
         leaf, message = effect
-        if self.lies and isinstance(message, wire.Partials):
-            message = self.lies(message)
         for data in split(encode(message), bytes([len(leaf)] * 16), MESSAGE_BYTES_MAX):
             topic = TOPICS.up(self.name, leaf)
             qos = 0 if leaf == "lease" else 1
             self.link.publish(topic, data, purpose=leaf, retain=leaf == "birth", qos=qos)
 
-    def _PublishStatus(self, effect):  # noqa: N802
+    def _PublishStatus(self, effect):
         data = encode_status(Status(effect.state, self.disk.state.boot, effect.epoch))
         self.link.publish(TOPICS.up(self.name, "status"), data, purpose="status", retain=True)
 
-    def _PublishHealth(self, effect):  # noqa: N802
+    def _PublishHealth(self, effect):
         pass
 
-    def _Say(self, effect):  # noqa: N802
+    def _Say(self, effect):
         pass
 
-    def _SaveState(self, effect):  # noqa: N802
+    def _SaveState(self, effect):
         self.disk.state = effect.state
 
-    def _MeasureHealth(self, effect):  # noqa: N802
+    def _MeasureHealth(self, effect):
         self.later(0.0, on.HealthRead(wire.Health(*[-1] * 8), 0))
 
-    def _StoreBlocks(self, effect):  # noqa: N802
+    def _StoreBlocks(self, effect):
         def store():
             refused, added = [], []
             for index, data in enumerate(effect.blocks):
@@ -183,7 +191,7 @@ class MemoryDevice:
 
         self.broker.call_at(self.broker.now + DISK_S, lambda: None if self.dead else store())
 
-    def _ReadBlocks(self, effect):  # noqa: N802
+    def _ReadBlocks(self, effect):
         (dataset, key, first, last), *rest = effect.ranges
         data = self.disk.blocks.get((dataset, key), {}).get(first)
         if data is None:
@@ -194,7 +202,7 @@ class MemoryDevice:
             event = on.BlocksRead(effect.transfer, [data], rest, "")
         self.later(DISK_S, event)
 
-    def _ListStreams(self, effect):  # noqa: N802
+    def _ListStreams(self, effect):
         streams = []
         for (dataset, _key), blocks in self.disk.blocks.items():
             if effect.dataset in ("", dataset) and blocks:
@@ -207,7 +215,7 @@ class MemoryDevice:
                 ]
         self.later(0.001, on.StreamsListed(effect.purpose, streams))
 
-    def _Compute(self, effect):  # noqa: N802
+    def _Compute(self, effect):
         plan = Plan.from_bytes(effect.plan)
         for count, task in enumerate(effect.tasks, 1):
             result = self._result(plan, effect.dataset, task)
@@ -231,41 +239,49 @@ class MemoryDevice:
         )
         return wire.Result(task.key, task.number, False, partial, 1)
 
-    def _ForgetJob(self, effect):  # noqa: N802
+    def _ForgetJob(self, effect):
         pass
 
-    def _AppendOutbox(self, effect):  # noqa: N802
+    def _AppendOutbox(self, effect):
         self.disk.outbox[effect.number] = effect.message
         if effect.durable:
             self.later(DISK_S, on.OutboxWritten(effect.number, ""))
 
-    def _ReadOutbox(self, effect):  # noqa: N802
+    def _ReadOutbox(self, effect):
         self.later(0.001, on.OutboxRead(effect.number, self.disk.outbox.get(effect.number)))
 
-    def _SettleOutbox(self, effect):  # noqa: N802
+    def _SettleOutbox(self, effect):
         for first, last in effect.numbers:
             for number in range(first, last + 1):
                 self.disk.outbox.pop(number, None)
 
-    def _DeleteShards(self, effect):  # noqa: N802
+    def _DeleteShards(self, effect):
         gone = set(effect.shards)
         for name, blocks in list(self.disk.blocks.items()):
-            if blocks and wire.ShardRef(name[0], peek_block(next(iter(blocks.values()))).shard) in gone:
+            if (
+                blocks
+                and wire.ShardRef(name[0], peek_block(next(iter(blocks.values()))).shard) in gone
+            ):
                 del self.disk.blocks[name]
 
-    def _Retain(self, effect):  # noqa: N802
+    def _Retain(self, effect):
         pass
 
-    def _Stop(self, effect):  # noqa: N802
+    def _Stop(self, effect):
         self.dead = True
         self.link.close()
 
 
 def _run(block, data):
     return wire.BlockRun(
-        block.seq, block.seq, block.first_sample, block.sample_count, block.wall_ms, block.gap,
+        block.seq,
+        block.seq,
+        block.first_sample,
+        block.sample_count,
+        block.wall_ms,
+        block.gap,
         len(data),
-    )  # fmt: skip
+    )
 
 
 class MemoryClient:
@@ -382,16 +398,12 @@ class MemorySite:
             info = wire.StreamInfo(dataset, key, dtype, 1, 1000.0, 1.0, "g")
             for index, at in enumerate(range(0, len(data), 61_440)):
                 part = data[at : at + 61_440]
-                piece = wire.Piece(
-                    info, 0, replicas, index, 1_700_000_000_000, crc32c(part), part
-                )
+                piece = wire.Piece(info, 0, replicas, index, 1_700_000_000_000, crc32c(part), part)
                 numbers.append(self.client.ask(lambda n, p=piece: wire.Put(n, put_id, [p])))
         return numbers
 
     def query(self, plan, dataset, *, by_key=False, timeout_ms=0):
-        return self.client.ask(
-            lambda n: wire.Run(n, plan, dataset, by_key, -1, -1, 0, timeout_ms)
-        )
+        return self.client.ask(lambda n: wire.Run(n, plan, dataset, by_key, -1, -1, 0, timeout_ms))
 
     def command(self, verb, target=""):
         return self.answer(self.client.ask(lambda n: wire.Command(n, verb, target)))

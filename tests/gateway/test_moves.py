@@ -1,0 +1,273 @@
+"""Repair, drain, joining, release: copy, verify, switch, and never fewer copies than before."""
+
+from array import array
+
+from gateway_fleet import WALL, Fleet
+
+from atoll.gateway import events as on
+from atoll.gateway.catalog import pinned_shard
+from atoll.kernels import Plan
+from atoll.wire import messages as wire
+from atoll.wire.block import Block, encode_block
+
+STREAMS = {f"k{n}": array("h", range(n, n + 300)) for n in range(30)}
+
+
+def filled(*names, profile="demo"):
+    fleet = Fleet(*names, profile=profile)
+    for number, (key, values) in enumerate(STREAMS.items()):
+        fleet.put("v", {key: values.tobytes()}, put_id=number.to_bytes(16, "big"))
+    return fleet
+
+
+def copies(fleet, live):
+    """By stream: how many of the live devices really have its block on their disk."""
+    return {
+        key: sum(any(k == key for _, k, _ in fleet.devices[name].blocks) for name in live)
+        for key in STREAMS
+    }
+
+
+def reference():
+    plan = Plan("moments")
+    return plan.merge([plan.partial(v, rate=1000.0, key=k) for k, v in sorted(STREAMS.items())])
+
+
+def owners_of(fleet):
+    return {s.id: set(s.owners) for s in fleet.core.catalog.all_shards()}
+
+
+def test_a_lost_devices_shards_are_copied_from_the_survivors():
+    fleet = filled("a", "b", "c", "d")
+    before = owners_of(fleet)
+    fleet.cut.add("a")
+    fleet.run(10.0)
+    assert fleet.states()["a"] == "out"
+    assert set(copies(fleet, "bcd").values()) == {2}
+    status = fleet.command("status")
+    assert status["replicas_min"] == 2
+    assert status["takeovers"][0]["restored_s"] > 0
+    for shard, owners in owners_of(fleet).items():
+        assert "a" not in owners
+        assert before[shard] - {"a"} <= owners, "only what was lost has moved"
+    assert fleet.query("moments", "v").blob == reference()
+
+
+def test_a_short_absence_moves_nothing():
+    fleet = filled("a", "b", "c", "d", profile="normal")
+    before, epoch = owners_of(fleet), None
+    fleet.cut.add("a")
+    fleet.run(60.0)
+    assert fleet.states()["a"] == "dead"
+    epoch = fleet.core.epoch
+    fleet.cut.discard("a")
+    fleet.devices["a"].ask_lease()
+    fleet.run(10.0)
+    assert owners_of(fleet) == before
+    assert fleet.core.epoch == epoch
+    assert fleet.core.moves.moved_bytes == 0
+
+
+def test_the_dead_do_not_act_and_the_acting_owner_comes_first():
+    fleet = filled("a", "b", "c", "d", profile="normal")
+    fleet.cut.add("a")
+    fleet.run(15.0)
+    assert all(s.owners[0] != "a" for s in fleet.core.catalog.all_shards())
+    for name in "bcd":
+        for entry in fleet.devices[name].map.shards:
+            shard = fleet.core.catalog.datasets["v"].shards[entry.shard]
+            assert shard.owners[entry.role] == name
+
+
+def test_a_drained_device_is_emptied_and_keeps_serving_until_then():
+    fleet = filled("a", "b", "c", "d")
+    answer = fleet.command("drain", "a")
+    assert answer["shards"] > 0
+    fleet.run(5.0)
+    assert set(copies(fleet, "bcd").values()) == {2}
+    assert not fleet.devices["a"].blocks, "released once its data was safe elsewhere"
+    assert fleet.core.owners.owned["a"] == {}
+    assert fleet.states()["a"] == "ready"
+    assert fleet.query("moments", "v").blob == reference()
+
+
+def test_an_undrained_device_may_hold_again():
+    fleet = filled("a", "b", "c")
+    fleet.command("drain", "a")
+    fleet.run(3.0)
+    fleet.command("undrain", "a")
+    fleet.add("d")
+    fleet.run(3.0)
+    assert fleet.command("devices")[0]["state"] == "ready"
+    assert set(copies(fleet, "abcd").values()) == {2}
+
+
+def test_the_last_device_cannot_be_drained():
+    fleet = filled("a")
+    reply = fleet.ask(wire.Command(fleet.number(), "drain", "a"))
+    assert reply.status == wire.FAILED
+    assert "nowhere to go" in reply.body
+
+
+def test_a_new_device_gets_a_share_and_the_rest_stays():
+    fleet = filled("a", "b", "c")
+    before = owners_of(fleet)
+    fleet.add("d")
+    fleet.run(5.0)
+    gained = fleet.core.owners.owned["d"]
+    assert 16 <= len(gained) <= 33
+    for shard, owners in owners_of(fleet).items():
+        if shard not in gained:
+            assert owners == before[shard]
+    assert set(copies(fleet, "abcd").values()) == {2}
+    assert fleet.query("moments", "v").blob == reference()
+
+
+def test_a_second_device_makes_the_second_copy():
+    fleet = filled("a")
+    assert fleet.command("status")["replicas_min"] == 1
+    fleet.add("b")
+    fleet.run(5.0)
+    assert set(copies(fleet, "ab").values()) == {2}
+    assert fleet.command("status")["shards_short"] == 0
+
+
+def test_no_copy_is_released_before_the_new_one_is_synced():
+    fleet = filled("a", "b", "c")
+    fleet.devices["d"] = None
+    del fleet.devices["d"]
+    device = fleet.add("d")
+    fleet.run(5.0)
+    fleet.command("drain", "a")
+    deaf = device._blocks
+    assert deaf
+    for name in "bcd":
+        fleet.devices[name]._blocks = lambda message: None
+    fleet.run(3.0)
+    assert min(copies(fleet, "abcd").values()) >= 2
+    for name in "bcd":
+        del fleet.devices[name]._blocks
+    fleet.run(30.0)
+    assert set(copies(fleet, "bcd").values()) == {2}
+
+
+def test_a_source_that_lacks_its_blocks_is_found_out():
+    fleet = filled("a", "b", "c")
+    fleet.devices["b"].blocks.clear()
+    fleet.cut.add("a")
+    fleet.run(60.0)
+    lost = {key for key, count in copies(fleet, "bc").items() if count < 2}
+    held = fleet.core.catalog.datasets["v"].streams
+    for key in STREAMS:
+        assert ("b" in held[key].held) == any(k == key for _, k, _ in fleet.devices["b"].blocks)
+    assert all(not any(k == key for _, k, _ in fleet.devices["c"].blocks) for key in lost)
+
+
+def test_a_disk_that_was_replaced_is_filled_again():
+    fleet = filled("a", "b", "c")
+    device = fleet.devices["a"]
+    device.restart(lose_blocks=True)
+    device.birth()
+    device.ask_lease()
+    fleet.run(5.0)
+    assert set(copies(fleet, "abc").values()) == {2}
+    assert fleet.core._desk.counters["streams missed by inventory"] > 0
+
+
+def test_steps_are_bounded():
+    fleet = filled("a", "b", "c", "d")
+    most = 0
+    take = fleet.core.moves._start
+
+    def watch(*arguments):
+        nonlocal most
+        done = take(*arguments)
+        most = max(most, len(fleet.core.moves._steps))
+        assert max(fleet.core.moves._busy.values(), default=0) <= 2
+        return done
+
+    fleet.core.moves._start = watch
+    fleet.cut.add("a")
+    fleet.run(10.0)
+    assert 1 <= most <= 8
+    assert fleet.core.moves._busy == {}
+    assert fleet.core.moves._pairs == set()
+    assert fleet.core.moves._downs == {}
+
+
+def test_blocks_that_nobody_asked_for_are_refused():
+    fleet = filled("a", "b")
+    device = fleet.devices["a"]
+    data = next(iter(device.blocks.values()))
+    fleet.handle(on.DeviceSpoke("a", wire.Blocks(*device.head, 12345, False, [data]), 0))
+    assert fleet.core._desk.refused == {"blocks of no transfer": 1}
+
+
+# --- live streams ---
+
+
+def live_block(key, seq, first, values, *, gap=False):
+    info = wire.StreamInfo("proc", key, "i16", 1, 10.0, 1.0, "")
+    data = array("h", values).tobytes()
+    wall = WALL + first * 100
+    block = Block(info, pinned_shard(key), seq, first, len(values), 1, 0, wall, 2, gap, data)
+    return info, encode_block(block)
+
+
+def sample(fleet, name, seq, first, values, *, gap=False):
+    device = fleet.devices[name]
+    info, data = live_block(f"{name}/cpu", seq, first, values, gap=gap)
+    device.blocks["proc", f"{name}/cpu", seq] = data
+    run = wire.BlockRun(seq, seq, first, len(values), WALL + first * 100, gap, len(data))
+    held = wire.HeldStream(info, pinned_shard(f"{name}/cpu"), [run])
+    device.out.append(wire.Held(*device.head, False, False, [held]))
+    fleet.settle()
+
+
+def test_a_live_stream_is_copied_as_it_grows_and_its_sampler_acts():
+    fleet = Fleet("a", "b", "c")
+    for seq in range(5):
+        sample(fleet, "a", seq, seq * 10, range(10))
+    fleet.run(1.0)
+    (shard,) = fleet.core.catalog.datasets["proc"].shards.values()
+    assert shard.owners[0] == "a"
+    assert len(shard.owners) == 2
+    copy = fleet.devices[shard.owners[1]]
+    assert len([1 for dataset, _, _ in copy.blocks if dataset == "proc"]) == 5
+    assert fleet.command("status")["replicas_min"] == 2
+    reply = fleet.query("count", "proc")
+    assert b"50" in reply.body.encode()
+
+
+def test_a_live_streams_replica_acts_while_its_sampler_is_dead():
+    fleet = Fleet("a", "b", "c", profile="demo")
+    sample(fleet, "a", 0, 0, range(10))
+    fleet.run(1.0)
+    fleet.cut.add("a")
+    fleet.run(2.5)
+    (shard,) = fleet.core.catalog.datasets["proc"].shards.values()
+    assert shard.owners[0] != "a"
+    fleet.cut.discard("a")
+    fleet.devices["a"].ask_lease()
+    fleet.run(1.0)
+    assert shard.owners[0] == "a"
+
+
+def test_only_its_own_device_may_announce_a_live_stream():
+    fleet = Fleet("a", "b")
+    info, data = live_block("a/cpu", 0, 0, range(10))
+    held = wire.HeldStream(
+        info, pinned_shard("a/cpu"), [wire.BlockRun(0, 0, 0, 10, 0, False, len(data))]
+    )
+    device = fleet.devices["b"]
+    fleet.handle(on.DeviceSpoke("b", wire.Held(*device.head, False, False, [held]), 0))
+    assert fleet.command("datasets") == []
+    assert fleet.core._desk.refused == {"holding of no dataset": 1}
+
+
+def test_a_clients_put_does_not_write_a_live_stream():
+    fleet = Fleet("a", "b")
+    sample(fleet, "a", 0, 0, range(10))
+    reply = fleet.put("proc", {"a/cpu": b"\0\0"}, rate=10.0)
+    assert reply.status == wire.FAILED
+    assert "live" in reply.body

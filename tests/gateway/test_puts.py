@@ -1,0 +1,210 @@
+"""Puts: places, copies, repeats, loss, doubt and bounds."""
+
+import json
+from array import array
+
+import pytest
+from gateway_fleet import WALL, Fleet
+
+from atoll.gateway import events as on
+from atoll.gateway import early, puts
+from atoll.wire import messages as wire
+from atoll.wire.block import crc32c, peek_block
+
+
+def samples(count, start=0):
+    return array("h", range(start, start + count)).tobytes()
+
+
+def piece(key, data, index=0, *, dataset="v", dtype="i16", **change):
+    info = wire.StreamInfo(dataset, key, dtype, 1, 1000.0, 1.0, "g")._replace(**change)
+    return wire.Piece(info, 0, 0, index, WALL, crc32c(data), data)
+
+
+def blocks_of(fleet, key):
+    """By device: the blocks it has of a stream, in order."""
+    return {
+        name: [peek_block(data) for (_, k, _), data in sorted(device.blocks.items()) if k == key]
+        for name, device in fleet.devices.items()
+    }
+
+
+def ask(fleet, *pieces, put_id=b"1" * 16):
+    return fleet.ask(wire.Put(fleet.number(), put_id, list(pieces)))
+
+
+def error(reply):
+    assert reply.status == wire.FAILED
+    return json.loads(reply.body)["error"]
+
+
+def test_a_put_is_answered_when_every_replica_has_it():
+    fleet = Fleet("a", "b", "c")
+    assert ask(fleet, piece("k", samples(100))).status == wire.DONE
+    having = {name: found for name, found in blocks_of(fleet, "k").items() if found}
+    assert len(having) == 2
+    assert all(b[0].sample_count == 100 for b in having.values())
+
+
+def test_the_same_key_appends():
+    fleet = Fleet("a", "b")
+    ask(fleet, piece("k", samples(100)))
+    ask(fleet, piece("k", samples(50)), put_id=b"2" * 16)
+    for blocks in blocks_of(fleet, "k").values():
+        assert [(b.seq, b.first_sample, b.sample_count, b.gap) for b in blocks] == [
+            (0, 0, 100, False),
+            (1, 100, 50, False),
+        ]
+
+
+def test_a_repeated_piece_is_stored_once():
+    fleet = Fleet("a", "b")
+    for _ in range(3):
+        assert ask(fleet, piece("k", samples(100))).status == wire.DONE
+    assert all(len(blocks) == 1 for blocks in blocks_of(fleet, "k").values())
+
+
+def test_the_answer_waits_for_a_slow_replica_and_is_sent_again():
+    fleet = Fleet("a", "b")
+    fleet.cut.add("a")
+    assert ask(fleet, piece("k", samples(100))) is None
+    fleet.run(2.0)
+    assert fleet.reply(1) is None
+    fleet.cut.discard("a")
+    fleet.devices["a"].ask_lease()
+    fleet.run(3.0)
+    assert fleet.reply(1).status == wire.DONE
+    assert all(len(blocks) == 1 for blocks in blocks_of(fleet, "k").values())
+
+
+def test_a_dead_replica_is_not_waited_for_and_made_up_for():
+    fleet = Fleet("a", "b")
+    fleet.cut.add("a")
+    ask(fleet, piece("k", samples(100)))
+    fleet.run(13.0)
+    assert fleet.states()["a"] == "dead"
+    assert fleet.reply(1).status == wire.DONE
+    fleet.cut.discard("a")
+    fleet.devices["a"].ask_lease()
+    fleet.run(1.0)
+    assert all(len(blocks) == 1 for blocks in blocks_of(fleet, "k").values())
+
+
+def test_pieces_that_overtake_each_other_find_their_order():
+    fleet = Fleet("a", "b")
+    assert ask(fleet, piece("k", samples(10, 10), 1)) is None
+    assert ask(fleet, piece("k", samples(10), 0)).status == wire.DONE
+    fleet.settle()
+    assert fleet.reply(1).status == wire.DONE
+    for blocks in blocks_of(fleet, "k").values():
+        assert [(b.seq, b.first_sample) for b in blocks] == [(0, 0), (1, 10)]
+
+
+def test_a_piece_whose_predecessor_never_comes_is_answered():
+    fleet = Fleet("a", "b")
+    assert ask(fleet, piece("k", samples(10), 5)) is None
+    fleet.run(early.HOLD_S + 1.0)
+    assert "the one before it" in error(fleet.reply(1))
+
+
+def test_a_piece_in_doubt_keeps_its_place():
+    fleet = Fleet("a", "b")
+    ask(fleet, piece("k", samples(10)))
+    for device in fleet.devices.values():
+        device.told.clear()
+        device._blocks = lambda message: None  # it stores and cannot say so
+    ask(fleet, piece("k", samples(20)), put_id=b"2" * 16)
+    fleet.run(puts.GIVE_UP_S + 20.0)
+    assert "not stored within" in error(fleet.reply(2))
+    for device in fleet.devices.values():
+        del device._blocks
+    assert ask(fleet, piece("k", samples(30)), put_id=b"3" * 16).status == wire.DONE
+    for blocks in blocks_of(fleet, "k").values():
+        assert [(b.seq, b.first_sample, b.gap) for b in blocks] == [(0, 0, False), (2, 30, True)]
+    # The doubtful one comes again: same place, no harm.
+    assert ask(fleet, piece("k", samples(20)), put_id=b"2" * 16).status == wire.DONE
+    for blocks in blocks_of(fleet, "k").values():
+        assert [(b.seq, b.first_sample) for b in blocks] == [(0, 0), (1, 10), (2, 30)]
+
+
+def test_doubt_about_a_puts_own_earlier_piece_makes_no_gap():
+    fleet = Fleet("a", "b", ledger=None)
+    first = fleet.batches[:]
+    assert first
+    ask(fleet, piece("k", samples(10), 0))
+    ask(fleet, piece("k", samples(10), 1))
+    assert all(not b.gap for blocks in blocks_of(fleet, "k").values() for b in blocks)
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        (piece("k", b"\0" * 3), "no samples of 2 bytes"),
+        (piece("k", b""), "no samples"),
+        (piece("k", b"\0\0", dtype="i8 "), "dtype"),
+        (piece("k", b"\0\0", channels=2), "channels"),
+        (piece("", b"\0\0"), "key"),
+        (piece("k\n", b"\0\0"), "key"),
+        (piece("k", b"\0\0", dataset="a b"), "dataset"),
+        (piece("k", b"\0\0", rate_hz=-1.0), "rate"),
+        (piece("k", b"\0\0")._replace(crc=1), "damaged"),
+        (piece("k", b"\0\0")._replace(replicas=99), "replicas=99"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_a_reason(bad, said):
+    fleet = Fleet("a", "b")
+    assert said in error(ask(fleet, bad))
+    assert not any(device.blocks for device in fleet.devices.values())
+
+
+def test_a_stream_keeps_its_description():
+    fleet = Fleet("a", "b")
+    ask(fleet, piece("k", samples(10)))
+    said = error(ask(fleet, piece("k", samples(10), rate_hz=5.0), put_id=b"2" * 16))
+    assert "rate_hz 1000.0, not 5.0" in said
+
+
+def test_without_devices_a_put_is_refused():
+    fleet = Fleet()
+    assert "no device is ready" in error(ask(fleet, piece("k", samples(10))))
+    assert fleet.command("datasets") == []
+
+
+def test_an_empty_put_is_refused():
+    fleet = Fleet("a")
+    assert "without samples" in error(ask(fleet))
+
+
+def test_what_is_under_way_is_bounded_by_client():
+    fleet = Fleet("a", "b")
+    fleet.cut |= {"a", "b"}
+    for number in range(puts.FLIGHTS_PER_CLIENT_MAX):
+        assert ask(fleet, piece(f"k{number}", samples(4))) is None
+    assert "busy" in error(ask(fleet, piece("more", samples(4))))
+    assert fleet.core.puts.under_way == puts.FLIGHTS_PER_CLIENT_MAX
+
+
+def test_a_refusal_by_a_device_is_named_in_the_end():
+    fleet = Fleet("a", "b")
+    for device in fleet.devices.values():
+        device._blocks = lambda m, d=device: d.out.append(
+            wire.Stored(*d.head, m.transfer, [wire.Refusal(0, "disk full")])
+        )
+    ask(fleet, piece("k", samples(4)))
+    fleet.run(puts.GIVE_UP_S + 15.0)
+    assert "disk full" in error(fleet.reply(1))
+
+
+def test_a_removed_dataset_ends_its_puts():
+    fleet = Fleet("a", "b")
+    ask(fleet, piece("k", samples(4)))
+    fleet.cut |= {"a", "b"}
+    assert ask(fleet, piece("k2", samples(4)), put_id=b"2" * 16) is None
+    fleet.handle(on.ClientAsked("c1", wire.Command(99, "rm", "v"), fleet.wall))
+    assert "removed" in error(fleet.reply(2))
+
+
+def test_a_full_block_fits_one_message():
+    fleet = Fleet("a", "b")
+    data = bytes(61_440)
+    assert ask(fleet, piece("k" * 128, data)).status == wire.DONE

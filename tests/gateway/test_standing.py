@@ -1,0 +1,205 @@
+"""Standing jobs: orders, marks, batches merged once in any order, what is shown."""
+
+import json
+from array import array
+
+import pytest
+from gateway_fleet import Fleet
+
+from atoll.gateway import events as on
+from atoll.gateway import standing
+from atoll.kernels import Plan
+from atoll.wire import messages as wire
+
+PLAN = "window 10 | rms | moments"
+VALUES = array("h", range(1_000))
+
+
+def started(*names, every="100", profile="normal"):
+    fleet = Fleet(*(names or "abc"), profile=profile)
+    fleet.put("v", {"k": VALUES.tobytes()})
+    reply = fleet.ask(wire.Start(fleet.number(), "hum", PLAN, "v", every))
+    assert reply.status == wire.DONE, reply.body
+    return fleet
+
+
+def batch(sample, values=VALUES, every=100):
+    data = Plan(PLAN).partial(
+        values[sample : sample + every], rate=1000.0, start=sample, anchor=0, key="k"
+    )
+    return wire.Result("k", sample, False, data, 1)
+
+
+def say(fleet, *samples, name="a", results=()):
+    device = fleet.devices[name]
+    device.say_results("hum", [*(batch(s) for s in samples), *results])
+    fleet.settle()
+
+
+def progress(fleet):
+    return fleet.core.standing.jobs["hum"].streams["k"]
+
+
+def acting(fleet):
+    stream = fleet.core.catalog.datasets["v"].streams["k"]
+    return fleet.core.catalog.datasets["v"].shards[stream.shard].owners[0]
+
+
+def test_every_device_gets_the_order():
+    fleet = started()
+    for device in fleet.devices.values():
+        (order,) = device.orders["hum"]
+        assert (order.every, order.every_ms, order.dataset) == (100, 0, "v")
+        assert order.plan == Plan(PLAN).canonical
+
+
+def test_the_newest_window_is_shown_and_the_mark_advances():
+    fleet = started()
+    say(fleet, 0, 100)
+    fleet.run(0.5)
+    shown = json.loads(fleet.results["hum"])
+    assert shown["job"] == "hum"
+    assert shown["streams"]["k"]["sample"] == 100
+    assert shown["streams"]["k"]["value"] == Plan(PLAN).finish(batch(100).data)
+    assert progress(fleet).mark == 200
+
+
+def test_news_before_the_backlog_counts_once_each():
+    fleet = started()
+    say(fleet, 300, 200)
+    assert progress(fleet).mark == 0
+    say(fleet, 0, 100)
+    assert progress(fleet).mark == 400
+    assert progress(fleet).ahead == {}
+    say(fleet, 0, 100, 200, 300)
+    assert fleet.core._desk.counters["duplicated"] == 4
+    assert fleet.core.standing.jobs["hum"].batches == 4
+
+
+def test_what_was_merged_already_is_acknowledged_too():
+    fleet = started()
+    say(fleet, 0)
+    say(fleet, 0)
+    assert fleet.devices["a"].outbox == {}
+
+
+def test_two_devices_that_disagree_are_an_event():
+    fleet = started()
+    say(fleet, 0)
+    say(fleet, results=[batch(0)._replace(data=batch(100).data)], name="b")
+    assert fleet.core._desk.counters["disagreed"] == 1
+    assert fleet.core.standing.jobs["hum"].batches == 1
+
+
+def test_whoever_acts_next_is_told_the_marks():
+    fleet = started(profile="demo")
+    first = acting(fleet)
+    say(fleet, 0, 100, name=first)
+    fleet.cut.add(first)
+    fleet.run(2.5)
+    heir = acting(fleet)
+    assert heir != first
+    assert fleet.devices[heir].orders["hum"][-1].marks == [wire.Mark("k", 200)]
+
+
+def test_a_device_that_restarts_is_told_again():
+    fleet = started()
+    name = acting(fleet)
+    say(fleet, 0, name=name)
+    device = fleet.devices[name]
+    device.orders.clear()
+    device.restart()
+    device.birth()
+    device.ask_lease()
+    fleet.settle()
+    assert device.orders["hum"][-1].marks == [wire.Mark("k", 100)]
+
+
+def test_after_a_gap_the_next_batch_begins_at_the_new_anchor():
+    fleet = started()
+    stream = fleet.core.catalog.datasets["v"].streams["k"]
+    stream.anchors = [0, 250]
+    say(fleet, 0, 100)
+    assert progress(fleet).mark == 200
+    say(fleet, 200)
+    assert progress(fleet).mark == 250
+
+
+def test_a_batch_that_never_comes_is_given_up_in_the_end(monkeypatch):
+    monkeypatch.setattr(standing, "AHEAD_MAX", 3)
+    fleet = started()
+    say(fleet, *range(100, 600, 100))
+    assert progress(fleet).mark == 600
+    assert fleet.core._desk.counters["lost"] == 1
+
+
+def test_stopping_cancels_everywhere_and_clears_the_topic():
+    fleet = started()
+    say(fleet, 0)
+    assert fleet.command("stop", "hum") == {"stopped": "hum"}
+    assert all(not device.orders for device in fleet.devices.values())
+    assert fleet.results["hum"] == ""
+    say(fleet, 100)
+    assert fleet.core._desk.counters["late results"] == 1
+    assert "no standing job" in fleet.command("stop", "hum")["error"]
+
+
+def test_starting_twice_is_starting_once():
+    fleet = started()
+    again = fleet.ask(wire.Start(fleet.number(), "hum", PLAN, "v", "100"))
+    assert again.status == wire.DONE
+    other = fleet.ask(wire.Start(fleet.number(), "hum", "moments", "v", "100"))
+    assert "runs already" in json.loads(other.body)["error"]
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"),
+    [("", (640, 0)), ("105", (100, 0)), ("3", (10, 0)), ("10s", (0, 10_000)), ("500 ms", (0, 500))],
+)
+def test_a_batch_is_samples_or_time(every, expected):
+    fleet = started(every=every)
+    row = fleet.core.standing.jobs["hum"].row
+    assert (row.every, row.every_ms) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "plan", "dataset", "every", "said"),
+    [
+        ("a b", PLAN, "v", "", "job name"),
+        ("q7", PLAN, "v", "", "queries"),
+        ("x", "nope", "v", "", "nope"),
+        ("x", PLAN, "w", "", "no dataset"),
+        ("x", PLAN, "v", "often", "every"),
+        ("x", PLAN, "v", "0", "every"),
+    ],
+)
+def test_what_cannot_start_says_why(name, plan, dataset, every, said):
+    reply = started().ask(wire.Start(99, name, plan, dataset, every))
+    assert reply.status == wire.FAILED
+    assert said in json.loads(reply.body)["error"]
+
+
+def test_failed_and_foreign_batches_change_nothing():
+    fleet = started()
+    say(fleet, results=[wire.Result("k", 0, True, b"no samples", 0)])
+    say(fleet, results=[wire.Result("nobody", 0, False, b"", 0)])
+    assert "k" not in fleet.core.standing.jobs["hum"].streams
+    assert fleet.devices["a"].outbox == {}
+
+
+def test_shows_are_limited_in_rate():
+    fleet = started()
+    shown = 0
+    carry = fleet.carry
+
+    def count(effects):
+        nonlocal shown
+        shown += sum(type(effect).__name__ == "ShowResult" for effect in effects)
+        carry(effects)
+
+    fleet.carry = count
+    for sample in range(0, 1_000, 100):
+        say(fleet, sample)
+        fleet.now += 0.01
+        fleet.handle(on.Woken(fleet.wall))
+    assert shown <= 2
