@@ -46,6 +46,9 @@ def streams() -> dict[str, np.ndarray]:
     return {f"s{number:04}": row for number, row in enumerate(values)}
 
 
+_plan: Plan  # of a dask worker
+
+
 def dask_task(samples: Any) -> bytes:
     """One task of dask's; the plan is made once in each worker."""
     global _plan
