@@ -36,7 +36,9 @@ class Firmware:
         self.make(str(path))
         return path
 
-    def spoilt(self, name: str, folder: Path, before: str, after: str) -> Path:
+    def spoilt(
+        self, name: str, folder: Path, before: str, after: str, *, sanitize: bool = False
+    ) -> Path:
         """The harness of this name over common code in which `before`, which stands in it once,
         is `after`: what the harness is there to find.
         """
@@ -50,7 +52,8 @@ class Firmware:
         found[0].write_text(text.replace(before, after))
         path = folder / "build" / "native" / name
         command = ["make", "-C", copy, f"BUILD={folder / 'build'}", f"TESTS={self.harnesses}"]
-        subprocess.run([*command, "SANITIZE=-O2", path], check=True, capture_output=True)
+        options = [] if sanitize else ["SANITIZE=-O2"]
+        subprocess.run([*command, *options, path], check=True, capture_output=True)
         return path
 
     def symbols(self, variant: str, kinds: str) -> set[str]:

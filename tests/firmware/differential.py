@@ -206,13 +206,11 @@ def dressed(random: Random) -> bytes:
 
 
 # Table 3-7 of the Unicode standard: the edges of every row, from either side.
-UTF8_EDGES = [
-    bytes.fromhex(word)
-    for word in (
-        "00 7f 80 bf c080 c1bf c280 dfbf c27f c2c0 e08080 e09fbf e0a080 ecbfbf ed9fbf eda080 "
-        "edbfbf ee8080 efbfbf ee80c0 f0808080 f08fbfbf f0908080 f48fbfbf f4908080 f5808080 ff"
-    ).split()
-]
+UTF8_WORDS = """
+    00 7f 80 bf c080 c1bf c280 dfbf c27f c2c0 e08080 e09fbf e0a080 ecbfbf ed9fbf eda080
+    edbfbf ee8080 efbfbf ee80c0 f0808080 f08fbfbf f0908080 f48fbfbf f4908080 f5808080 ff
+"""
+UTF8_EDGES = [bytes.fromhex(word) for word in UTF8_WORDS.split()]
 
 
 def spelt(random: Random) -> bytes:
