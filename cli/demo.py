@@ -46,6 +46,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"how long counters are recorded ({RECORD_S:g})",
     )
     parser.add_argument("--keep", action="store_true", help="leave the folder with stores and logs")
+    parser.add_argument(
+        "--broker-kind",
+        choices=("auto", "mosquitto", "iotcore"),
+        default="auto",
+        help="which broker the gateway brings (auto: mosquitto where it is installed)",
+    )
     add_json(parser)
     example(
         parser, "atoll demo", "atoll demo --data recordings", "atoll demo --json > summary.json"
@@ -86,7 +92,7 @@ def _tell(options: Any, folder: Path, material: "Material | None") -> dict[str, 
         if not options.json:
             print(f"{time.monotonic() - started_s:5.1f} s  {text}", flush=True)
 
-    with LocalSite(folder) as site:
+    with LocalSite(folder, broker_kind=options.broker_kind) as site:
         site.start(DEVICES, sources=[demo_story.MACHINE_SOURCE])
         say(f"broker, gateway and {DEVICES} devices: six processes, {site.url} (loopback only)")
         with site.connect() as fleet:

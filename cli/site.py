@@ -117,16 +117,27 @@ class Child:
 
 
 class LocalSite:
-    """A gateway and its devices as processes; a context manager that leaves nothing running."""
+    """A gateway and its devices as processes; a context manager that leaves nothing running.
+
+    Start processes from the main thread: the kernel ends them with the thread that started them.
+    """
 
     def __init__(
-        self, folder: Path, *, site: str = "demo", profile: str = "demo", broker: str | None = None
+        self,
+        folder: Path,
+        *,
+        site: str = "demo",
+        profile: str = "demo",
+        broker: str | None = None,
+        broker_kind: str = "auto",
     ) -> None:
+        """`broker`: one that runs already; without it the gateway brings one of `broker_kind`."""
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.site = site
         self.profile = profile
         self.url = broker or ""
+        self.broker_kind = broker_kind
         self._broker = broker
         self.gateway: Child | None = None
         self.devices: dict[str, Child] = {}
@@ -155,6 +166,8 @@ class LocalSite:
         words += ["--profile", self.profile]
         if self._broker:
             words += ["--broker", self._broker]
+        else:
+            words += ["--broker-kind", self.broker_kind]
         self.gateway = Child("gateway", words, self.folder / "gateway.log")
         url = self.gateway.wait_for(_BROKER_URL, START_TIMEOUT_S)
         self.url = self._broker or url

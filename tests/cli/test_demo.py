@@ -45,10 +45,12 @@ def data(tmp_path):
     return folder
 
 
-def test_recordings(atoll, data, tmp_path):
+@pytest.mark.parametrize("kind", ["auto", pytest.param("iotcore", marks=pytest.mark.slow)])
+def test_recordings(atoll, data, tmp_path, kind):
     work = tmp_path / "tmp"
     work.mkdir()
-    done = atoll("demo", "--data", data, "--json", TMPDIR=str(work), timeout_s=60)
+    words = ("demo", "--data", data, "--json", "--broker-kind", kind)
+    done = atoll(*words, TMPDIR=str(work), timeout_s=60)
     found = json.loads(done.stdout)
     assert found["answers_equal"] is True
     assert found["complete"] is True
@@ -67,6 +69,7 @@ def test_recordings(atoll, data, tmp_path):
     assert processes_of(work) == []
 
 
+@pytest.mark.slow
 def test_live_counters_and_the_table(atoll, tmp_path):
     done = atoll("demo", "--seconds", "2", "--keep", ATOLL_RECORDINGS="", TMPDIR=str(tmp_path))
     assert "byte for byte" in done.stdout
