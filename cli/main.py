@@ -136,7 +136,7 @@ def _explain(error: Exception) -> str:
         return f"{where}{error.strerror}"
     if kind.__module__.startswith("atoll."):
         return str(error)
-    if isinstance(error, ImportError) and error.name:
+    if isinstance(error, ImportError) and error.name and not error.name.startswith("atoll"):
         return f"the Python package {error.name!r} is missing; atoll doctor says how to get it"
     return f"internal error: {kind.__name__}: {error} (ATOLL_DEBUG=1 shows where)"
 

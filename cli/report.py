@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from atoll.gateway.jsonable import jsonable
+from atoll.wire.status import finite
 
 # A result without a reducer can have a row per window: a person sees the first of them.
 ROWS_SHOWN = 20
@@ -13,7 +13,7 @@ ROWS_SHOWN = 20
 
 def print_json(value: Any) -> None:
     """Print one JSON document; NaN and infinities, which JSON has no numbers for, as strings."""
-    print(json.dumps(jsonable(value), ensure_ascii=False))
+    print(json.dumps(finite(value), ensure_ascii=False))
 
 
 def print_table(heads: Sequence[str], rows: Iterable[Sequence[Any]], empty: str = "") -> None:

@@ -367,7 +367,7 @@ def _result(plan: Any, reply: Reply) -> RunResult:
     )
 
 
-_SPECIAL = {text: float(text) for text in ("NaN", "Infinity", "-Infinity", "nan", "inf", "-inf")}
+_SPECIAL = {text: float(text) for text in ("nan", "inf", "-inf")}
 
 
 def _numbers(value: Any) -> Any:

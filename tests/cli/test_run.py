@@ -63,8 +63,8 @@ def test_no_number_that_json_has_not(atoll, tmp_path):
     shown = atoll("run", "minmax", "--file", "nan.npy", "--json").stdout
     found = json.loads(shown, parse_constant=pytest.fail)
     assert (found["value"]["minmax"]["min"], found["value"]["minmax"]["max"]) == (
-        "-Infinity",
-        "Infinity",
+        "-inf",
+        "inf",
     )
 
 

@@ -76,7 +76,7 @@ def test_an_incomplete_run_says_what_is_missing(scripted):
 
 
 def test_by_key_gives_numbers_back(scripted):
-    values = {"a": {"minmax": {"min": "NaN", "max": "Infinity"}}}
+    values = {"a": {"minmax": {"min": "nan", "max": "inf"}}}
     scripted.answers = answers_a_run(b"", values=values)
     with connected(scripted) as fleet:
         found = fleet.run("minmax", over="data", by="key").values["a"]["minmax"]
