@@ -40,10 +40,13 @@ cdef int32_t bound_i32(float x, bint lower) noexcept nogil:
 
 
 cdef void abs_i32(int32_t *x, size_t n) noexcept nogil:
+    """Without a branch: y is |x|, and the smallest int32, whose y is itself, loses its sign."""
     cdef size_t i
+    cdef uint32_t sign, y
     for i in range(n):
-        if x[i] < 0:
-            x[i] = saturate(-<int64_t>x[i])
+        sign = <uint32_t>(x[i] >> 31)
+        y = (<uint32_t>x[i] ^ sign) - sign
+        x[i] = <int32_t>(y - (y >> 31))
 
 
 cdef void abs_f32(float *x, size_t n) noexcept nogil:
@@ -55,21 +58,20 @@ cdef void abs_f32(float *x, size_t n) noexcept nogil:
 cdef void clip_i32(int32_t *x, size_t n, float low, float high) noexcept nogil:
     cdef size_t i
     cdef int32_t least = bound_i32(low, True), most = bound_i32(high, False)
+    cdef int32_t v
     for i in range(n):
-        if x[i] < least:
-            x[i] = least
-        if x[i] > most:
-            x[i] = most
+        v = x[i]
+        v = least if v < least else v
+        x[i] = most if v > most else v
 
 
 cdef void clip_f32(float *x, size_t n, float low, float high) noexcept nogil:
     """NaN stays NaN."""
     cdef size_t i
+    cdef float v
     for i in range(n):
-        if x[i] < low:
-            x[i] = low
-        if x[i] > high:
-            x[i] = high
+        v = atoll_greater(low, x[i])
+        x[i] = atoll_lesser(high, v)
 
 
 cdef void scale_i32(const int32_t *x, float *out, size_t n, float by, float add) noexcept nogil:

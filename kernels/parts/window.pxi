@@ -80,32 +80,23 @@ cdef float f32_squares(const float *x, size_t n, float scale) noexcept nogil:
     return lanes_sum(lane)
 
 
+cdef inline int32_t f32_order(float x) noexcept nogil:
+    """Bits of a float such that integers order as floats do: -0 below 0, NaN beyond infinity."""
+    cdef int32_t u = <int32_t>atoll_bits(x)
+    return u ^ ((u >> 31) & I32_MAX)
+
+
 cdef void f32_extrema(const float *x, size_t n, stats *s) noexcept nogil:
-    cdef float low[LANES]
-    cdef float high[LANES]
-    cdef uint32_t bad[LANES]
-    cdef size_t i = 0, j
-    for j in range(<size_t>LANES):
-        low[j] = atoll_float(BITS_INF)
-        high[j] = -atoll_float(BITS_INF)
-        bad[j] = 0
-    while i + LANES <= n:
-        for j in range(<size_t>LANES):
-            low[j] = atoll_lesser(x[i + j], low[j])
-            high[j] = atoll_greater(x[i + j], high[j])
-            bad[j] = bad[j] | <uint32_t>(x[i + j] != x[i + j])
-        i = i + LANES
-    for j in range(n - i):
-        low[j] = atoll_lesser(x[i + j], low[j])
-        high[j] = atoll_greater(x[i + j], high[j])
-        bad[j] = bad[j] | <uint32_t>(x[i + j] != x[i + j])
-    for j in range(1, <size_t>LANES):
-        low[0] = atoll_lesser(low[j], low[0])
-        high[0] = atoll_greater(high[j], high[0])
-        bad[0] = bad[0] | bad[j]
-    s.low = low[0]
-    s.high = high[0]
-    s.bad = bad[0]
+    """Smallest, largest, and whether one is NaN, by their bits: cheap without an FPU as well."""
+    cdef int32_t low = I32_MAX, high = I32_MIN, key
+    cdef size_t i
+    for i in range(n):
+        key = f32_order(x[i])
+        low = key if key < low else low
+        high = key if key > high else high
+    s.bad = <uint32_t>(high > BITS_INF) | <uint32_t>(low < -BITS_INF - 1)
+    s.low = atoll_float(<uint32_t>(low ^ ((low >> 31) & I32_MAX)))
+    s.high = atoll_float(<uint32_t>(high ^ ((high >> 31) & I32_MAX)))
 
 
 cdef inline float f32_magnitude(float x) noexcept nogil:
