@@ -84,7 +84,8 @@ class Follower:
         """How many windows have another value than the plan gives here over the stored samples."""
         plan = Plan(STANDING_PLAN)
         windows = self.windows()
-        stored = {key: samples_of(self._fleet.fetch(MACHINE, key)) for key, _, _ in windows}
+        keys = {key for key, _, _ in windows}
+        stored = {key: samples_of(self._fleet.fetch(MACHINE, key)) for key in keys}
         count = 0
         for key, sample, value in windows:
             batch = stored[key][sample : sample + STANDING_EVERY]
