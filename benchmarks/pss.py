@@ -1,8 +1,9 @@
 """Memory of the runtime: PSS of one idle device alone, then of each of four, from smaps_rollup.
 
-A site with a real broker and gateway; one dataset is stored; then nothing happens for a minute. PSS counts a page that n
-processes share as 1/n of a page in each, so that the sum over processes is what they really take. Writes
-build/bench/pss.json: `alone_mb`, `four_mb` (mean of the four), `seconds`, and a row for each device, in MiB.
+A site with a real broker and gateway; one dataset is stored; then nothing happens for a minute. PSS
+counts a page that n processes share as 1/n of a page in each, so that the sum over processes is
+what they really take. Writes build/bench/pss.json: `alone_mb`, `four_mb` (mean of the four),
+`seconds`, and a row for each device, in MiB.
 
     python benchmarks/pss.py [--seconds 60]
 """

@@ -21,7 +21,7 @@ from atoll.runtime.state import save
 from atoll.runtime.store import Added, Store
 from atoll.wire.codec import decode
 from atoll.wire.errors import WireError
-from atoll.wire.limits import BLOCKS_MAX, REASON_BYTES_MAX
+from atoll.wire.limits import BLOCKS_MAX, OBJECT_BYTES_MAX, REASON_BYTES_MAX
 from atoll.wire.messages import BlockRange, HeldStream, Partials, Refusal
 
 COMMIT_S = 0.2
@@ -90,6 +90,10 @@ class Keeper:
         """Begin to serve; events go to `post`."""
         self._post = post
         self._thread.start()
+
+    def note_task_time(self, task_us: float) -> None:
+        """What the last tasks took, for the next health record."""
+        self._health.task_us = round(task_us)
 
     def ask(self, effect: Any) -> None:
         """Queue an effect."""
@@ -234,7 +238,7 @@ class Keeper:
         message: Partials | None = None
         if data is not None:
             try:
-                message = decode(data, allowed=(Partials,))
+                message = decode(data, allowed=(Partials,), size_max=OBJECT_BYTES_MAX)
             except WireError:
                 message = None
         self._post(on.OutboxRead(effect.number, message))

@@ -123,7 +123,8 @@ class Outbox:
 
     def append(self, number: int, message: bytes) -> None:
         """Write a message at the end. Raises `Refused` when full or when the disk is."""
-        if len(self) >= MESSAGES_MAX or self.size_bytes + len(message) > self._bytes_max:
+        size = _padded(_HEAD.size + len(message))
+        if len(self) >= MESSAGES_MAX or self.size_bytes + size > self._bytes_max:
             raise Refused(f"outbox full: {len(self)} messages, {self.size_bytes} bytes")
         try:
             file_number, found = self._writable(len(message))

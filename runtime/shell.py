@@ -164,7 +164,7 @@ class Shell:
             do.SettleOutbox: ask,
             do.DeleteShards: ask,
             do.Retain: ask,
-            do.MeasureHealth: ask,
+            do.MeasureHealth: self._measure_health,
             do.Say: lambda effect: self.say(effect.line),
             do.Stop: self._stop,
         }
@@ -231,6 +231,10 @@ class Shell:
         }
         data = health_json(effect.health, members)
         self._link.publish(self._up + "health", data, purpose="health")
+
+    def _measure_health(self, effect: do.MeasureHealth) -> None:
+        self._keeper.note_task_time(self._workers.task_us)
+        self._keeper.ask(effect)
 
     def _save_state(self, effect: do.SaveState) -> None:
         self._saving = True

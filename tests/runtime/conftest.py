@@ -1,4 +1,4 @@
-"""Fixtures for the device: stores on a disk that can fail, a real broker, a gateway played by hand."""
+"""A real broker for the device's tests; `device_rig` and `failing_disk` are imported from here."""
 
 import sys
 from pathlib import Path

@@ -109,7 +109,7 @@ def order(job="watch", marks=()):
     return wire.Standing(3, 5, 2, job, b"plan", "vibration", 100, 0, list(marks))
 
 
-# --- life --------------------------------------------------------------------------------------------
+# --- life ---
 
 
 def test_a_start_lists_the_store():
@@ -196,7 +196,7 @@ def test_a_lost_lease_refuses_others_blocks_only():
     assert bench.core.counters["blocks without lease"] == 1
 
 
-# --- fencing -----------------------------------------------------------------------------------------
+# --- fencing ---
 
 
 def test_what_is_seen_is_saved_before_it_is_acted_upon():
@@ -245,7 +245,7 @@ def test_malformed_and_unexpected_input_is_counted():
     assert len(bench.core.counters) <= 65
 
 
-# --- blocks ------------------------------------------------------------------------------------------
+# --- blocks ---
 
 
 def test_an_acknowledgement_follows_the_sync():
@@ -305,7 +305,7 @@ def test_retention_is_applied_as_the_map_says():
     assert bench.of(do.Retain) == [do.Retain(kept)]
 
 
-# --- live streams ------------------------------------------------------------------------------------
+# --- live streams ---
 
 
 def sampled(count=10):
@@ -344,7 +344,7 @@ def test_samples_that_could_not_be_stored_are_told():
     assert bench.core.counters == {"block refused: disk full": 1}
 
 
-# --- queries -----------------------------------------------------------------------------------------
+# --- queries ---
 
 
 def test_tasks_are_computed_written_published_and_settled():
@@ -450,7 +450,7 @@ def test_results_without_a_link_wait_for_it():
     assert bench.of(do.ReadOutbox) == [do.ReadOutbox(number)]
 
 
-# --- standing jobs -----------------------------------------------------------------------------------
+# --- standing jobs ---
 
 
 def test_a_standing_job_is_saved_then_listed_then_computed():
@@ -532,7 +532,7 @@ def test_a_cancelled_order_is_gone_from_the_disk():
     assert bench.of(do.SaveState)[0].state.orders == []
 
 
-# --- the end -----------------------------------------------------------------------------------------
+# --- the end ---
 
 
 def test_a_drain_finishes_what_was_begun():

@@ -19,7 +19,7 @@ def test_the_shell_carries_out_every_effect(tmp_path):
 
 
 def test_the_keeper_serves_what_the_shell_gives_it():
-    keeper = Keeper(str(), Anything(), Anything(), Anything(), Anything())
+    keeper = Keeper("", Anything(), Anything(), Anything(), Anything())
     assert set(keeper._serve) == {
         effects.StoreBlocks,
         effects.ReadBlocks,

@@ -13,7 +13,7 @@ from atoll.runtime.outbox import Outbox
 from atoll.runtime.state import load
 from atoll.runtime.store import Store
 from atoll.wire.codec import encode
-from atoll.wire.messages import BlockRange, NumberSpan, Partials, ShardEntry, ShardRef
+from atoll.wire.messages import BlockRange, NumberSpan, Partials, Result, ShardEntry, ShardRef
 
 A = info_of("a")
 
@@ -143,6 +143,12 @@ def test_a_durable_message_that_does_not_fit_is_told(rig):
     assert answer.number == 9
     assert "No space left" in answer.failed
     rig.disk.room = None
+
+
+def test_a_result_larger_than_a_message_comes_back(rig):
+    big = Partials(1, 1, 1, 9, "job", [Result("k", 0, False, bytes(300_000), 1)])
+    rig.ask(do.AppendOutbox(9, encode(big), False), do.ReadOutbox(9))
+    assert rig.event().message == big
 
 
 def test_a_message_of_a_query_needs_no_sync(rig):

@@ -70,17 +70,19 @@ def test_without_a_broker_it_keeps_trying_until_it_is_told_to_end(tmp_path, caps
     store = tmp_path / "store"
 
     def end():
-        while not (store / "installed").exists():
-            ended.wait(0.05)
-        ended.wait(0.5)
-        os.kill(os.getpid(), number)
+        while not (store / "installed").exists() and not ended.wait(0.05):
+            pass
+        if not ended.wait(0.5):
+            os.kill(os.getpid(), number)
 
     ended = threading.Event()
     ender = threading.Thread(target=end)
     ender.start()
-    assert run_device(options(tmp_path)) == OK
-    ended.set()
-    ender.join()
+    try:
+        assert run_device(options(tmp_path)) == OK
+    finally:
+        ended.set()
+        ender.join()
     out = capsys.readouterr().out
     assert out.count("cannot reach the broker, trying again: mqtt://127.0.0.1:9") == 1
     assert out.splitlines()[0].startswith("pi: boot 1, 0 blocks in ")

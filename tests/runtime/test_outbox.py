@@ -74,13 +74,12 @@ def test_damage_is_never_sent(tmp_path):
 
 
 def test_a_full_outbox_refuses(tmp_path):
-    box = opened(tmp_path, bytes_max=1_000)
-    with pytest.raises(Refused, match="outbox full: "):
-        for number in range(100):
-            box.append(number, message(number))
-    count = len(box)
-    assert count > 10
-    assert box.size_bytes <= 1_100
+    box = opened(tmp_path, bytes_max=950)
+    for number in range(18):
+        box.append(number, message(number))
+    assert 930 < box.size_bytes <= 950
+    with pytest.raises(Refused, match="outbox full: 18 messages"):
+        box.append(99, message(99))
     box.settle(0, 100)
     assert len(box) == 0
 
@@ -88,10 +87,11 @@ def test_a_full_outbox_refuses(tmp_path):
 def test_a_full_disk_refuses_and_keeps(tmp_path):
     disk = FailingDisk(room=150)
     box = opened(tmp_path, disk)
+    count = 3
+    for number in range(count):
+        box.append(number, message(number))
     with pytest.raises(Refused, match="outbox: No space left"):
-        for number in range(9):
-            box.append(number, message(number))
-    count = len(box)
+        box.append(count, message(count))
     disk.room = None
     box.append(20, message(20))
     box.sync()

@@ -16,7 +16,9 @@ def npy(path, *, descr="<i2", shape="(4,)", data=bytes(8), version=1, header=Non
 
 
 @pytest.mark.parametrize("version", [1, 2])
-@pytest.mark.parametrize(("descr", "dtype", "code"), [("<i2", "i16", "h"), ("<i4", "i32", "i"), ("<f4", "f32", "f")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("descr", "dtype", "code"), [("<i2", "i16", "h"), ("<i4", "i32", "i"), ("<f4", "f32", "f")]
+)
 def test_npy(tmp_path, descr, dtype, code, version):
     samples = array(code, range(100))
     path = npy(

@@ -67,6 +67,6 @@ def test_without_a_rate(path, tmp_path, index, words):
 def test_a_missing_file(tmp_path):
     with pytest.raises(UsageError, match="No such file"):
         FileSource("motors", f"{tmp_path}/gone.npy@10hz", "pi")
+    (tmp_path / "a.csv").write_text("1")
     with pytest.raises(UsageError, match="rate 'fast'"):
-        (tmp_path / "a.csv").write_text("1")
         FileSource("motors", f"{tmp_path}/a.csv@fast", "pi")

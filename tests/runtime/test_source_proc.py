@@ -57,5 +57,5 @@ def test_this_machines_counters():
 
 
 def test_a_machine_without_proc(tmp_path):
-    with pytest.raises(UsageError, match="source machine: .*stat cannot be read"):
+    with pytest.raises(UsageError, match=r"source machine: .*stat cannot be read"):
         ProcSource("machine", "1hz", "pi", root=str(tmp_path))

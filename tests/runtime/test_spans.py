@@ -99,7 +99,12 @@ def test_cuts_do_not_depend_on_how_the_blocks_came():
 
 @pytest.mark.parametrize(
     ("every", "every_ms", "rate", "step", "wanted"),
-    [(640, 0, 1.0, 10, 640), (0, 10_000, 100.0, 10, 1_000), (0, 10, 100.0, 10, 10), (0, 1_050, 100.0, 10, 100)],
-)  # fmt: skip
+    [
+        (640, 0, 1.0, 10, 640),
+        (0, 10_000, 100.0, 10, 1_000),
+        (0, 10, 100.0, 10, 10),
+        (0, 1_050, 100.0, 10, 100),
+    ],
+)
 def test_batches_are_whole_steps(every, every_ms, rate, step, wanted):
     assert batch_samples(every, every_ms, rate, step) == wanted
