@@ -78,9 +78,12 @@ def diff(x: Samples, floats: bool) -> list[Number]:
 
 
 def rms(x: Samples, floats: bool) -> float:
-    """Root of the mean square."""
+    """Root of the mean square; scaled where squares could leave the range."""
     if not floats:
         return root_f32(Fraction(sum(int(v) * int(v) for v in x), len(x)))
+    squares = lanes([f32(v * v) for v in x])
+    if 2.0**-100 <= squares <= 2.0**100:
+        return f32(math.sqrt(divide(squares, len(x))))
     by = range_scale(x)
     squares = lanes([f32(f32(v * by) * f32(v * by)) for v in x])
     return divide(f32(math.sqrt(divide(squares, len(x)))), by)

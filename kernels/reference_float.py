@@ -86,9 +86,12 @@ def spread_scale(far: float) -> float:
 
 
 def mean(x: Sequence[float], floats: bool) -> float:
-    """Mean of the window."""
+    """Mean of the window; scaled where the sum leaves the range."""
     if not floats:
         return fraction_f32(Fraction(sum(map(int, x)), len(x)))
+    total = lanes(x)
+    if abs(total) < INFINITY:
+        return divide(total, len(x))
     by = range_scale(x)
     return divide(divide(lanes([f32(v * by) for v in x]), len(x)), by)
 

@@ -80,7 +80,9 @@ cdef void extrema_scan(extrema *s, const void *x, size_t n) noexcept nogil:
             key = (<const int32_t *>x)[i]
             low = key if key < low else low
             high = key if key > high else high
-    else:
+    elif f32_bounds(<const float *>x, n, &low, &high):
+        low = I32_MAX
+        high = I32_MIN
         for i in range(n):
             f = (<const float *>x)[i]
             if f != f:
@@ -89,6 +91,9 @@ cdef void extrema_scan(extrema *s, const void *x, size_t n) noexcept nogil:
                 key = float_key(f)
                 low = key if key < low else low
                 high = key if key > high else high
+    else:
+        low = low + (low == -1)  # -0 counts as 0
+        high = high + (high == -1)
     s.low = low
     s.high = high
     s.count = n

@@ -87,26 +87,40 @@ cdef void scale_f32(float *x, size_t n, float by, float add) noexcept nogil:
 
 
 cdef size_t diff_i32(delay *s, int32_t *x, size_t n) noexcept nogil:
-    cdef size_t i, out = 0
-    cdef int32_t now
-    for i in range(n):
-        now = x[i]
-        if s.filled:
-            x[out] = saturate(<int64_t>now - s.last.i)
-            out = out + 1
-        s.last.i = now
-        s.filled = 1
-    return out
+    """Saturated without a branch: where signs differ and the sign of b is lost, the bound of b."""
+    cdef size_t i
+    cdef int32_t last, a, b, d, lost
+    if n == 0:
+        return 0
+    last = x[n - 1]
+    a = x[0]
+    for i in range(n - 1):
+        b = x[i + 1]
+        d = <int32_t>(<uint32_t>b - <uint32_t>x[i])
+        lost = ((x[i] ^ b) & (b ^ d)) >> 31
+        x[i] = (d & ~lost) | (lost & (I32_MAX ^ (b >> 31)))
+    if s.filled:
+        memmove(x + 1, x, (n - 1) * sizeof(int32_t))
+        x[0] = saturate(<int64_t>a - s.last.i)
+        n = n + 1
+    s.last.i = last
+    s.filled = 1
+    return n - 1
 
 
 cdef size_t diff_f32(delay *s, float *x, size_t n) noexcept nogil:
-    cdef size_t i, out = 0
-    cdef float now
-    for i in range(n):
-        now = x[i]
-        if s.filled:
-            x[out] = now - s.last.f
-            out = out + 1
-        s.last.f = now
-        s.filled = 1
-    return out
+    cdef size_t i
+    cdef float first, last
+    if n == 0:
+        return 0
+    first = x[0]
+    last = x[n - 1]
+    for i in range(n - 1):
+        x[i] = x[i + 1] - x[i]
+    if s.filled:
+        memmove(x + 1, x, (n - 1) * sizeof(float))
+        x[0] = first - s.last.f
+        n = n + 1
+    s.last.f = last
+    s.filled = 1
+    return n - 1

@@ -39,6 +39,25 @@ cdef inline int32_t float_key(float x) noexcept nogil:
     return <int32_t>magnitude
 
 
+cdef inline int32_t f32_order(float x) noexcept nogil:
+    """Bits of a float such that integers order as floats do: -0 below 0, NaN beyond infinity."""
+    cdef int32_t u = <int32_t>atoll_bits(x)
+    return u ^ ((u >> 31) & I32_MAX)
+
+
+cdef bint f32_bounds(const float *x, size_t n, int32_t *low, int32_t *high) noexcept nogil:
+    """Smallest and largest f32_order; whether there is a NaN, which then is one of them."""
+    cdef int32_t least = I32_MAX, most = I32_MIN, key
+    cdef size_t i
+    for i in range(n):
+        key = f32_order(x[i])
+        least = key if key < least else least
+        most = key if key > most else most
+    low[0] = least
+    high[0] = most
+    return most > BITS_INF or least < -BITS_INF - 1
+
+
 cdef inline uint32_t sketch_slots(uint32_t bins) noexcept nogil:
     return <uint32_t>1 << (bits_length(bins - 1) + 1)
 

@@ -9,8 +9,10 @@
 
 cdef enum:
     LANES = 16
-    # Magnitudes 2^-50..2^50 square and sum in range as they are.
+    # Magnitudes 2^-50..2^50 square and sum in range as they are; sums of squares below 2^100 come
+    # of nothing larger, and those above 2^-100 owe nothing that counts to terms below 2^-126.
     PLAIN_EXPONENT = 50
+    PLAIN_SQUARES = 100
 
 cdef enum:
     NEED_SUM = 1
@@ -22,7 +24,7 @@ cdef struct stats:
     uint32_t n
     uint32_t dtype
     uint32_t bad  # 1 where the window holds a NaN
-    float scale  # the power of two that sum and squares were taken with
+    float scale  # the power of two that brings the deviations in range
     int64_t sum_int
     uint64_t squares_low  # sum of squares = low + 2^32 high
     uint64_t squares_high
@@ -33,6 +35,7 @@ cdef struct stats:
     float low
     float high
     float mean
+    float root  # of the mean square
     float m2  # sums of the 2nd to 4th powers of the scaled deviations
     float m3
     float m4
@@ -80,21 +83,10 @@ cdef float f32_squares(const float *x, size_t n, float scale) noexcept nogil:
     return lanes_sum(lane)
 
 
-cdef inline int32_t f32_order(float x) noexcept nogil:
-    """Bits of a float such that integers order as floats do: -0 below 0, NaN beyond infinity."""
-    cdef int32_t u = <int32_t>atoll_bits(x)
-    return u ^ ((u >> 31) & I32_MAX)
-
-
 cdef void f32_extrema(const float *x, size_t n, stats *s) noexcept nogil:
     """Smallest, largest, and whether one is NaN, by their bits: cheap without an FPU as well."""
-    cdef int32_t low = I32_MAX, high = I32_MIN, key
-    cdef size_t i
-    for i in range(n):
-        key = f32_order(x[i])
-        low = key if key < low else low
-        high = key if key > high else high
-    s.bad = <uint32_t>(high > BITS_INF) | <uint32_t>(low < -BITS_INF - 1)
+    cdef int32_t low, high
+    s.bad = <uint32_t>f32_bounds(x, n, &low, &high)
     s.low = atoll_float(<uint32_t>(low ^ ((low >> 31) & I32_MAX)))
     s.high = atoll_float(<uint32_t>(high ^ ((high >> 31) & I32_MAX)))
 
@@ -182,17 +174,37 @@ cdef float f32_deviation(const float *x, size_t n, float scale, float mean) noex
 
 
 cdef void stats_f32(const float *x, size_t n, uint32_t need, stats *s) noexcept nogil:
-    f32_extrema(x, n, s)
+    """Sum and squares as they are where that is in range; else, and for the rest, scaled.
+
+    A NaN or an infinity puts both out of range, so that it is looked for only then.
+    """
+    cdef bint plain = need != 0 and (need & ~<uint32_t>(NEED_SUM | NEED_SQUARES)) == 0
     s.n = <uint32_t>n
     s.dtype = DTYPE_F32
+    s.sum = f32_sum(x, n, <float>1.0) if need & (NEED_SUM | NEED_CENTRAL) else <float>0.0
+    s.squares = f32_squares(x, n, <float>1.0) if need & NEED_SQUARES else <float>1.0
+    s.mean = s.sum / <float>n
+    s.root = sqrtf(s.squares / <float>n)
+    if plain and sum_plain(s.sum) and squares_plain(s.squares):
+        return
+    f32_extrema(x, n, s)
     s.scale = scale_for(stats_peak(s))
-    if need & (NEED_SUM | NEED_CENTRAL):
-        s.sum = f32_sum(x, n, s.scale)
-        s.mean = (s.sum / <float>n) / s.scale
-    if need & NEED_SQUARES:
-        s.squares = f32_squares(x, n, s.scale)
+    if not sum_plain(s.sum):
+        s.mean = (f32_sum(x, n, s.scale) / <float>n) / s.scale
+    if not squares_plain(s.squares):
+        s.root = sqrtf(f32_squares(x, n, s.scale) / <float>n) / s.scale
     if need & NEED_CENTRAL:
         central_f32(x, n, f32_deviation(x, n, s.scale, s.mean * s.scale), s)
+
+
+cdef inline bint sum_plain(float total) noexcept nogil:
+    """Whether a sum stayed in range."""
+    return (atoll_bits(total) & BITS_MAGNITUDE) < BITS_INF
+
+
+cdef inline bint squares_plain(float total) noexcept nogil:
+    """Whether a sum of squares is far from overflow and from subnormal terms."""
+    return float_power(-PLAIN_SQUARES) <= total <= float_power(PLAIN_SQUARES)
 
 
 cdef void central_i16(const int16_t *x, size_t n, stats *s) noexcept nogil:
@@ -352,7 +364,7 @@ cdef float feature_mean(const stats *s) noexcept nogil:
 
 cdef float feature_rms(const stats *s) noexcept nogil:
     if s.dtype == DTYPE_F32:
-        return sqrtf(s.squares / <float>s.n) / s.scale
+        return s.root
     return float_root_ratio(s.squares_low, s.squares_high, s.n)
 
 
