@@ -45,6 +45,12 @@ _HEALTH: tuple[tuple[str, Callable[[float], str]], ...] = (
 )
 
 
+def _done(row: Row) -> str:
+    """A query's tasks done of all; a standing job has no last one."""
+    standing = row.get("kind") == "standing"
+    return f"{row.get('done')}" if standing else f"{row.get('done')}/{row.get('tasks')}"
+
+
 TABLES: dict[str, tuple[Column, ...]] = {
     "devices": (
         _field("device", "id"),
@@ -68,11 +74,10 @@ TABLES: dict[str, tuple[Column, ...]] = {
     ),
     "jobs": (
         _field("job"),
-        _field("name"),
         _field("kind"),
         _field("state"),
         _field("over"),
-        Column("tasks", lambda row: f"{row.get('done')}/{row.get('tasks')}"),
+        Column("done", _done),
         _field("missing"),
         Column("started", lambda row: clock(row.get("started_ms"))),
         _field("plan"),

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from atoll.cli.options import add_json, add_site, example, seconds, with_password
-from atoll.cli.report import print_json
+from atoll.cli.report import cell, print_json
 
 # Lines waiting for a slow terminal; what does not fit is counted and said.
 _QUEUE_MAX = 10_000
@@ -133,12 +133,13 @@ def readable(value: Any) -> Any:
     return value
 
 
-def one_line(value: Any) -> str:
-    """The same, short enough for a line."""
+def one_line(value: Any, *, inner: bool = False) -> str:
+    """The same, short enough for a line; what is nested stands in brackets."""
     if isinstance(value, dict):
-        return " ".join(f"{name}={one_line(item)}" for name, item in value.items())
+        pairs = " ".join(f"{name}={one_line(item, inner=True)}" for name, item in value.items())
+        return f"({pairs})" if inner else pairs
     if isinstance(value, list):
-        items = ", ".join(f"({one_line(item)})" for item in value[:_ITEMS_SHOWN])
+        items = ", ".join(one_line(item, inner=True) for item in value[:_ITEMS_SHOWN])
         more = f", … {len(value)} in all" if len(value) > _ITEMS_SHOWN else ""
         return f"[{items}{more}]"
-    return str(value)
+    return cell(value) if isinstance(value, float | bool) else str(value)

@@ -37,4 +37,5 @@ def test_what_a_payload_is():
 
 
 def test_long_lists_are_cut():
-    assert one_line({"n": list(range(10))}) == "n=[(0), (1), (2), … 10 in all]"
+    value = {"n": list(range(10)), "d": {"x": 0.1234567, "y": [{"z": True}]}}
+    assert one_line(value) == "n=[0, 1, 2, … 10 in all] d=(x=0.123457 y=[(z=yes)])"
