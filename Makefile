@@ -23,7 +23,7 @@ STEPS := lint test test-slow matrix dist
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow check lint format matrix dist \
-        bench bench-pss bench-tasks clean distclean
+        bench bench-pss bench-tasks bench-kernels clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -79,6 +79,10 @@ bench-pss:  ## memory of the runtime, idle for a minute: one device alone, and f
 bench-tasks:  ## cost of a task against dask.distributed on the same work
 	@scripts/setup bench
 	@$(PY) benchmarks/tasks.py $(ARGS)
+
+bench-kernels:  ## our kernels against the fastest peer installed, one thread
+	@scripts/setup bench
+	@$(PY) benchmarks/kernels.py $(ARGS)
 
 clean:  ## remove what was built or measured; .venv stays
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
