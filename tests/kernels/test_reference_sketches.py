@@ -1,4 +1,4 @@
-"""The twins of `distinct` and `top` against sets and counters: they are the oracle of the others."""
+"""The twins of `distinct` and `top` against sets and counters, for they are oracles themselves."""
 
 import pytest
 
