@@ -53,6 +53,7 @@ def test_no_case_differs(firmware):
     assert len(found["reasons"]) == 22, found["reasons"]
 
 
+@pytest.mark.slow  # with the other builds of spoilt code more than ten seconds
 @pytest.mark.parametrize("name", FAULTS)
 def test_comparison_finds(firmware, tmp_path, name):
     firmware.need("make", "gcc")

@@ -59,6 +59,7 @@ def test_cuts_and_rot(firmware):
     assert found["open_reads_permille"] < 10_000
 
 
+@pytest.mark.slow  # with the other builds of spoilt code more than ten seconds
 @pytest.mark.parametrize("name", FAULTS)
 def test_harness_finds(firmware, tmp_path, name):
     before, after = FAULTS[name]

@@ -48,6 +48,7 @@ def test_world(firmware):
         assert found[what] > 1000, what
 
 
+@pytest.mark.slow  # with the other builds of spoilt code more than ten seconds
 @pytest.mark.parametrize("name", FAULTS)
 def test_world_finds(firmware, tmp_path, name):
     program = firmware.spoilt("mqtt_world", tmp_path, *FAULTS[name], sanitize=True)
