@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from atoll.gateway.effects import Answer, Commit, Effect, ShowEvent, Tell
+from atoll.gateway.jsonable import dumps
 from atoll.gateway.records import Record, SettingSet
 from atoll.wire.messages import FAILED, Reply
 
@@ -101,6 +102,4 @@ class Desk:
 
 def error_body(text: str) -> str:
     """The JSON body of a FAILED reply."""
-    import json
-
-    return json.dumps({"error": text}, ensure_ascii=False)
+    return dumps({"error": text})

@@ -2,38 +2,17 @@
 
 import json
 from array import array
-from random import Random
 
 import pytest
-from gateway_fleet import WALL, Fleet
+from gateway_data import data_of, filled, wanted
+from gateway_fleet import WALL
 
 from atoll.gateway import events as on
-from atoll.gateway import dispatch, jobs
+from atoll.gateway import jobs
 from atoll.kernels import Plan
 from atoll.wire import messages as wire
 
 RMS = "window 128 hop=64 | rms | quantiles 0.5 0.99"
-
-
-def data_of(streams=12, most=4_000, seed=1):
-    random = Random(seed)
-    return {
-        f"k{n}": array("h", (random.randint(-3000, 3000) for _ in range(random.randint(64, most))))
-        for n in range(streams)
-    }
-
-
-def filled(*names, data, **options):
-    fleet = Fleet(*(names or "abcd"), **options)
-    for number, (key, values) in enumerate(data.items()):
-        reply = fleet.put("v", {key: values.tobytes()}, put_id=number.to_bytes(16, "big"))
-        assert reply.status == wire.DONE, reply.body
-    return fleet
-
-
-def wanted(text, data):
-    plan = Plan(text)
-    return plan.merge([plan.partial(data[key], rate=1000.0, key=key) for key in sorted(data)])
 
 
 @pytest.mark.parametrize(
@@ -69,13 +48,6 @@ def test_long_streams_are_cut_and_merge_to_the_same(monkeypatch):
     reply = filled(data=data).query(RMS, "v")
     assert json.loads(reply.body)["tasks"] > 12
     assert reply.blob == wanted(RMS, data)
-
-
-def test_work_is_spread_over_the_replicas():
-    fleet = filled(data=data_of(40, most=70))
-    fleet.query("moments", "v")
-    shares = [device.numbers for device in fleet.devices.values()]
-    assert all(shares)
 
 
 def test_a_silent_devices_tasks_go_to_others_at_once():
@@ -173,32 +145,6 @@ def test_what_every_replica_fails_is_listed_exactly():
     assert reply.blob == wanted("moments", rest)
 
 
-def test_a_full_queue_is_asked_again():
-    data = data_of(4)
-    fleet = filled("a", "b", data=data)
-    for device in fleet.devices.values():
-        device._tasks = lambda m, d=device: d.say_results(
-            m.job, [wire.Result(t.key, t.number, True, b"queue full: 9", 0) for t in m.tasks]
-        )
-    assert fleet.query("moments", "v") is None
-    for device in fleet.devices.values():
-        del device._tasks
-    fleet.run(1.0)
-    assert fleet.reply(fleet.requests).blob == wanted("moments", data)
-
-
-def test_lost_task_messages_are_sent_again():
-    data = data_of(4)
-    fleet = filled("a", "b", data=data)
-    for device in fleet.devices.values():
-        device._tasks = lambda m: None
-    assert fleet.query("moments", "v") is None
-    for device in fleet.devices.values():
-        del device._tasks
-    fleet.run(dispatch.RESEND_S + 1.0)
-    assert fleet.reply(fleet.requests).blob == wanted("moments", data)
-
-
 def test_a_device_that_restarts_gets_its_tasks_again():
     data = data_of(4)
     fleet = filled("a", "b", data=data)
@@ -253,38 +199,6 @@ def test_a_deadline_gives_what_there_is():
     rest = {key: values for key, values in data.items() if key not in missing}
     assert missing
     assert reply.blob == wanted("moments", rest)
-
-
-def test_a_board_with_another_receipt_gets_no_task():
-    data = data_of(10)
-    fleet = filled("a", "b", data=data)
-    odd = fleet.devices["a"]
-    odd.receipts = [wire.KernelReceipt(r.kernel, bytes(8)) for r in odd.receipts]
-    odd.restart()
-    odd.birth()
-    odd.ask_lease()
-    fleet.settle()
-    odd.told.clear()
-    assert fleet.query("moments", "v").blob == wanted("moments", data)
-    assert not [m for m in odd.told if isinstance(m, wire.Tasks)]
-    assert any(kind == "receipt" for kind, _ in fleet.events)
-
-
-def test_a_board_that_differs_in_another_kernel_works():
-    data = data_of(10)
-    fleet = filled("a", "b", data=data)
-    odd = fleet.devices["a"]
-    odd.receipts = [
-        wire.KernelReceipt(r.kernel, bytes(8)) if r.kernel == "kurtosis" else r
-        for r in odd.receipts
-    ]
-    odd.restart()
-    odd.birth()
-    odd.ask_lease()
-    fleet.settle()
-    odd.told.clear()
-    fleet.query("moments", "v")
-    assert [m for m in odd.told if isinstance(m, wire.Tasks)]
 
 
 def test_the_same_request_twice_is_one_query():
@@ -405,24 +319,6 @@ def test_large_partials_are_folded_and_the_answer_is_the_same(monkeypatch):
         device.tasks = []
     fleet.settle()
     assert fleet.reply(fleet.requests).blob == wanted(RMS, data)
-
-
-def test_more_tasks_than_a_device_takes_wait_their_turn(monkeypatch):
-    monkeypatch.setattr("atoll.gateway.dispatch.IN_FLIGHT_MAX", 4)
-    data = data_of(30, most=70)
-    fleet = filled("a", "b", data=data)
-    most = 0
-    for device in fleet.devices.values():
-        original = device._tasks
-
-        def watch(message, original=original, device=device):
-            nonlocal most
-            most = max(most, len(message.tasks))
-            original(message)
-
-        device._tasks = watch
-    assert fleet.query("moments", "v").blob == wanted("moments", data)
-    assert most <= 4
 
 
 def test_progress_is_told_while_it_lasts():

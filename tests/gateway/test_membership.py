@@ -1,6 +1,5 @@
 """Membership by events: births, leases, silence, and the rules that hold decisions back."""
 
-import pytest
 from gateway_fleet import Fleet
 
 from atoll.gateway import events as on
@@ -200,10 +199,3 @@ def test_many_heartbeats_keep_the_deadlines_small():
     fleet = Fleet("a", "b")
     fleet.run(300.0)
     assert len(fleet.core.members._due) <= 4
-
-
-@pytest.mark.parametrize("name", PROFILES)
-def test_a_lease_outlasts_suspicion_and_expires_before_out(name):
-    profile = PROFILES[name]
-    assert profile.interval_s < profile.suspect_s < profile.lease_s < profile.expiry_s
-    assert profile.out_after_s >= 2.0

@@ -2,13 +2,11 @@
 
 from array import array
 
-from gateway_fleet import WALL, Fleet
+from gateway_fleet import Fleet
 
 from atoll.gateway import events as on
-from atoll.gateway.catalog import pinned_shard
 from atoll.kernels import Plan
 from atoll.wire import messages as wire
-from atoll.wire.block import Block, encode_block
 
 STREAMS = {f"k{n}": array("h", range(n, n + 300)) for n in range(30)}
 
@@ -201,73 +199,3 @@ def test_blocks_that_nobody_asked_for_are_refused():
     data = next(iter(device.blocks.values()))
     fleet.handle(on.DeviceSpoke("a", wire.Blocks(*device.head, 12345, False, [data]), 0))
     assert fleet.core._desk.refused == {"blocks of no transfer": 1}
-
-
-# --- live streams ---
-
-
-def live_block(key, seq, first, values, *, gap=False):
-    info = wire.StreamInfo("proc", key, "i16", 1, 10.0, 1.0, "")
-    data = array("h", values).tobytes()
-    wall = WALL + first * 100
-    block = Block(info, pinned_shard(key), seq, first, len(values), 1, 0, wall, 2, gap, data)
-    return info, encode_block(block)
-
-
-def sample(fleet, name, seq, first, values, *, gap=False):
-    device = fleet.devices[name]
-    info, data = live_block(f"{name}/cpu", seq, first, values, gap=gap)
-    device.blocks["proc", f"{name}/cpu", seq] = data
-    run = wire.BlockRun(seq, seq, first, len(values), WALL + first * 100, gap, len(data))
-    held = wire.HeldStream(info, pinned_shard(f"{name}/cpu"), [run])
-    device.out.append(wire.Held(*device.head, False, False, [held]))
-    fleet.settle()
-
-
-def test_a_live_stream_is_copied_as_it_grows_and_its_sampler_acts():
-    fleet = Fleet("a", "b", "c")
-    for seq in range(5):
-        sample(fleet, "a", seq, seq * 10, range(10))
-    fleet.run(1.0)
-    (shard,) = fleet.core.catalog.datasets["proc"].shards.values()
-    assert shard.owners[0] == "a"
-    assert len(shard.owners) == 2
-    copy = fleet.devices[shard.owners[1]]
-    assert len([1 for dataset, _, _ in copy.blocks if dataset == "proc"]) == 5
-    assert fleet.command("status")["replicas_min"] == 2
-    reply = fleet.query("count", "proc")
-    assert b"50" in reply.body.encode()
-
-
-def test_a_live_streams_replica_acts_while_its_sampler_is_dead():
-    fleet = Fleet("a", "b", "c", profile="demo")
-    sample(fleet, "a", 0, 0, range(10))
-    fleet.run(1.0)
-    fleet.cut.add("a")
-    fleet.run(2.5)
-    (shard,) = fleet.core.catalog.datasets["proc"].shards.values()
-    assert shard.owners[0] != "a"
-    fleet.cut.discard("a")
-    fleet.devices["a"].ask_lease()
-    fleet.run(1.0)
-    assert shard.owners[0] == "a"
-
-
-def test_only_its_own_device_may_announce_a_live_stream():
-    fleet = Fleet("a", "b")
-    info, data = live_block("a/cpu", 0, 0, range(10))
-    held = wire.HeldStream(
-        info, pinned_shard("a/cpu"), [wire.BlockRun(0, 0, 0, 10, 0, False, len(data))]
-    )
-    device = fleet.devices["b"]
-    fleet.handle(on.DeviceSpoke("b", wire.Held(*device.head, False, False, [held]), 0))
-    assert fleet.command("datasets") == []
-    assert fleet.core._desk.refused == {"holding of no dataset": 1}
-
-
-def test_a_clients_put_does_not_write_a_live_stream():
-    fleet = Fleet("a", "b")
-    sample(fleet, "a", 0, 0, range(10))
-    reply = fleet.put("proc", {"a/cpu": b"\0\0"}, rate=10.0)
-    assert reply.status == wire.FAILED
-    assert "live" in reply.body

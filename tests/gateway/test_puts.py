@@ -6,8 +6,8 @@ from array import array
 import pytest
 from gateway_fleet import WALL, Fleet
 
-from atoll.gateway import events as on
 from atoll.gateway import early, puts
+from atoll.gateway import events as on
 from atoll.wire import messages as wire
 from atoll.wire.block import crc32c, peek_block
 

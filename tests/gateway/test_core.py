@@ -1,0 +1,64 @@
+"""The core's doors: order of effects, wake-ups, bounds on what strangers say."""
+
+from gateway_data import data_of, filled
+from gateway_fleet import Fleet
+
+from atoll.gateway import events as on
+from atoll.gateway.core import GatewayCore, Options
+from atoll.gateway.effects import Commit, Tell
+from atoll.wire import messages as wire
+
+
+def test_an_empty_core_wants_no_waking():
+    core = GatewayCore(Options("t"))
+    core.restore([], 0.0, 0)
+    core.handle(on.LinkOpened(0), 0.0)
+    assert core.next_wakeup() is None
+
+
+def test_waking_early_or_often_changes_nothing():
+    fleet = filled("a", "b", data=data_of(2))
+    for _ in range(50):
+        assert not fleet.core.handle(on.Woken(fleet.wall), fleet.now)
+
+
+def test_the_term_grows_with_every_start():
+    rows = []
+    for term in (1, 2, 3):
+        core = GatewayCore(Options("t", seed=9))
+        (commit,) = core.restore(rows, 0.0, 0)
+        assert core.term == term
+        rows = commit.records
+
+
+def test_acknowledgements_follow_the_commit_they_speak_of():
+    fleet = filled("a", "b", data=data_of(2))
+    for device in fleet.devices.values():
+        device.mute = True
+    fleet.query("moments", "v")
+    worker = next(device for device in fleet.devices.values() if device.tasks)
+    worker.work()
+    effects = fleet.core.handle(on.DeviceSpoke(worker.name, worker.out.pop(), 0), fleet.now)
+    assert isinstance(effects[0], Commit)
+    acks = [at for at, e in enumerate(effects) if isinstance(e, Tell) and e.leaf == "ack"]
+    assert acks
+    assert not any(isinstance(effect, Commit) for effect in effects[1:])
+
+
+def test_strangers_are_refused_and_counted():
+    fleet = Fleet("a")
+    for message in (
+        wire.Stored(1, 0, 0, 5, []),
+        wire.Blocks(1, 0, 0, 5, False, []),
+        wire.Held(1, 0, 0, True, False, []),
+        wire.TransferFailed(1, 0, 0, 5, "x"),
+    ):
+        fleet.handle(on.DeviceSpoke("stranger", message, 0))
+    assert fleet.core._desk.refused == {"unknown device": 4}
+    assert "stranger" not in fleet.states()
+
+
+def test_the_same_events_give_the_same_effects():
+    one, two = (filled("a", "b", "c", data=data_of(5)) for _ in range(2))
+    assert one.batches == two.batches
+    assert one.events == two.events

@@ -1,0 +1,39 @@
+"""Puts kept for their predecessors: order, time, bound."""
+
+import pytest
+
+from atoll.gateway.early import HOLD_S, EarlyPuts
+from atoll.gateway.errors import RequestError
+from atoll.wire.messages import Put
+
+
+def put(request):
+    return Put(request, bytes(16), [])
+
+
+def test_they_come_out_in_order_once_they_are_early_no_more():
+    early = EarlyPuts(4)
+    for request in (3, 1, 2):
+        early.hold("c", put(request), 0.0)
+    assert early.ready("c", lambda p: p.request > 2) == [put(1), put(2)]
+    assert early.ready("c", lambda p: False) == [put(3)]
+    assert early.ready("c", lambda p: False) == []
+
+
+def test_they_are_given_up_in_time():
+    early = EarlyPuts(4)
+    early.hold("c", put(1), 0.0)
+    early.hold("d", put(2), 5.0)
+    assert early.expired(HOLD_S - 0.1) == []
+    assert early.expired(HOLD_S) == [("c", 1)]
+    assert early.expired(HOLD_S + 5.0) == [("d", 2)]
+
+
+def test_a_client_keeps_so_many():
+    early = EarlyPuts(2)
+    early.hold("c", put(1), 0.0)
+    early.hold("c", put(2), 0.0)
+    early.hold("c", put(2), 0.0)
+    with pytest.raises(RequestError, match="order"):
+        early.hold("c", put(3), 0.0)
+    early.hold("d", put(3), 0.0)

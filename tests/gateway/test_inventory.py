@@ -1,0 +1,152 @@
+"""What devices say they hold: live streams, lists after a start, lists that got lost."""
+
+from array import array
+
+from gateway_fleet import WALL, Fleet
+
+from atoll.gateway import events as on
+from atoll.gateway import inventory
+from atoll.gateway.catalog import pinned_shard
+from atoll.wire import messages as wire
+from atoll.wire.block import Block, encode_block
+
+
+def live_block(key, seq, first, values, *, gap=False):
+    info = wire.StreamInfo("proc", key, "i16", 1, 10.0, 1.0, "")
+    data = array("h", values).tobytes()
+    wall = WALL + first * 100
+    block = Block(info, pinned_shard(key), seq, first, len(values), 1, 0, wall, 2, gap, data)
+    return info, encode_block(block)
+
+
+def sample(fleet, name, seq, first, values, *, gap=False):
+    device = fleet.devices[name]
+    info, data = live_block(f"{name}/cpu", seq, first, values, gap=gap)
+    device.blocks["proc", f"{name}/cpu", seq] = data
+    run = wire.BlockRun(seq, seq, first, len(values), WALL + first * 100, gap, len(data))
+    held = wire.HeldStream(info, pinned_shard(f"{name}/cpu"), [run])
+    device.out.append(wire.Held(*device.head, False, False, [held]))
+    fleet.settle()
+
+
+def test_a_live_stream_is_copied_as_it_grows_and_its_sampler_acts():
+    fleet = Fleet("a", "b", "c")
+    for seq in range(5):
+        sample(fleet, "a", seq, seq * 10, range(10))
+    fleet.run(1.0)
+    (shard,) = fleet.core.catalog.datasets["proc"].shards.values()
+    assert shard.owners[0] == "a"
+    assert len(shard.owners) == 2
+    copy = fleet.devices[shard.owners[1]]
+    assert len([1 for dataset, _, _ in copy.blocks if dataset == "proc"]) == 5
+    assert fleet.command("status")["replicas_min"] == 2
+    reply = fleet.query("count", "proc")
+    assert b"50" in reply.body.encode()
+
+
+def test_a_live_streams_replica_acts_while_its_sampler_is_dead():
+    fleet = Fleet("a", "b", "c", profile="demo")
+    sample(fleet, "a", 0, 0, range(10))
+    fleet.run(1.0)
+    fleet.cut.add("a")
+    fleet.run(2.5)
+    (shard,) = fleet.core.catalog.datasets["proc"].shards.values()
+    assert shard.owners[0] != "a"
+    fleet.cut.discard("a")
+    fleet.devices["a"].ask_lease()
+    fleet.run(1.0)
+    assert shard.owners[0] == "a"
+
+
+def test_only_its_own_device_may_announce_a_live_stream():
+    fleet = Fleet("a", "b")
+    info, data = live_block("a/cpu", 0, 0, range(10))
+    held = wire.HeldStream(
+        info, pinned_shard("a/cpu"), [wire.BlockRun(0, 0, 0, 10, 0, False, len(data))]
+    )
+    device = fleet.devices["b"]
+    fleet.handle(on.DeviceSpoke("b", wire.Held(*device.head, False, False, [held]), 0))
+    assert fleet.command("datasets") == []
+    assert fleet.core._desk.refused == {"holding of no dataset": 1}
+
+
+def test_a_clients_put_does_not_write_a_live_stream():
+    fleet = Fleet("a", "b")
+    sample(fleet, "a", 0, 0, range(10))
+    reply = fleet.put("proc", {"a/cpu": b"\0\0"}, rate=10.0)
+    assert reply.status == wire.FAILED
+    assert "live" in reply.body
+
+
+def filled(*names):
+    fleet = Fleet(*names)
+    fleet.put("v", {f"k{n}": array("h", range(n, n + 50)).tobytes() for n in range(20)})
+    return fleet
+
+
+def reborn(fleet, name):
+    device = fleet.devices[name]
+    device.restart()
+    device.birth()
+    device.ask_lease()
+
+
+def test_a_new_boot_is_asked_for_its_list_once():
+    fleet = filled("a", "b")
+    fleet.devices["a"].told.clear()
+    reborn(fleet, "a")
+    fleet.run(1.0)
+    asked = [m for m in fleet.devices["a"].told if isinstance(m, wire.InventoryAsk)]
+    assert len(asked) == 1
+    assert fleet.core.inventory._lists == {}
+
+
+def test_a_list_that_lost_a_part_takes_nothing_off_the_books():
+    fleet = filled("a", "b")
+    device = fleet.devices["a"]
+    whole = device.held
+    device.held = lambda: whole()[:3]  # once; the second list is whole again
+    before = {key: dict(s.held) for key, s in fleet.core.catalog.datasets["v"].streams.items()}
+    reborn(fleet, "a")
+    spoke = fleet.handle
+
+    def heal(event):
+        spoke(event)
+        device.held = whole
+
+    fleet.handle = heal
+    fleet.run(1.0)
+    after = {key: dict(s.held) for key, s in fleet.core.catalog.datasets["v"].streams.items()}
+    assert after == before
+    asked = [m for m in device.told if isinstance(m, wire.InventoryAsk) and m.epoch]
+    assert len(asked) >= 2, "the short list was doubted"
+    assert "streams missed by inventory" not in fleet.core._desk.counters
+
+
+def test_a_list_that_never_comes_is_asked_for_again():
+    fleet = filled("a", "b")
+    device = fleet.devices["a"]
+    device._inventoryask = lambda message: None
+    reborn(fleet, "a")
+    fleet.run(1.0)
+    assert "a" in fleet.core.inventory._lists
+    del device._inventoryask
+    fleet.run(inventory.ASK_AGAIN_S + 1.0)
+    assert fleet.core.inventory._lists == {}
+
+
+def test_a_list_that_nobody_asked_for_removes_nothing():
+    fleet = filled("a", "b")
+    device = fleet.devices["a"]
+    held = {key: dict(s.held) for key, s in fleet.core.catalog.datasets["v"].streams.items()}
+    fleet.handle(on.DeviceSpoke("a", wire.Held(*device.head, True, False, []), 0))
+    assert held == {k: dict(s.held) for k, s in fleet.core.catalog.datasets["v"].streams.items()}
+
+
+def test_blocks_of_a_removed_dataset_are_not_taken_back():
+    fleet = filled("a", "b")
+    device = fleet.devices["a"]
+    listed = device.held()
+    fleet.command("rm", "v")
+    fleet.handle(on.DeviceSpoke("a", wire.Held(*device.head, False, False, listed), 0))
+    assert fleet.command("datasets") == []

@@ -1,0 +1,77 @@
+"""The map: owners, roles, epochs, and who is told."""
+
+from gateway_data import data_of, filled
+from gateway_fleet import Fleet
+
+from atoll.wire import messages as wire
+
+
+def maps(fleet, name):
+    return [m for m in fleet.devices[name].told if isinstance(m, wire.Map)]
+
+
+def test_a_dataset_is_placed_at_once_in_one_epoch():
+    fleet = Fleet("a", "b", "c")
+    before = {name: len(maps(fleet, name)) for name in "abc"}
+    fleet.put("v", {"k": b"\0\0"})
+    assert fleet.core.epoch == 1
+    assert all(len(maps(fleet, name)) == before[name] + 1 for name in "abc")
+    entries = [entry for name in "abc" for entry in maps(fleet, name)[-1].shards]
+    assert len(entries) == 128
+    assert sorted(e.shard for e in entries if e.role == 0) == list(range(64))
+
+
+def test_a_second_dataset_leaves_the_first_alone():
+    fleet = filled("a", "b", "c", data=data_of(3))
+    before = {s.id: s.owners for s in fleet.core.catalog.all_shards()}
+    fleet.put("w", {"k": b"\0\0"}, put_id=b"w" * 16)
+    after = {s.id: s.owners for s in fleet.core.catalog.all_shards()}
+    assert all(after[shard] == owners for shard, owners in before.items())
+    assert len(after) == 128
+
+
+def test_shards_spread_before_their_bytes_are_known():
+    fleet = Fleet(*(f"d{n}" for n in range(8)))
+    fleet.put("v", {"k": b"\0\0"})
+    counts = [len(fleet.core.owners.owned[f"d{n}"]) for n in range(8)]
+    assert max(counts) <= 1.25 * 16 + 1
+
+
+def test_more_capacity_is_more_shards():
+    fleet = Fleet()
+    for name, capacity in (("a", 1.0), ("b", 1.0), ("c", 4.0)):
+        fleet.add(name, capacity=capacity)
+    fleet.put("v", {"k": b"\0\0"}, replicas=1)
+    owned = {name: len(fleet.core.owners.owned[name]) for name in "abc"}
+    assert owned["c"] > owned["a"] + owned["b"]
+
+
+def test_replicas_are_in_other_zones():
+    fleet = Fleet()
+    for number in range(6):
+        fleet.add(f"d{number}", zone="left" if number % 2 else "right")
+    fleet.put("v", {"k": b"\0\0"})
+    for shard in fleet.core.catalog.all_shards():
+        zones = {fleet.core.members.members[d].row.zone for d in shard.owners}
+        assert zones == {"left", "right"}
+
+
+def test_an_unchanged_map_is_not_sent_again():
+    fleet = filled("a", "b", data=data_of(2))
+    before = {name: len(maps(fleet, name)) for name in "ab"}
+    fleet.run(20.0)
+    fleet.query("moments", "v")
+    assert {name: len(maps(fleet, name)) for name in "ab"} == before
+
+
+def test_the_epoch_only_grows():
+    fleet = filled("a", "b", "c", data=data_of(5), profile="demo")
+    fleet.cut.add("a")
+    fleet.run(10.0)
+    fleet.cut.discard("a")
+    fleet.devices["a"].ask_lease()
+    fleet.run(10.0)
+    for name in "abc":
+        epochs = [m.epoch for m in maps(fleet, name)]
+        assert epochs == sorted(epochs)
+        assert all(e.shard_epoch <= m.epoch for m in maps(fleet, name) for e in m.shards)
