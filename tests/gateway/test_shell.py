@@ -72,7 +72,7 @@ def test_a_ledger_that_is_broken_ends_the_process(site, monkeypatch):
 @pytest.mark.parametrize(
     ("topic", "payload", "reason"),
     [
-        (TOPICS.up("a", "birth"), b"\xff\xff", "reserved"),
+        (TOPICS.up("a", "birth"), b"\xff\xff", "indefinite"),
         (TOPICS.up("a", "partial"), encode(wire.Stored(1, 0, 0, 1, [])), "unexpected"),
         (TOPICS.up("a", "status"), b"{}", "status"),
         (TOPICS.up("a", "status"), b"no json", "json"),
