@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -58,8 +59,19 @@ class ScriptedGateway:
         self.retain(self.topics.gateway_status, body.encode())
 
     def retain(self, topic, payload):
+        """Returns once the broker has it, except in an answer, whose thread must not wait."""
+        came = threading.Event()
+
+        def echoed(_topic, found, _retained):
+            if found == payload:
+                came.set()
+
         link = self.mail._link
+        self.mail.subscribe(topic, echoed)
         self.mail._loop.post(lambda: link.publish(topic, payload, purpose="test", retain=True))
+        if threading.current_thread() is not self.mail._thread:
+            assert came.wait(10)
+        self.mail.unsubscribe(echoed)
 
     def _asked(self, topic, payload, _retained):
         message = decode(payload)
