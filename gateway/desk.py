@@ -33,7 +33,9 @@ class Desk:
         self.epoch = 0
         self.leases: dict[str, int] = {}
         self.refused: dict[str, int] = {}
-        self.counters: dict[str, int] = {"lost": 0, "duplicated": 0, "disagreed": 0}
+        # lost, duplicated: results that are in an answer less or more than once; repeated: came
+        # again and were dropped; disagreed: came again with other bytes.
+        self.counters: dict[str, int] = {"lost": 0, "duplicated": 0, "repeated": 0, "disagreed": 0}
         self._transfers = 0
         self._records: list[Record] = []
         self._effects: list[Effect] = []

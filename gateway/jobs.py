@@ -186,7 +186,7 @@ class Jobs:
         query = self.open.get(message.job)
         if query is None:
             if message.job in self.finished:
-                self._desk.count("duplicated", len(message.results))
+                self._desk.count("repeated", len(message.results))
                 return True
             return False
         rows: list[tuple[int, int, bytes]] = []
@@ -210,6 +210,7 @@ class Jobs:
                 self._repeated(query, device, number, data)
         if rows:
             query.left -= len(rows)
+            query.merged_count += len(rows)
             query.part_bytes += size
             self._desk.record(PartialsAdded(rows))
             if query.taken:
@@ -228,7 +229,7 @@ class Jobs:
 
     def _repeated(self, query: Query, device: str, number: int, data: bytes) -> None:
         known = query.parts[number]
-        self._desk.count("duplicated")
+        self._desk.count("repeated")
         if known is not None and known != data:
             self._desk.count("disagreed")
             self._desk.say(
@@ -391,6 +392,7 @@ class Jobs:
             small = len(body.encode()) <= RESULT_BYTES_MAX
             note = dumps({"job": job, "too_large_bytes": len(body)})
             self._desk.do(ShowResult(job, body if small else note))
+        self._audit(query)
         took = self._desk.now - query.started
         missing = len(query.reasons)
         self._desk.say(
@@ -400,6 +402,12 @@ class Jobs:
             elapsed_s=round(took, 6),
             missing=missing,
         )
+
+    def _audit(self, query: Query) -> None:
+        """Each task that counts as done is in the answer once: count what is not."""
+        surplus = query.merged_count - query.state.count(DONE)
+        if surplus:
+            self._desk.count("duplicated" if surplus > 0 else "lost", abs(surplus))
 
     def _forget(self, job: str) -> None:
         row = self.finished.pop(job)

@@ -30,6 +30,7 @@ class Query:
         self.left = len(tasks)
         self.parts: list[bytes | None] = [None] * len(tasks)
         self.part_bytes = 0
+        self.merged_count = 0  # partials taken in; as many as there are tasks done
         self.folded: bytes | None = None
         self.flights: dict[str, set[int]] = {}  # by device: sent, not answered
         self.progress: dict[str, float] = {}  # by device: when it was sent or answered something
@@ -68,6 +69,7 @@ class Query:
         self.state[number] = DONE
         self.parts[number] = data
         self.part_bytes += len(data)
+        self.merged_count += 1
         self.left -= 1
 
     def give_up(self, number: int, reason: str) -> None:
@@ -116,6 +118,7 @@ class Query:
                 self.plan.merge([part])
             except KernelError as error:
                 self.parts[number] = None
+                self.merged_count -= 1
                 self.state[number] = MISSING
                 self.reasons[number] = f"its partial cannot be read: {error}"
                 damaged.append(number)

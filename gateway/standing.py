@@ -211,7 +211,7 @@ class StandingJobs:
         if progress is None:
             progress = job.streams[key] = _Progress()
         if sample < progress.mark or sample in progress.ahead:
-            self._desk.count("duplicated")
+            self._desk.count("repeated")
             known = progress.ahead.get(sample)
             if known is None and progress.newest is not None and progress.newest[0] == sample:
                 known = progress.newest[1]

@@ -87,7 +87,7 @@ def test_late_partials_of_the_lost_device_are_counted_and_harmless():
     assert fleet.reply(fleet.requests).blob == wanted(RMS, data)
     for message in late:
         fleet.handle(on.DeviceSpoke(zombie.name, message, 0))
-    assert fleet.core._desk.counters["duplicated"] > 0
+    assert fleet.core._desk.counters["repeated"] > 0
     assert zombie.outbox == {}, "what comes late is acknowledged too"
 
 
