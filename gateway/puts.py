@@ -19,7 +19,8 @@ from atoll.gateway.errors import RequestError
 from atoll.gateway.membership import KEPT, LEASED, Membership
 from atoll.gateway.owners import Owners
 from atoll.gateway.records import PieceGone, PieceSet, PutGone, PutSet
-from atoll.wire.block import CLOCK_UNKNOWN, DTYPE_SIZES, Block, crc32c, encode_block
+from atoll.gateway.requests import check_piece
+from atoll.wire.block import CLOCK_UNKNOWN, DTYPE_SIZES, Block, encode_block
 from atoll.wire.messages import DONE, BlockRun, Blocks, Piece, Put, Reply, Stored
 
 FLIGHTS_PER_CLIENT_MAX = 64  # four times what a client keeps under way; 4 MiB
@@ -126,7 +127,7 @@ class Puts:
         if not put.pieces:
             raise RequestError("a put without samples")
         for piece in put.pieces:
-            _check(piece)
+            check_piece(piece)
         if self._is_early(put):
             self._early.hold(client, put, self._desk.now)
             heapq.heappush(self._timers, (self._desk.now + HOLD_S, 0))
@@ -432,18 +433,6 @@ class Puts:
     def under_way(self) -> int:
         """Requests that wait for devices."""
         return len(self._flights)
-
-
-def _check(piece: Piece) -> None:
-    size = DTYPE_SIZES.get(piece.info.dtype)
-    if size is None:
-        raise RequestError(f"stream {piece.info.key!r}: dtype {piece.info.dtype!r} is not known")
-    if not piece.data or len(piece.data) % size:
-        raise RequestError(
-            f"stream {piece.info.key!r}: {len(piece.data)} bytes are no samples of {size} bytes"
-        )
-    if crc32c(piece.data) != piece.crc:
-        raise RequestError(f"stream {piece.info.key!r}: piece {piece.index} was damaged on its way")
 
 
 def _batches(pieces: Iterable[Waiting]) -> Iterable[list[Waiting]]:

@@ -1,4 +1,4 @@
-"""What a request to run a plan means: its plan, whether the streams bear it, its times."""
+"""What a request means: its plan, whether the streams bear it, its times, its pieces."""
 
 from collections.abc import Sequence
 
@@ -8,6 +8,7 @@ from atoll.gateway.cutting import Cut, Times
 from atoll.gateway.errors import RequestError
 from atoll.kernels import Plan, PlanError
 from atoll.wire import messages as wire
+from atoll.wire.block import DTYPE_SIZES, crc32c
 
 
 def parse_plan(text: str) -> Plan:
@@ -54,3 +55,16 @@ def why_nothing(run: wire.Run, streams: Sequence[Stream]) -> str:
 def gap_count(cuts: Sequence[Cut]) -> int:
     """How many gaps lie between the stretches of each stream."""
     return len(cuts) - len({cut.key for cut in cuts})
+
+
+def check_piece(piece: wire.Piece) -> None:
+    """RequestError unless a piece is whole samples that arrived as they were sent."""
+    size = DTYPE_SIZES.get(piece.info.dtype)
+    if size is None:
+        raise RequestError(f"stream {piece.info.key!r}: dtype {piece.info.dtype!r} is not known")
+    if not piece.data or len(piece.data) % size:
+        raise RequestError(
+            f"stream {piece.info.key!r}: {len(piece.data)} bytes are no samples of {size} bytes"
+        )
+    if crc32c(piece.data) != piece.crc:
+        raise RequestError(f"stream {piece.info.key!r}: piece {piece.index} was damaged on its way")
