@@ -28,14 +28,21 @@ include "parts/histogram.pxi"
 include "parts/table.pxi"
 include "parts/distinct.pxi"
 include "parts/hitters.pxi"
+include "parts/gram.pxi"
+include "parts/vectors.pxi"
 include "parts/window.pxi"
 include "parts/samples.pxi"
 include "parts/filters.pxi"
 include "parts/memory.pxi"
 include "parts/spectrum.pxi"
 include "parts/trend.pxi"
+include "parts/models.pxi"
+include "parts/trees.pxi"
+include "parts/network.pxi"
+include "parts/detectors.pxi"
 include "parts/operations.pxi"
 include "parts/program.pxi"
+include "parts/rows.pxi"
 include "parts/reducers.pxi"
 include "parts/interpreter.pxi"
 
@@ -126,15 +133,15 @@ cdef class Machine:
             raise failure(status)
         return rows[:4 * p.rows * p.width] if p.reducers == 0 else b""
 
-    def checkpoint(self) -> bytes:
-        """The sample stages' memories."""
+    def checkpoint(self, bint rows) -> bytes:
+        """The sample stages' memories; with `rows` the row stages'."""
         cdef plan *p = <plan *>self.state
         cdef bytes out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>self.size)
-        cdef size_t used = plan_checkpoint(p, <uint8_t *>PyBytes_AS_STRING(out), self.size)
+        cdef size_t used = plan_checkpoint(p, rows, <uint8_t *>PyBytes_AS_STRING(out), self.size)
         return out[:used]
 
     def resume(self, bytes checkpoint, uint32_t skip) -> None:
-        """Take a checkpoint; the stages' first `skip` outputs are dropped."""
+        """Take both parts of a checkpoint; the stages' first `skip` outputs are dropped."""
         cdef uint32_t status = plan_resume(
             <plan *>self.state,
             <const uint8_t *>PyBytes_AS_STRING(checkpoint),

@@ -46,6 +46,17 @@ FLASH: dict[str, tuple[int, int, int]] = {
     "crossings": (98, 106, 88),
     "goertzel": (137, 139, 86),
     "detrend": (363, 348, 348),
+    "gram": (1012, 981, 986),
+    "centroids": (345, 345, 310),
+    "vectors": (718, 681, 692),
+    "rows": (1248, 1164, 1185),
+    "models": (515, 506, 495),
+    "link": (454, 451, 363),
+    "tree": (556, 532, 521),
+    "network": (835, 776, 782),
+    "watches": (432, 420, 393),
+    "mahalanobis": (188, 194, 154),
+    "novelty": (277, 282, 263),
 }
 
 # What reads the statistics of a window.
@@ -71,6 +82,18 @@ _SHARED: dict[str, tuple[str, ...]] = {
     "quantiles": ("sketch",),
     "distinct": ("table",),
     "top": ("table", "hitters"),
+    "centroids": ("rows", "gram"),
+    "gram": ("rows",),
+    "merge": ("rows", "vectors"),
+    "linear": ("rows", "models"),
+    "logistic": ("rows", "models", "link"),
+    "tree": ("rows", "models", "link"),
+    "mlp": ("rows", "models", "network"),
+    "threshold": ("rows", "watches"),
+    "ewma": ("rows", "watches"),
+    "cusum": ("rows", "watches"),
+    "mahalanobis": ("rows",),
+    "novelty": ("rows", "watches", "centroids"),
 }
 
 
@@ -97,6 +120,21 @@ def ops_per_sample(ops: tuple[Op, ...], hop: int) -> float:
             total += op.kernel.ops
         elif op.kernel.group in ("frame", "feature"):
             total += op.kernel.ops * reuse
+        elif op.kernel.group == "row":
+            total += row_ops(op) / (hop if windowed else 1)
         elif op.kernel.group == "reducer":
             total += op.kernel.ops * (features / hop if windowed else 1)
     return total
+
+
+def row_ops(op: Op) -> float:
+    """Operations a row: of models two for each weight (a tree is walked to its mean depth)."""
+    name = op.kernel.name
+    if name in ("linear", "logistic", "mahalanobis"):
+        return 2.0 * len(op.words)
+    if name == "mlp":
+        return 8.0 * len(op.words)
+    if name == "tree":
+        trees, nodes = op.words[4:6]
+        return 3.0 * trees * max(1, nodes // max(1, trees)).bit_length()
+    return op.kernel.ops

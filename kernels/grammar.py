@@ -5,26 +5,31 @@
     call    = name { argument }
     argument = value | name "=" value
 
-Steps must fit: samples -> window -> frame -> spectrum -> features -> reducers. Every error shows
-the text with a caret under what is wrong. The text is bounded before it is read.
+Steps must fit: samples -> window -> frame -> spectrum -> features -> rows -> reducers. Every error
+shows the text with a caret under what is wrong. The text is bounded before it is read.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
+from atoll.kernels import model_text
+from atoll.kernels.columns import columns, takes, width
 from atoll.kernels.errors import PlanError
 from atoll.kernels.kernel import REQUIRED, Kernel, Param
-from atoll.kernels.numbers import f32_bits
+from atoll.kernels.models import COLUMNS_MAX, Model
+from atoll.kernels.numbers import f32_bits, f32_value
 from atoll.kernels.registry import BY_NAME, PART_UNIT
 
 TEXT_MAX = 4096  # characters: some hundred calls, more than OPS_MAX can hold
 OPS_MAX = 32  # as the portable part
 BRANCHES_MAX = 64
 
-_GROUPS = ("sample", "window", "frame", "spectrum", "feature", "reducer")
+_GROUPS = ("sample", "window", "frame", "spectrum", "feature", "row", "reducer")
 # Features of a spectrum have these codes and above; the others are of a window.
 SPECTRAL_CODE = 64
 FFT_MIN, FFT_MAX = 16, 65536
 DECIMATE_MAX = 4096  # of all decimations together
+VECTOR_MAX = 65536  # numbers of a row that merge averages (parts/vectors.pxi)
 
 
 class Token(NamedTuple):
@@ -49,15 +54,18 @@ class Op(NamedTuple):
     at: int = 0
 
 
-def parse(text: str) -> tuple[Op, ...]:
-    """Operations of a plan, checked against the catalogue and against each other."""
+def parse(text: str, models: Mapping[str, Model] | None = None) -> tuple[Op, ...]:
+    """Operations of a plan, checked against the catalogue and against each other.
+
+    models: those that the text names by `@NAME`.
+    """
     if len(text) > TEXT_MAX:
         raise PlanError(f"the plan has {len(text)} characters, at most {TEXT_MAX} are read")
     if not text.strip():
         raise PlanError('the plan is empty; for example "window 1024 | rms | quantiles 0.5 0.99"')
     ops: list[Op] = []
     for step in _split(text):
-        resolved = [_resolve(text, call) for call in step]
+        resolved = [_resolve(text, call, models or {}) for call in step]
         if len(step) > 1:
             _check_list(text, resolved)
         _check_step(text, ops, resolved[0])
@@ -92,7 +100,7 @@ def _tokens(piece: str, base: int) -> list[Token]:
     return tokens
 
 
-def _resolve(text: str, call: Call) -> Op:
+def _resolve(text: str, call: Call, models: Mapping[str, Model]) -> Op:
     kernel = BY_NAME.get(call.name.text)
     if kernel is None:
         raise _fault(
@@ -113,7 +121,21 @@ def _resolve(text: str, call: Call) -> Op:
         if param.name in given and not param.many:
             raise _fault(f"{kernel.name}: {param.name} is given twice", text, token)
         given.setdefault(param.name, []).append((token, value))
+    if kernel.model:
+        model = model_text.read(text, call, given, models)
+        give = [_choice(text, call, kernel, given)] if model_text.head(kernel) else []
+        return Op(kernel, (*give, *model.words), call.name.at)
     return Op(kernel, _words(text, call, kernel, given), call.name.at)
+
+
+def _choice(
+    text: str, call: Call, kernel: Kernel, given: dict[str, list[tuple[Token, str]]]
+) -> int:
+    """The word of `give`."""
+    if "give" not in given:
+        return 0
+    token, value = given["give"][0]
+    return _value(text, kernel, _param(text, kernel, token, "give"), token, value)
 
 
 def _param(text: str, kernel: Kernel, token: Token, name: str) -> Param:
@@ -202,9 +224,9 @@ def _check_together(text: str, call: Call, kernel: Kernel, words: list[int]) -> 
     """What single arguments cannot show."""
     if kernel.name == "median" and words[0] % 2 == 0:
         raise _fault("median: width must be odd", text, call.name)
+    if kernel.name == "threshold" and f32_value(words[1]) > f32_value(words[0]):
+        raise _fault("threshold: low must not be above high", text, call.name)
     if kernel.name in ("clip", "histogram"):
-        from atoll.kernels.numbers import f32_value
-
         low, high = f32_value(words[0]), f32_value(words[1])
         if low > high or (low == high and kernel.name == "histogram"):
             raise _fault(f"{kernel.name}: low must be below high", text, call.name)
@@ -269,7 +291,7 @@ def check_order(text: str, ops: "list[Op] | tuple[Op, ...]") -> None:
         if reason:
             raise _fault(reason, text, Token(op.kernel.name, op.at))
         last = group
-    if last not in ("feature", "reducer", "spectrum"):
+    if last not in ("feature", "reducer", "spectrum", "row"):
         raise _fault(
             f"the plan ends in {ops[-1].kernel.name}, which gives no result; end it in a "
             "feature of a window (rms) or in a reducer (moments)",
@@ -278,10 +300,10 @@ def check_order(text: str, ops: "list[Op] | tuple[Op, ...]") -> None:
         )
     if not _decimation_fits(ops):
         raise PlanError(f"all decimations together are beyond {DECIMATE_MAX}")
-    features = sum(op.kernel.group == "feature" for op in ops)
-    reducers = sum(op.kernel.group == "reducer" for op in ops)
-    if features * reducers > BRANCHES_MAX:
-        raise PlanError(f"{features} features by {reducers} reducers are more than {BRANCHES_MAX}")
+    reducers = [op.kernel for op in ops if op.kernel.group == "reducer"]
+    wide = width(columns(ops))
+    if reducers and not reducers[0].joint and wide * len(reducers) > BRANCHES_MAX:
+        raise PlanError(f"{wide} columns by {len(reducers)} reducers are more than {BRANCHES_MAX}")
 
 
 def _misfit(op: Op, last: str, before: list[Op]) -> str:
@@ -299,6 +321,8 @@ def _misfit(op: Op, last: str, before: list[Op]) -> str:
         return _spectrum_misfit(before)
     if group == "feature":
         return _feature_misfit(op, before)
+    if group == "row" or op.kernel.joint:
+        return _row_misfit(op, before)
     if group == "reducer" and last in ("window", "frame", "spectrum"):
         return (
             f"{name} reduces numbers, not {'spectra' if last == 'spectrum' else 'windows'}: put a "
@@ -331,7 +355,32 @@ def _feature_misfit(op: Op, before: list[Op]) -> str:
     return ""
 
 
+def _row_misfit(op: Op, before: list[Op]) -> str:
+    """Whether a row stage or joint reducer takes the row before it."""
+    name, row = op.kernel.name, columns(before)
+    wide = width(row)
+    shown = ", ".join(part for column in row for part in column.names[:4])
+    what = f"{wide} ({shown}{', ...' if wide > 4 else ''})"
+    wanted = takes(op)
+    if wanted is not None and wanted != wide:
+        return f"the model of {name} takes {wanted} columns, there are {what}"
+    if name == "gram" and wide > COLUMNS_MAX:
+        return f"gram takes at most {COLUMNS_MAX} columns, there are {what}"
+    if name == "gram" and op.words[0] > wide:
+        return f"gram: fit={op.words[0]} names no column, there are {what}"
+    if name == "merge" and not op.words[1] < wide <= VECTOR_MAX:
+        return f"merge takes rows of up to {VECTOR_MAX} numbers, there are {what}"
+    others = [o.kernel for o in before if o.kernel.group == "reducer" and not o.kernel.joint]
+    if others:
+        return f"{name} takes whole rows and {others[0].name} single columns: use two plans"
+    return ""
+
+
 def _reducer_misfit(name: str, before: list[Op]) -> str:
+    if any(op.kernel.joint for op in before):
+        return f"{name} takes single columns and {before[-1].kernel.name} whole rows: use two plans"
+    if any(op.kernel.group == "row" for op in before):
+        return ""
     for op in before:
         if op.kernel.group == "feature" and op.kernel.vector and len(op.words) > 3:
             return (
@@ -348,6 +397,7 @@ def _takes(group: str) -> str:
         "spectrum": "a window",
         "frame": "a window",
         "feature": "a window",
+        "row": "rows",
     }.get(group, "numbers")
 
 

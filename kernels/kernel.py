@@ -6,7 +6,7 @@ REQUIRED = object()
 
 
 class Param(NamedTuple):
-    """One argument. kind: count (integer), number (f32), part (0..1 by 1e-9), choice."""
+    """One argument. kind: count (integer), number (f32), part (0..1 by 1e-9), choice, model."""
 
     name: str
     kind: str
@@ -31,6 +31,7 @@ class Kernel(NamedTuple):
     special: str
     ops: float
     vector: bool = False  # gives a list a window
+    joint: bool = False  # a reducer of whole rows
 
     @property
     def signature(self) -> str:
@@ -38,6 +39,11 @@ class Kernel(NamedTuple):
         positional = [_shown(p) for p in self.params if not p.keyword]
         keyword = [f"{p.name}={_default(p)}" for p in self.params if p.keyword]
         return " ".join([self.name, *positional, *keyword])
+
+    @property
+    def model(self) -> Param | None:
+        """The parameter that holds a model, if it has one."""
+        return next((p for p in self.params if p.kind == "model"), None)
 
     @property
     def merge_error(self) -> str:
@@ -48,6 +54,8 @@ class Kernel(NamedTuple):
 def _shown(param: Param) -> str:
     if param.kind == "choice":
         shown = "|".join(param.choices)
+    elif param.kind == "model":
+        return f"{param.name.upper()}...|@NAME" if param.many else "@NAME"
     else:
         shown = param.name.upper() + ("..." if param.many else "")
     return shown if param.default is REQUIRED else f"[{shown}]"
@@ -56,4 +64,6 @@ def _shown(param: Param) -> str:
 def _default(param: Param) -> str:
     if isinstance(param.default, str):
         return param.default[1:].upper()
+    if param.kind == "choice" and isinstance(param.default, int):
+        return param.choices[param.default]
     return f"{param.default:g}" if isinstance(param.default, float) else f"{param.default}"

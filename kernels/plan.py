@@ -13,10 +13,14 @@ from functools import cached_property
 from typing import NamedTuple
 
 from atoll.kernels._native import Machine, state_size
+from atoll.kernels.columns import Column, columns, width
 from atoll.kernels.errors import KernelError, PlanError
 from atoll.kernels.finish import FINISHERS, NoStates, States, Value
+from atoll.kernels.fits import JOINT_FINISHERS
 from atoll.kernels.geometry import FIR_GIVEN, geometry
 from atoll.kernels.grammar import Op, parse
+from atoll.kernels.model_text import models_of
+from atoll.kernels.models import Model
 from atoll.kernels.program import DTYPES, canonical, from_canonical, normalised, program
 from atoll.kernels.rows import KEY_MAX, Run, decode, encode, table
 from atoll.kernels.samples import view
@@ -27,6 +31,8 @@ STATES_AT = 13
 
 # Kernels whose words depend on the sampling rate; an envelope's do where it has a cut-off.
 RATED = frozenset({"biquad", "goertzel", "slope", "lines", "band", "centroid"})
+# Kernels that remember without end; an envelope does where it has a cut-off.
+RUNNING = frozenset({"biquad", "ema", "threshold", "ewma", "cusum", "novelty"})
 # Sample stages that give floats of whatever they take.
 FLOATING = frozenset({"scale", "biquad", "envelope", "ema", "fir"})
 # Programs kept, by dtype and rate: a device sees few rates, a fleet's gateway perhaps dozens.
@@ -54,7 +60,7 @@ class Piece(NamedTuple):
 def is_running(op: Op) -> bool:
     """Whether the stage remembers without end, so that pieces of a stream run in order."""
     name = op.kernel.name
-    return name in ("biquad", "ema") or (name == "envelope" and op.words[0] != 0)
+    return name in RUNNING or (name == "envelope" and op.words[0] != 0)
 
 
 def is_rated(op: Op) -> bool:
@@ -65,21 +71,12 @@ def is_rated(op: Op) -> bool:
     return name in RATED or (name == "envelope" and op.words[0] != 0)
 
 
-def column(op: Op, window: int, features: list[Op]) -> tuple[str, int, bool] | None:
-    """Name, floats a window and whether a list, of what gives rows; None of other stages."""
-    if op.kernel.name == "spectrum":
-        return None if features else ("spectrum", window // 2 + 1, True)
-    if op.kernel.group != "feature":
-        return None
-    width = len(op.words) - 2 if op.kernel.name == "lines" else 1
-    return op.kernel.name, width, op.kernel.vector
-
-
 class Plan:
     """A checked pipeline of kernels; immutable."""
 
-    def __init__(self, text: str) -> None:
-        self._set(parse(text), text)
+    def __init__(self, text: str, models: Mapping[str, Model] | None = None) -> None:
+        """models: those that the text names by `@NAME` (atoll.kernels.models, importers)."""
+        self._set(parse(text, models), text)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Plan":
@@ -106,8 +103,12 @@ class Plan:
             self.overlap = 0  # what the stages hold is in the checkpoint
         self.rated = any(is_rated(op) for op in ops)
         self.text = normalised(ops)
-        self._columns = [c for op in ops if (c := column(op, self.window, self._features))]
-        self._program("f32", None)  # arguments that only the design checks
+        self.models = models_of(ops)
+        self._columns = columns(ops)
+        self._rowed = any(op.kernel.group == "row" or op.kernel.joint for op in ops)
+        words = self._program("f32", None)  # arguments that only the design checks
+        if self.models and state_size(words) == 0:
+            raise PlanError(f"a model of {self.text!r} is damaged: its words contradict each other")
 
     @cached_property
     def canonical(self) -> bytes:
@@ -211,9 +212,12 @@ class Plan:
             at = piece.start if self.window_given else piece.anchor + given * self._lies.scale
         machine.locate(at, name)
         windows, handed, used = self._extent(count)
+        if not self.window_given and self.rows:
+            windows = used
         data = machine.push(seen, 0, handed, windows)
-        saved = machine.checkpoint() if self.ordered else b""
+        saved = machine.checkpoint(False) if self.ordered else b""
         data += machine.push(seen, handed, used - handed, windows)
+        saved += machine.checkpoint(True) if self.ordered else b""
         next_checkpoint = self._head(piece.start + handed) + saved if self.ordered else b""
         if not self.rows:
             return machine.partial(), next_checkpoint
@@ -277,14 +281,20 @@ class Plan:
         checked = self.merge([partial])
         if self.rows:
             found = table(self._runs(checked), [c[1:] for c in self._columns])
-            return {name: rows for (name, *_), rows in zip(self._columns, found, strict=True)}
+            return nested(zip((c.path for c in self._columns), found, strict=True))
         dtype = partial_dtype(checked)
         states = NoStates() if dtype is None else States(checked, STATES_AT)
         states.count()
         value = self._value_dtype(dtype or "f32")
-        if not self._features:
+        if self._reducers[0].kernel.joint:
+            names = tuple(name for column in self._columns for name in column.names)
+            return {
+                op.kernel.name: JOINT_FINISHERS[op.kernel.code](states, op, names)
+                for op in self._reducers
+            }
+        if not self._features and not self._rowed:
             return self._branch(states, value)
-        return {op.kernel.name: self._branch(states, value) for op in self._features}
+        return nested((c.path, self._column(states, value, c)) for c in self._columns)
 
     def run(self, samples: object, rate: float | None = None) -> dict[str, Value]:
         """The result over one array, or over a mapping of key to array (each its own stream)."""
@@ -302,7 +312,14 @@ class Plan:
         }
 
     def _runs(self, partial: bytes) -> list[Run]:
-        return decode(self.id, partial, sum(width for _, width, _ in self._columns))
+        return decode(self.id, partial, width(self._columns))
+
+    def _column(self, states: States, dtype: int, column: Column) -> dict[str, Value]:
+        """The reducers' results of one column; of one of several numbers, a list each."""
+        if column.width == 1:
+            return self._branch(states, dtype)
+        found = [self._branch(states, dtype) for _ in range(column.width)]
+        return {op.kernel.name: [one[op.kernel.name] for one in found] for op in self._reducers}
 
     def _branch(self, states: States, dtype: int) -> dict[str, Value]:
         return {
@@ -311,7 +328,7 @@ class Plan:
 
     def _value_dtype(self, dtype: str) -> int:
         """dtype code of what the reducers take from streams of `dtype`."""
-        if self._features or not FLOATING.isdisjoint(self.kernels):
+        if self._features or self._rowed or not FLOATING.isdisjoint(self.kernels):
             return DTYPES["f32"]
         widened = dtype == "i16" and self._ops[0].kernel.group == "sample"
         return DTYPES["i32" if widened else dtype]
@@ -325,6 +342,17 @@ class Plan:
                 self._programs.clear()
             self._programs[dtype, rate] = words
         return words
+
+
+def nested(results: Iterable[tuple[tuple[str, ...], object]]) -> dict[str, Value]:
+    """Results under their paths: ("rms", "ewma") -> {"rms": {"ewma": ...}}."""
+    whole: dict[str, Value] = {}
+    for path, result in results:
+        inside = whole
+        for name in path[:-1]:
+            inside = inside.setdefault(name, {})  # type: ignore[assignment]
+        inside[path[-1]] = result
+    return whole
 
 
 def partial_dtype(partial: bytes) -> str | None:

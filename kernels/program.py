@@ -11,6 +11,7 @@ are made anew for each (dtype, rate).
 
 from struct import pack
 
+from atoll.kernels import model_text
 from atoll.kernels.design import Context, lowered
 from atoll.kernels.errors import PlanError
 from atoll.kernels.grammar import OPS_MAX, Op, default_word, parse
@@ -48,7 +49,7 @@ def from_canonical(data: bytes) -> tuple[Op, ...]:
         ops.append(Op(kernel, tuple(item[1:])))
     # Reading the normalised text back checks every argument by the rules of the grammar.
     text = normalised(tuple(ops))
-    parsed = parse(text)
+    parsed = parse(text, model_text.models_of(tuple(ops)))
     if canonical(parsed) != data:
         raise PlanError(f"not canonical: the plan it says is {text!r}")
     return parsed
@@ -99,6 +100,11 @@ def _written(op: Op) -> str:
     keyword: list[str] = []
     by_name: dict[str, int] = {}
     words = list(op.words)
+    if op.kernel.model:
+        positional += model_text.write(op)
+        if model_text.head(op.kernel) and words[0] != 0:
+            keyword = [f"give={_word_text(op.kernel, op.kernel.params[0], words[0])}"]
+        return " ".join(positional + keyword)
     for param in op.kernel.params:
         taken = words if param.many else words[:1]
         if not taken:

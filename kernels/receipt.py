@@ -9,6 +9,7 @@ not against an adversary.
 from array import array
 
 from atoll.kernels.golden import CASES, vector
+from atoll.kernels.golden_models import golden_models
 from atoll.kernels.plan import Plan
 from atoll.kernels.registry import catalogue
 from atoll.kernels.samples import SIZES
@@ -18,6 +19,7 @@ _PRIME = 0x100000001B3
 
 RATE_HZ = 1000.0
 
+ROW = "crest, kurtosis, skewness"
 # One plan or more for each kernel, such that the kernel's own arithmetic decides the bytes.
 PLANS: dict[str, tuple[str, ...]] = {
     "abs": ("abs | sum",),
@@ -52,6 +54,18 @@ PLANS: dict[str, tuple[str, ...]] = {
     "quantiles": ("quantiles 0.5 bins=32",),
     "distinct": ("distinct p=7", "distinct"),
     "top": ("top width=16", "top"),
+    "gram": (f"window 16 | {ROW} | gram", "window 5 | gram"),
+    "centroids": (f"window 16 | {ROW} | centroids @centroids",),
+    "merge": ("window 16 | merge", f"window 16 | {ROW} | merge bits=8 weight=first"),
+    "linear": (f"window 16 | {ROW} | linear @linear",),
+    "logistic": (f"window 16 | {ROW} | logistic @logistic", f"window 16 | {ROW} | logistic @one"),
+    "tree": (f"window 16 | {ROW} | tree @tree", f"window 16 | {ROW} | tree @leaves give=class"),
+    "mlp": (f"window 16 | {ROW} | mlp @mlp",),
+    "threshold": ("threshold 100 -100 | sum",),
+    "ewma": (f"window 16 | {ROW} | ewma 0.1",),
+    "cusum": ("window 16 | crest, kurtosis | cusum 2 0.25",),
+    "mahalanobis": (f"window 16 | {ROW} | mahalanobis @mahalanobis",),
+    "novelty": (f"window 16 | {ROW} | novelty 5 rate=0.1",),
 }
 FEATURE_PLANS = ("window 64 | {}", "window 50 hop=33 | {}")
 
@@ -74,11 +88,12 @@ def outputs(plan: Plan, dtype: str, data: bytes) -> bytes:
 def receipts() -> dict[str, bytes]:
     """Kernel name to the 8 bytes of its hash, computed here and now."""
     result = {}
+    models = golden_models()
     for kernel in catalogue():
         plans = PLANS.get(kernel.name) or tuple(p.format(kernel.name) for p in FEATURE_PLANS)
         state = _OFFSET
         for text in plans:
-            plan = Plan(text)
+            plan = Plan(text, models)
             for dtype in SIZES:
                 for case in CASES:
                     state = fnv1a(outputs(plan, dtype, vector(dtype, case)), state)

@@ -9,16 +9,19 @@ nothing here is imported by a device.
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from itertools import count
 from struct import pack, unpack
 
+from atoll.kernels import reference_rows as twins
 from atoll.kernels import reference_signal as signal
+from atoll.kernels.columns import columns
 from atoll.kernels.design import Context
 from atoll.kernels.finish import bin_middle
 from atoll.kernels.geometry import geometry
 from atoll.kernels.grammar import Op, parse
+from atoll.kernels.models import Model
 from atoll.kernels.numbers import INFINITY, NAN, f32_value, part_text
 from atoll.kernels.reference_float import (
     deviations,
@@ -308,15 +311,24 @@ def stage(op: Op, x: Samples, floats: bool, rate: float | None) -> tuple[list[Nu
     return signal.stage(op, x, rate), True
 
 
-def run(text: str, x: Samples, dtype: str, rate: float | None = None) -> dict[str, object]:
-    """What Plan(text).run gives for one stream."""
-    ops = parse(text)
+def run(
+    text: str,
+    x: Samples,
+    dtype: str,
+    rate: float | None = None,
+    models: Mapping[str, Model] | None = None,
+) -> dict[str, object]:
+    """What Plan(text, models).run gives for one stream."""
+    ops = parse(text, models)
     given, floats = x, dtype == "f32"
     by_group = {g: [op for op in ops if op.kernel.group == g] for g in GROUPS}
     for op in by_group["sample"]:
         x, floats = stage(op, x, floats, rate)
     reducers = by_group["reducer"]
+    rowed = bool(by_group["row"]) or any(op.kernel.joint for op in reducers)
     if not by_group["window"]:
+        if rowed:
+            return through_rows(ops, [[f32(v)] for v in x])
         dtype = "f32" if floats else ("i32" if x is not given else dtype)
         stride = geometry(ops).step
         return {op.kernel.name: reduce(op, x, dtype, stride) for op in reducers}
@@ -324,6 +336,8 @@ def run(text: str, x: Samples, dtype: str, rate: float | None = None) -> dict[st
     windows = [x[k : k + length] for k in range(0, len(x) - length + 1, hop)]
     frames = by_group["frame"] + by_group["spectrum"]
     framed = [through(frames, window, floats) for window in windows]
+    if rowed:
+        return through_rows(ops, rows_of(by_group["feature"], framed, rate, length))
     if not by_group["feature"]:
         return {"spectrum": [row for row, _ in framed]}
     out: dict[str, object] = {}
@@ -335,7 +349,50 @@ def run(text: str, x: Samples, dtype: str, rate: float | None = None) -> dict[st
     return out
 
 
-GROUPS = ("sample", "window", "frame", "spectrum", "feature", "reducer")
+GROUPS = ("sample", "window", "frame", "spectrum", "feature", "row", "reducer")
+
+
+def rows_of(
+    features: list[Op], framed: Sequence[tuple[Samples, bool]], rate: float | None, window: int
+) -> list[list[float]]:
+    """For each window its features side by side, or the window or spectrum itself."""
+    if not features:
+        return [[f32(v) for v in x] for x, _ in framed]
+    rows = []
+    for frame in framed:
+        found = [feature(op, *frame, rate, window) for op in features]
+        rows.append([v for one in found for v in (one if isinstance(one, list) else [one])])
+    return rows
+
+
+def through_rows(ops: tuple[Op, ...], rows: list[list[float]]) -> dict[str, object]:
+    """Rows through the row stages, then into the reducers."""
+    for op in ops:
+        if op.kernel.group == "row":
+            rows = twins.stage(op, rows)
+    reducers = [op for op in ops if op.kernel.group == "reducer"]
+    found = columns(ops)
+    names = [name for column in found for name in column.names]
+    if reducers and reducers[0].kernel.joint:
+        return {op.kernel.name: twins.reduce(op, rows, names) for op in reducers}
+    out: dict[str, object] = {}
+    at = 0
+    for path, wide, listed in found:
+        parts = [[row[k] for row in rows] for k in range(at, at + wide)]
+        at += wide
+        value: object = [list(row) for row in zip(*parts, strict=True)] if listed else parts[0]
+        if reducers:
+            each = [
+                {op.kernel.name: reduce(op, part, "f32", geometry(ops).step) for op in reducers}
+                for part in parts
+            ]
+            several = {op.kernel.name: [one[op.kernel.name] for one in each] for op in reducers}
+            value = several if wide > 1 else each[0]
+        inside = out
+        for name in path[:-1]:
+            inside = inside.setdefault(name, {})  # type: ignore[assignment]
+        inside[path[-1]] = value
+    return out
 
 
 def flat(rows: Sequence[float | list[float]]) -> list[float]:

@@ -8,6 +8,7 @@ result. `words` of an operation are its arguments in the order of `params`.
 """
 
 from atoll.kernels.kernel import Kernel, Param
+from atoll.kernels.registry_rows import ROW_KERNELS
 
 # Largest values that the portable part accepts too (parts/operations.pxi).
 WINDOW_MAX = 1 << 20
@@ -447,10 +448,11 @@ _KERNELS = (
     ),
 )
 
-BY_NAME = {kernel.name: kernel for kernel in _KERNELS}
-BY_CODE = {kernel.code: kernel for kernel in _KERNELS}
+_ALL = tuple(sorted((*_KERNELS, *ROW_KERNELS), key=lambda kernel: kernel.code))
+BY_NAME = {kernel.name: kernel for kernel in _ALL}
+BY_CODE = {kernel.code: kernel for kernel in _ALL}
 
 
 def catalogue() -> tuple[Kernel, ...]:
     """All kernels, in the order of their codes."""
-    return _KERNELS
+    return _ALL

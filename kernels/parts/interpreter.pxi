@@ -98,31 +98,34 @@ cdef void frame_load(uint32_t dtype, const void *x, size_t n, float *frame) noex
 
 
 cdef uint32_t window_run(plan *p, const void *x, float *rows, size_t room) noexcept nogil:
-    """Features of one whole window, into the rows or the reducers."""
+    """One whole window: frames, features, row stages, into the rows or the reducers."""
     cdef stats s
-    cdef float value = <float>0.0
-    cdef float *row = &value
+    cdef float *row = <float *>plan_at(p, p.row_at)
+    cdef float *out
     cdef uint32_t k, dtype = p.stage_dtype
     cdef operation *op
     if p.reducers == 0 and (<size_t>p.rows + 1) * p.width > room:
         return STATUS_ROWS_FULL
     if p.reducers == 0:
-        row = rows + <size_t>p.rows * p.width
+        rows = rows + <size_t>p.rows * p.width
     if p.frames:
         x = window_frames(p, x)
         dtype = DTYPE_F32
-    if p.features == 0:
-        for k in range(p.width):
-            row[k] = float_plain((<const float *>x)[k])
-    else:
+    if p.features:
         stats_take(dtype, x, frame_length(p), p.need, &s)
-    for k in range(p.features):
-        op = plan_op(p, p.first_feature + k)
-        feature_values(p, op, &s, x, row)
-        if p.reducers:
-            plan_reduce(p, k, row, 1)
-        else:
-            row = row + op.width
+        if p.reducers == 0 and p.rowers == 0:
+            row = rows
+        out = row
+        for k in range(p.features):
+            op = plan_op(p, p.first_feature + k)
+            feature_values(p, op, &s, x, out)
+            out = out + op.width
+        x = row
+    elif dtype != DTYPE_F32:
+        frame_load(dtype, x, p.window, <float *>plan_at(p, p.frame_at))
+        x = plan_at(p, p.frame_at)
+    if x != rows:
+        row_run(p, <const float *>x, rows)
     p.rows = p.rows + 1
     p.units = p.units + 1
     plan_place(p).at = plan_place(p).at + plan_stride(p)
@@ -223,11 +226,38 @@ cdef size_t chunk_stage(plan *p, operation *op, size_t n) noexcept nogil:
     return n
 
 
+cdef uint32_t sample_rows(plan *p, const void *x, size_t n, float *rows,
+                          size_t room) noexcept nogil:
+    """Samples one by one, each a row of its own."""
+    cdef size_t i
+    cdef float value
+    if p.reducers == 0:
+        rows = rows + <size_t>p.rows * p.width
+    for i in range(n):
+        if p.reducers == 0 and (<size_t>p.rows + 1) * p.width > room:
+            return STATUS_ROWS_FULL
+        if p.stage_dtype == DTYPE_I16:
+            value = <float>(<const int16_t *>x)[i]
+        elif p.stage_dtype == DTYPE_I32:
+            value = <float>(<const int32_t *>x)[i]
+        else:
+            value = (<const float *>x)[i]
+        row_run(p, &value, rows)
+        if p.reducers == 0:
+            rows = rows + p.width
+        p.rows = p.rows + 1
+        p.units = p.units + 1
+        plan_place(p).at = plan_place(p).at + plan_stride(p)
+    return STATUS_OK
+
+
 cdef uint32_t plan_feed(plan *p, const void *x, size_t n, float *rows,
                         size_t room) noexcept nogil:
     """Samples after the sample stages: into windows, or straight into the reducers."""
     if p.window:
         return window_feed(p, <const uint8_t *>x, n, rows, room)
+    if p.rowers or p.joint:
+        return sample_rows(p, x, n, rows, room)
     plan_reduce(p, 0, x, n)
     p.units = p.units + n
     plan_place(p).at = plan_place(p).at + n * plan_stride(p)
@@ -345,15 +375,29 @@ cdef bint memory_valid(plan *p, const operation *op) noexcept nogil:
         return held.filled <= args[0] and held.next < args[0]
     if op.code == OP_DECIMATE:
         return (<const delay *>plan_at(p, op.state_at)).filled < args[0]
+    if op.code == OP_NOVELTY:
+        return (<const novelty *>plan_at(p, op.state_at)).used <= args[0]
     return True
 
 
-cdef size_t plan_checkpoint(plan *p, uint8_t *out, size_t room) noexcept nogil:
-    """Copy the sample stages' memories to `out`; how many bytes they are (0: no room)."""
+cdef size_t checkpoint_memory(plan *p, uint32_t k, bint rows) noexcept nogil:
+    """Bytes of operation k in that part of a checkpoint: sample stages, or row stages."""
+    cdef uint32_t group = op_group(plan_op(p, k).code)
+    if group == GROUP_ROWS and rows and op_remembers(plan_op(p, k).code):
+        return stage_memory(p, k)
+    return stage_memory(p, k) if group == GROUP_SAMPLES and not rows else <size_t>0
+
+
+cdef size_t plan_checkpoint(plan *p, bint rows, uint8_t *out, size_t room) noexcept nogil:
+    """Copy the memories of the sample stages, or of the row stages; their bytes (0: no room).
+
+    A piece's windows may need samples that the next piece starts with: the sample stages are
+    saved before those, the row stages when the windows have run.
+    """
     cdef size_t used = 0, size
     cdef uint32_t k
-    for k in range(p.stages):
-        size = stage_memory(p, k)
+    for k in range(p.ops):
+        size = checkpoint_memory(p, k, rows)
         if used + size > room:
             return 0
         memcpy(out + used, plan_at(p, plan_op(p, k).state_at), size)
@@ -362,20 +406,20 @@ cdef size_t plan_checkpoint(plan *p, uint8_t *out, size_t room) noexcept nogil:
 
 
 cdef uint32_t plan_resume(plan *p, const uint8_t *data, size_t size, uint32_t skip) noexcept nogil:
-    """Take a checkpoint into a fresh state; the first `skip` outputs of the stages are dropped.
+    """Take a checkpoint (sample stages, then row stages) into a fresh state.
 
-    `skip` is what the stages kept back when the stream began: those outputs belong to windows
-    that the checkpoint's owner has run.
+    The first `skip` outputs of the sample stages are dropped: what the stages kept back when the
+    stream began. Those outputs belong to windows that the checkpoint's owner has run.
     """
     cdef size_t used = 0, n
     cdef uint32_t k
-    for k in range(p.stages):
-        n = stage_memory(p, k)
+    for k in range(<uint32_t>(2 * p.ops)):
+        n = checkpoint_memory(p, k % p.ops, k >= p.ops)
         if n > size - used:
             return STATUS_DAMAGED
-        memcpy(plan_at(p, plan_op(p, k).state_at), data + used, n)
+        memcpy(plan_at(p, plan_op(p, k % p.ops).state_at), data + used, n)
         used = used + n
-        if not memory_valid(p, plan_op(p, k)):
+        if n and not memory_valid(p, plan_op(p, k % p.ops)):
             return STATUS_DAMAGED
     if used != size:
         return STATUS_DAMAGED

@@ -44,6 +44,18 @@ cdef enum:
     OP_QUANTILES = 101
     OP_DISTINCT = 102
     OP_TOP = 103
+    OP_GRAM = 104
+    OP_CENTROIDS = 105
+    OP_MERGE = 106
+    OP_LINEAR = 160
+    OP_LOGISTIC = 161
+    OP_TREE = 162
+    OP_MLP = 163
+    OP_THRESHOLD = 192
+    OP_EWMA = 193
+    OP_CUSUM = 194
+    OP_MAHALANOBIS = 195
+    OP_NOVELTY = 196
 
 cdef enum:
     GROUP_SAMPLES = 1
@@ -51,7 +63,8 @@ cdef enum:
     GROUP_FRAMES = 3
     GROUP_SPECTRUM = 4
     GROUP_FEATURES = 5
-    GROUP_REDUCERS = 6
+    GROUP_ROWS = 6
+    GROUP_REDUCERS = 7
 
 cdef struct operation:
     uint32_t code
@@ -59,7 +72,7 @@ cdef struct operation:
     uint32_t args_at
     uint32_t state_at
     uint32_t dtype  # of what comes in
-    uint32_t width  # floats a window, for features
+    uint32_t width  # floats a window that features give; numbers of the row that others take
 
 cdef inline bint gives_float(uint32_t code) noexcept nogil:
     """Whether a sample stage gives floats of whatever it takes."""
@@ -82,7 +95,9 @@ cdef uint32_t op_group(uint32_t code) noexcept nogil:
         return GROUP_SPECTRUM
     if OP_MEAN <= code <= OP_AUTOCORR or OP_LINES <= code <= OP_CENTROID:
         return GROUP_FEATURES
-    if OP_COUNT <= code <= OP_TOP:
+    if OP_LINEAR <= code <= OP_MLP or OP_THRESHOLD <= code <= OP_NOVELTY:
+        return GROUP_ROWS
+    if OP_COUNT <= code <= OP_MERGE:
         return GROUP_REDUCERS
     return 0
 
@@ -126,6 +141,8 @@ cdef bint op_valid(uint32_t code, uint32_t argc, const uint32_t *args) noexcept 
     if code == OP_TOP:
         return (argc == 2 and 1 <= args[0] <= HITTERS_MAX
                 and HITTERS_WIDTH_MIN <= args[1] <= HITTERS_WIDTH_MAX)
+    if op_group(code) == GROUP_ROWS or op_joint(code):
+        return row_valid(code, argc, args)
     return argc == 0
 
 
@@ -199,4 +216,4 @@ cdef size_t op_state(const operation *op, const uint32_t *args, size_t window) n
         return distinct_size(args[0])
     if op.code == OP_TOP:
         return hitters_size(op.dtype, args[1])
-    return 0
+    return row_state(op, args)

@@ -6,11 +6,11 @@
 #   word 4      number of operations
 #   then each   code, number of arguments, arguments (integers, or the bits of floats)
 #
-# Operations stand in the order of their groups: samples, window, frames, spectrum, features,
-# reducers; a plan may end in a spectrum, which then is the row.
+# Operations stand in the order of their groups: samples, window, frames, spectrum, features, rows,
+# reducers. Where no features stand, the row is the spectrum, the window, or the sample.
 # The state is one block of memory, 8-aligned, relocatable (offsets, no pointers): the plan
 # header, the operations, the reducers' offsets (feature-major), the place in the stream, the
-# words, the stages' memories, the reducers, the window, the frame and the two chunks.
+# words, the stages' memories, the reducers, the window, the frame, two rows and the two chunks.
 
 cdef enum:
     PROGRAM_VERSION = 1
@@ -33,14 +33,18 @@ cdef struct plan:
     uint32_t spectral
     uint32_t decimation  # samples of the stream for each that leaves the sample stages
     uint32_t features
+    uint32_t rowers
     uint32_t reducers
+    uint32_t joint  # reducers that take whole rows: all or none
     uint32_t first_frame
     uint32_t first_feature
+    uint32_t first_rower
     uint32_t first_reducer
     uint32_t window
     uint32_t hop
     uint32_t need
-    uint32_t width
+    uint32_t width  # numbers a row of the result
+    uint32_t inner  # numbers a row before the row stages
     uint32_t fill
     uint32_t skip
     uint32_t rows
@@ -50,6 +54,8 @@ cdef struct plan:
     uint32_t words_at
     uint32_t window_at
     uint32_t frame_at
+    uint32_t row_at
+    uint32_t row_wide
     uint32_t ints_at
     uint32_t floats_at
     uint64_t units  # windows run; samples taken where there is no window
@@ -80,8 +86,15 @@ cdef inline void *plan_at(plan *p, uint32_t at) noexcept nogil:
 
 
 cdef inline uint32_t plan_copies(const plan *p) noexcept nogil:
-    """How many instances of each reducer there are: one a feature, or one."""
-    return p.features if p.features else <uint32_t>1
+    """How many instances of each reducer there are: one a column, or one."""
+    return p.width if (p.features or p.rowers) and not p.joint else <uint32_t>1
+
+
+cdef inline uint32_t plan_row(const plan *p) noexcept nogil:
+    """Numbers of the row so far."""
+    if p.features or p.spectral or p.rowers:
+        return p.width
+    return p.window if p.window else <uint32_t>1
 
 
 cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil:
@@ -115,12 +128,18 @@ cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil
             return STATUS_BAD_PROGRAM
         if group == GROUP_FEATURES and not feature_valid(p, code, words[at + 1], words + at + 2):
             return STATUS_BAD_PROGRAM
+        if group == GROUP_ROWS and row_gives(code, words + at + 2, plan_row(p)) == 0:
+            return STATUS_BAD_PROGRAM
+        if op_joint(code) and not row_fits(code, words + at + 2, plan_row(p)):
+            return STATUS_BAD_PROGRAM
         plan_enter(p, k, words + at)
         last = group
         at = at + 2 + words[at + 1]
     if at != n or not plan_whole(p):
         return STATUS_BAD_PROGRAM
-    p.value_dtype = DTYPE_F32 if p.window else p.stage_dtype
+    p.value_dtype = DTYPE_F32 if p.window or p.rowers or p.joint else p.stage_dtype
+    if p.rowers == 0:
+        p.inner = plan_row(p)
     return STATUS_OK
 
 
@@ -136,10 +155,15 @@ cdef bint feature_valid(const plan *p, uint32_t code, uint32_t argc,
 
 cdef bint plan_whole(const plan *p) noexcept nogil:
     """Whether all operations together make a plan."""
-    if p.features * p.reducers > BRANCHES_MAX:
+    cdef uint32_t k = plan_copies(p)
+    if p.reducers and (k > BRANCHES_MAX or k * p.reducers > BRANCHES_MAX):
+        return False
+    if p.joint and p.joint != p.reducers:
         return False
     if p.window == 0:
-        return p.frames == 0 and p.features == 0 and p.reducers > 0
+        return p.frames == 0 and p.features == 0 and p.reducers + p.rowers > 0
+    if p.rowers or p.joint:
+        return True
     if p.features == 0:
         return p.spectral != 0 and p.reducers == 0
     return p.reducers == 0 or p.width == p.features
@@ -174,7 +198,18 @@ cdef void plan_enter(plan *p, uint32_t k, const uint32_t *op) noexcept nogil:
         p.first_feature = k + 1 - p.features
         p.need = p.need | op_need(op[0])
         p.width = p.width + op_width(op[0], op[1])
+    elif group == GROUP_ROWS:
+        if p.rowers == 0:
+            p.inner = plan_row(p)
+            p.row_wide = p.inner
+        p.width = row_gives(op[0], op + 2, plan_row(p))
+        p.rowers = p.rowers + 1
+        p.first_rower = k + 1 - p.rowers
+        if p.width > p.row_wide:
+            p.row_wide = p.width
     else:
+        if op_joint(op[0]):
+            p.joint = p.joint + 1
         p.reducers = p.reducers + 1
         p.first_reducer = k + 1 - p.reducers
 
@@ -195,8 +230,12 @@ cdef uint32_t plan_measure(const uint32_t *words, size_t n, plan *p) noexcept no
     p.window_at = p.size
     p.size = aligned(p.size + <size_t>p.window * dtype_size(p.stage_dtype))
     p.frame_at = p.size
-    if p.frames:
+    if p.frames or (p.features == 0 and p.stage_dtype != DTYPE_F32):
         p.size = aligned(p.size + <size_t>p.window * sizeof(float))
+    p.row_at = p.size
+    if p.features and p.reducers and p.row_wide < p.inner:
+        p.row_wide = p.inner
+    p.size = aligned(p.size + 2 * <size_t>p.row_wide * sizeof(float))
     p.ints_at = p.size
     if p.stages:
         p.floats_at = p.ints_at + CHUNK * sizeof(int32_t)
@@ -209,7 +248,7 @@ cdef size_t plan_states(const plan *p, const uint32_t *words, operation *ops,
     """Bytes of all operations' memories; with `ops` given, fill in the operations as well."""
     cdef uint32_t base = aligned(p.words_at + p.words * sizeof(uint32_t))
     cdef uint32_t used = base, k, f, group, dtype = p.dtype
-    cdef uint32_t copies = plan_copies(p)
+    cdef uint32_t copies = plan_copies(p), width = p.inner
     cdef const uint32_t *at = words + PROGRAM_HEADER
     cdef operation op
     for k in range(p.ops):
@@ -221,7 +260,9 @@ cdef size_t plan_states(const plan *p, const uint32_t *words, operation *ops,
         op.args_at = p.words_at + 4 * <uint32_t>(at + 2 - words)
         op.state_at = used
         op.dtype = p.value_dtype if group == GROUP_REDUCERS else dtype
-        op.width = op_width(op.code, op.argc)
+        op.width = width if group >= GROUP_ROWS else op_width(op.code, op.argc)
+        if group == GROUP_ROWS:
+            width = row_gives(op.code, at + 2, width)
         if group == GROUP_REDUCERS:
             for f in range(copies):
                 if branches != NULL:
@@ -276,6 +317,8 @@ cdef uint32_t plan_init(void *state, size_t room, const uint32_t *words, size_t 
     memcpy(plan_at(p, p.words_at), words, n * sizeof(uint32_t))
     plan_states(p, words, plan_op(p, 0), plan_branches(p))
     for k in range(p.stages):
+        memset(plan_at(p, plan_op(p, k).state_at), 0, stage_memory(p, k))
+    for k in range(p.first_rower, <uint32_t>(p.first_rower + p.rowers)):
         memset(plan_at(p, plan_op(p, k).state_at), 0, stage_memory(p, k))
     for k in range(p.frames):
         frame_init(p, plan_op(p, p.first_frame + k))

@@ -25,6 +25,8 @@ cdef void reducer_init(const operation *op, void *state, plan *p) noexcept nogil
         distinct_init(<distinct *>state, op.dtype, args[0])
     elif op.code == OP_TOP:
         hitters_init(<hitters *>state, op.dtype, args[1])
+    else:
+        row_reduce_init(p, op, state)
 
 
 cdef void reducer_push(plan *p, const operation *op, void *state, const void *x,
@@ -60,6 +62,10 @@ cdef void reducer_write(const operation *op, void *state, writer *w) noexcept no
         distinct_write(<distinct *>state, w)
     elif op.code == OP_TOP:
         hitters_write(<hitters *>state, w)
+    elif op.code == OP_MERGE:
+        vectors_write(<vectors *>state, w)
+    else:
+        gram_write(<gram *>state, w)
 
 
 cdef void reducer_read(const operation *op, void *state, reader *r) noexcept nogil:
@@ -77,6 +83,10 @@ cdef void reducer_read(const operation *op, void *state, reader *r) noexcept nog
         distinct_read(<distinct *>state, r)
     elif op.code == OP_TOP:
         hitters_read(<hitters *>state, r)
+    elif op.code == OP_MERGE:
+        vectors_read(<vectors *>state, r)
+    else:
+        gram_read(<gram *>state, r)
 
 
 cdef void plan_reduce(plan *p, uint32_t feature, const void *x, size_t n) noexcept nogil:

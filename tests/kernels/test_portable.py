@@ -12,6 +12,7 @@ from array import array
 import pytest
 
 from atoll.kernels import Plan, golden, portable
+from atoll.kernels.golden_models import golden_models
 from atoll.kernels.samples import SIZES
 
 from .conftest import CODES
@@ -28,6 +29,7 @@ CORES = {
 HELPERS = re.compile(r"__aeabi_(?!d|.*2d|h)\w+|__gnu_thumb1_\w+")
 LIBRARY = {"memcpy", "memmove", "memset", "sqrtf"}
 RATE_HZ = 1000.0
+MODELS = golden_models()
 PLANS = (
     "moments, minmax, histogram -1000 3000 bins=33, quantiles 0.5 bins=32",
     "distinct p=7, top 5 width=16",
@@ -38,6 +40,15 @@ PLANS = (
     "biquad bandpass 100 200 | envelope 50 | ema 0.1 | window 64 hop=20 | taper | rms, goertzel 99",
     "window 256 hop=64 | taper | spectrum | lines 100 210 tol=9 around=50, band 9 99, centroid",
     "window 64 hop=100 | mean, rms, peak, p2p, crest, kurtosis, skewness",
+    "window 4 hop=3 | gram fit=2",
+    "window 16 | crest, kurtosis, skewness | centroids @centroids",
+    "window 6 | merge weight=first",
+    "window 16 | crest, kurtosis, skewness | logistic @logistic | moments",
+    "window 16 | crest, kurtosis, skewness | tree @tree",
+    "window 16 | crest, kurtosis, skewness | tree @leaves give=class | top width=16",
+    "window 16 | crest, kurtosis, skewness | mlp @mlp | ewma 0.1",
+    "window 16 | crest, kurtosis, skewness | mahalanobis @mahalanobis | novelty 3 | cusum 1",
+    "diff | linear 0.5 bias=1 | threshold 3 2 | minmax",
 )
 
 
@@ -139,7 +150,7 @@ def test_gives_the_extensions_bytes(folder, dtype):
     for case in golden.CASES:
         samples.frombytes(golden.vector(dtype, case))
     for text in PLANS:
-        plan = Plan(text)
+        plan = Plan(text, MODELS)
         machine = plan.machine(dtype, RATE_HZ)
         rows = machine.push(samples, 0, len(samples), len(samples))
         expected = rows if plan.rows else machine.partial()
@@ -202,7 +213,7 @@ def test_clean_under_sanitizers(folder):
     for dtype, wide in SIZES.items():
         data = b"".join(golden.vector(dtype, case) for case in golden.CASES)
         for text in PLANS:
-            plan = Plan(text)
+            plan = Plan(text, MODELS)
             words = plan.words(dtype, RATE_HZ)
             machine = plan.machine(dtype, RATE_HZ)
             machine.push(data, 0, len(data) // wide, len(data))

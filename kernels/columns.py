@@ -1,0 +1,69 @@
+"""What stands side by side in a plan's rows, step by step.
+
+Features, a spectrum, a window's samples or a single sample begin a row; a model or detector of
+rows makes another of it; watching detectors keep the columns and add their own name.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from atoll.kernels.grammar import Op
+
+WATCHING = ("threshold", "ewma", "cusum")  # each column apart
+
+
+class Column(NamedTuple):
+    """One result of a window: the steps that name it, its floats, whether they are a list."""
+
+    path: tuple[str, ...]
+    width: int
+    listed: bool
+
+    @property
+    def names(self) -> list[str]:
+        """A name for each of its floats."""
+        name = ".".join(self.path)
+        if not self.listed:
+            return [name or "0"]
+        return [f"{name}.{k}" if name else str(k) for k in range(self.width)]
+
+
+def columns(ops: "Sequence[Op]") -> tuple[Column, ...]:
+    """The row behind the last of these operations (reducers do not change it)."""
+    row: tuple[Column, ...] = (Column((), 1, False),)
+    features: tuple[Column, ...] = ()
+    for op in ops:
+        name, group = op.kernel.name, op.kernel.group
+        if group == "window":
+            row = (Column((), op.words[0], True),)
+        elif group == "spectrum":
+            row = (Column((name,), row[0].width // 2 + 1, True),)
+        elif group == "feature":
+            width = len(op.words) - 2 if name == "lines" else 1
+            row = features = (*features, Column((name,), width, op.kernel.vector))
+        elif name in WATCHING:
+            row = tuple(Column((*c.path, name), c.width, c.listed) for c in row)
+        elif group == "row":
+            row = (gives(op),)
+    return row
+
+
+def gives(op: "Op") -> Column:
+    """What a model or a detector of whole rows makes of them."""
+    scores = op.words[2] if op.kernel.name in ("linear", "logistic", "tree", "mlp") else 1
+    listed = scores > 1 and op.words[0] == 0
+    return Column((op.kernel.name,), scores if listed else 1, listed)
+
+
+def takes(op: "Op") -> int | None:
+    """How many columns a row stage or joint reducer takes; None where it takes any."""
+    name, words = op.kernel.name, op.words
+    if name in ("linear", "logistic", "tree", "mlp"):
+        return words[1]
+    return words[0] if name in ("mahalanobis", "centroids") else None
+
+
+def width(row: Sequence[Column]) -> int:
+    """Numbers of a row."""
+    return sum(column.width for column in row)
