@@ -36,6 +36,15 @@ from atoll.gateway.takeovers import Takeovers
 from atoll.wire import messages as wire
 
 
+# Terms of a gateway without a ledger count minutes from here (2026-01-01): devices that outlive a
+# lost ledger follow the new one, since it has started less often than once a minute.
+_TERM_ORIGIN_MS = 1_767_225_600_000
+
+
+def _first_term(wall_ms: int) -> int:
+    return max(0, (wall_ms - _TERM_ORIGIN_MS) // 60_000)
+
+
 class Options(NamedTuple):
     """What a core is told at its start. `receipts`: kernel to hash in hex; empty: unchecked."""
 
@@ -123,7 +132,7 @@ class GatewayCore:
             self.owners.table = SlotTable.from_slots(settings["slots"], slots, quota)
         self.owners.seed = settings["seed"]
         self._desk.epoch = settings["epoch"]
-        self._desk.term = settings["term"] + 1
+        self._desk.term = (settings["term"] or _first_term(wall_ms)) + 1
         self._desk.record(r.SettingSet("term", self._desk.term))
         self._desk.record(r.SettingSet("seed", self.owners.seed))
         self.catalog.settle()

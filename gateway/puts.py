@@ -30,6 +30,7 @@ GIVE_UP_S = 55.0  # just before a client stops to wait
 # Puts whose pieces may still be repeated. A put of 4,096 streams takes 4,096 of them.
 PUT_STREAMS_MAX = 65_536
 MESSAGE_BYTES = 64_000  # of blocks in one message, envelope not counted
+REFUSALS_MAX = 2  # a device that says no again after RESEND_FIRST_S (a full disk) means it
 
 PutKey = tuple[bytes, str, str]
 
@@ -37,7 +38,7 @@ PutKey = tuple[bytes, str, str]
 class Waiting:
     """One piece on its way: its block and the devices that have it or are to have it."""
 
-    __slots__ = ("awaited", "block", "row", "stored", "stream")
+    __slots__ = ("awaited", "block", "refusals", "row", "stored", "stream")
 
     def __init__(self, row: PieceSet, stream: Stream, block: bytes, awaited: set[str]) -> None:
         self.row = row
@@ -45,6 +46,15 @@ class Waiting:
         self.block = block
         self.awaited = awaited
         self.stored: set[str] = set()
+        self.refusals: dict[str, int] = {}
+
+    @property
+    def hopeless(self) -> bool:
+        """Nobody has it, and all that were to have it keep refusing it."""
+        said = self.refusals
+        if self.stored or not self.awaited:
+            return False
+        return all(said.get(device, 0) >= REFUSALS_MAX for device in self.awaited)
 
 
 class Flight:
@@ -301,9 +311,12 @@ class Puts:
             if reason is None:
                 self._confirm(device, waiting)
             else:
+                waiting.refusals[device] = waiting.refusals.get(device, 0) + 1
                 flight.why = f"{device} refused it: {reason}"
                 self._desk.refuse("block refused by its device")
         self._settle(transfer.flight, flight)
+        if refused and any(waiting.hopeless for waiting in flight.pieces):
+            self._give_up(transfer.flight, flight)
         return True
 
     def _confirm(self, device: str, waiting: Waiting) -> None:
@@ -426,7 +439,7 @@ class Puts:
         self._desk.fail(
             flight.client,
             flight.request,
-            f"stream {first.key!r}: not stored within {GIVE_UP_S:.0f} s: {flight.why}",
+            f"stream {first.key!r}: not stored: {flight.why}",
         )
 
     @property

@@ -2,8 +2,9 @@
 of them.
 
 Four numbers fence: the device's own boot, the gateway's term, the map's epoch, the lease's epoch.
-The last three only grow. `admit` raises them; whoever acts on the message must have them on disk
-first (`raised`).
+The term only grows, and within one term the epochs do: a gateway that lost its ledger begins with a
+higher term (gateway/core.py) and epochs of its own, and is followed. `admit` raises the numbers;
+whoever acts on the message must have them on disk first.
 """
 
 from typing import Any
@@ -21,6 +22,7 @@ class Fence:
         self.term = term
         self.map_epoch = map_epoch
         self.lease_epoch = lease_epoch
+        self._map_term = self._lease_term = term  # under which the epochs were seen
 
     @property
     def head(self) -> tuple[int, int, int]:
@@ -34,14 +36,14 @@ class Fence:
         if message.boot < self.term:
             return "stale term", False
         kind = type(message)
-        if kind is Map and message.epoch < self.map_epoch:
+        if kind is Map and (message.boot, message.epoch) < (self._map_term, self.map_epoch):
             return "stale map", False
-        if kind is Lease and message.lease < self.lease_epoch:
+        if kind is Lease and (message.boot, message.lease) < (self._lease_term, self.lease_epoch):
             return "stale lease", False
         before = (self.term, self.map_epoch, self.lease_epoch)
         self.term = message.boot
         if kind is Map:
-            self.map_epoch = message.epoch
+            self._map_term, self.map_epoch = message.boot, message.epoch
         if kind is Lease:
-            self.lease_epoch = message.lease
+            self._lease_term, self.lease_epoch = message.boot, message.lease
         return "", before != (self.term, self.map_epoch, self.lease_epoch)

@@ -62,3 +62,21 @@ def test_the_same_events_give_the_same_effects():
     one, two = (filled("a", "b", "c", data=data_of(5)) for _ in range(2))
     assert one.batches == two.batches
     assert one.events == two.events
+
+
+def started(rows, wall_ms):
+    core = GatewayCore(Options("t"))
+    (commit,) = core.restore(rows, 0.0, wall_ms)
+    return core.term, commit.records
+
+
+def test_a_gateway_without_a_ledger_has_a_term_above_that_of_the_one_before():
+    """Its devices may have outlived it, and refuse a lower term than they have seen."""
+    wall_ms = 1_800_000_000_000
+    first, rows = started([], wall_ms)
+    second, _ = started(rows, wall_ms)
+    assert second == first + 1
+    fresh, _ = started([], wall_ms + 2 * 60_000)
+    assert fresh > second
+    unset_clock, _ = started([], 0)
+    assert unset_clock == 1

@@ -65,10 +65,11 @@ def started():
 @pytest.mark.broker
 def test_it_brings_a_broker_serves_and_ends_well(tmp_path, started, free_port):
     gateway = started("--state", tmp_path, "--site", "t", "--port", free_port)
-    assert "site t, term 1, own" in gateway.first
+    assert "site t, term " in gateway.first
+    assert ", own " in gateway.first
     assert f"mqtt://127.0.0.1:{free_port}" in gateway.first
     with connect(gateway.url, site="t", timeout_s=20) as fleet:
-        assert fleet.status()["term"] == 1
+        assert fleet.status()["term"] >= 1
         assert fleet.devices() == []
     code, rest = gateway.end()
     assert code == 0
@@ -84,11 +85,11 @@ def test_the_next_one_has_the_next_term(tmp_path, started, broker_url, number):
     words = ("--state", tmp_path, "--site", site, "--broker", broker_url)
     gateway = started(*words)
     with connect(broker_url, site=site, timeout_s=20) as fleet:
-        assert fleet.status()["term"] == 1
+        term = fleet.status()["term"]
         code, _ = gateway.end(number)
         assert code in (0, -signal.SIGKILL)
         started(*words)
-        assert fleet.status()["term"] == 2
+        assert fleet.status()["term"] == term + 1
 
 
 @pytest.mark.broker
