@@ -409,5 +409,7 @@ def _hint(name: str, known: list[str] | None = None) -> str:
     """` (did you mean ...?)` where a known name is near."""
     from difflib import get_close_matches
 
-    near = get_close_matches(name.lower(), BY_NAME if known is None else known, 1)
+    near = get_close_matches(name.lower(), BY_NAME if known is None else known, 3)
+    # Fingers swap letters more often than they choose others: rsm is rms before it is sum.
+    near.sort(key=lambda kernel: sorted(kernel) != sorted(name.lower()))
     return f" (did you mean {near[0]!r}?)" if near else ""

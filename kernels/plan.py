@@ -12,8 +12,9 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from atoll.kernels._native import Machine, state_size
+from atoll.kernels.builds import Machine, state_size
 from atoll.kernels.columns import Column, columns, width
+from atoll.kernels.digest import sha256
 from atoll.kernels.errors import KernelError, PlanError
 from atoll.kernels.finish import FINISHERS, NoStates, States, Value
 from atoll.kernels.fits import JOINT_FINISHERS
@@ -118,9 +119,7 @@ class Plan:
     @cached_property
     def id(self) -> bytes:
         """SHA-256 of the canonical form."""
-        from hashlib import sha256
-
-        return sha256(self.canonical).digest()
+        return sha256(self.canonical)
 
     def __repr__(self) -> str:
         return f"Plan({self.text!r})"

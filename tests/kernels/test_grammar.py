@@ -78,3 +78,8 @@ def test_numbers_may_have_exponents_and_signs():
 
 def test_order_of_options_does_not_matter():
     assert Plan("quantiles bins=64 0.5") == Plan("quantiles 0.5 bins=64")
+
+
+def test_swapped_letters_are_what_was_meant():
+    with pytest.raises(PlanError, match="did you mean 'rms'"):
+        parse("window 8 | rsm")
