@@ -35,7 +35,6 @@ from atoll.gateway.standing import StandingJobs
 from atoll.gateway.takeovers import Takeovers
 from atoll.wire import messages as wire
 
-
 # Terms of a gateway without a ledger count minutes from here (2026-01-01): devices that outlive a
 # lost ledger follow the new one, since it has started less often than once a minute.
 _TERM_ORIGIN_MS = 1_767_225_600_000
