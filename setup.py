@@ -4,6 +4,7 @@
 follow paths and not the import hook of an editable install; docs/layout.md says which.
 """
 
+import sysconfig
 from pathlib import Path
 
 from Cython.Build import cythonize
@@ -17,6 +18,10 @@ PACKAGES = {
 # The numeric contract (docs/numerics.md): ISO C, no contraction, never fast-math. Without -g0 most
 # of the wheel would be debug information, which Python's own flags ask for.
 C99 = ["-std=c99", "-O3", "-ffp-contract=off", "-g0", "-Wall", "-Wextra", "-Wno-unused-function"]
+
+# Builds of a source beside its base: for these machines, with these flags (no FMA: other bits).
+# They are optional: where the compiler refuses, setuptools says so and the base does all the work.
+BUILDS = {"_native_avx2": ("x86_64", ["-mavx2", "-mno-fma"])}
 
 
 def link_namespace() -> str:
@@ -40,16 +45,30 @@ def extensions() -> list[Extension]:
             str(path) for suffix in ("*.pxi", "*.pxd", "*.h") for path in Path(folder).rglob(suffix)
         )
         for source in sorted(Path(folder).glob("_native*.pyx")):
+            machine, flags = BUILDS.get(source.stem, ("", []))
+            if not sysconfig.get_platform().endswith(machine):
+                continue
             found.append(
                 Extension(
                     f"atoll.{folder}.{source.stem}",
                     [str(source)],
-                    depends=parts,
+                    depends=[*parts, str(source.with_name("_native.pyx"))],
                     include_dirs=[folder],
-                    extra_compile_args=C99,
+                    extra_compile_args=C99 + flags,
                 )
             )
     return found
+
+
+def compiled() -> list[Extension]:
+    """The extensions as C."""
+    made = cythonize(
+        extensions(), language_level=3, build_dir="build/cython", include_path=[link_namespace()]
+    )
+    for extension in made:
+        # Said only now: cythonize hands on what it knows of an extension, and no more.
+        extension.optional = extension.name.rpartition(".")[2] in BUILDS
+    return made
 
 
 setup(
@@ -59,7 +78,5 @@ setup(
         name: ["*.pyi", "*.pxd", "*.h", "parts/*", "*.cddl", "py.typed"] for name in PACKAGES
     },
     include_package_data=False,
-    ext_modules=cythonize(
-        extensions(), language_level=3, build_dir="build/cython", include_path=[link_namespace()]
-    ),
+    ext_modules=compiled(),
 )

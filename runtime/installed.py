@@ -35,7 +35,7 @@ def build_id() -> str:
     import atoll.kernels as kernels
 
     folder = os.path.dirname(kernels.__file__ or "")
-    names = sorted(name for name in os.listdir(folder) if name.startswith("_native."))
+    names = sorted(name for name in os.listdir(folder) if name.startswith("_native"))
     stats = [os.stat(os.path.join(folder, name)) for name in names if name.endswith(".so")]
     parts = [str(FORMAT), folder, f"{sys.hexversion:x}"]
     return "|".join(parts + [f"{one.st_size}:{one.st_mtime_ns}" for one in stats])
