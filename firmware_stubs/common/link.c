@@ -17,6 +17,7 @@ static void start_anew(atoll_link *link)
     link->answer_due = false;
     link->gap_due = false;
     link->gap_asked = false;
+    link->held = false;
     link->base = 0;
     link->count = 0;
     link->next = 0;
@@ -88,6 +89,7 @@ static void take_data(atoll_link *link, size_t size, atoll_link_event *event)
         return;
     }
     link->expected++;
+    link->held = false;
     link->gap_asked = false;
     event->kind = ATOLL_LINK_MESSAGE;
     event->message_kind = link->received[3];
@@ -130,6 +132,14 @@ size_t atoll_link_receive(atoll_link *link, const uint8_t *data, size_t size, ui
         event->kind = ATOLL_LINK_READY;
     }
     return at;
+}
+
+void atoll_link_refuse(atoll_link *link)
+{
+    link->expected--;
+    link->held = true;
+    link->gap_asked = true; /* not before there is room */
+    link->gap_due = false;
 }
 
 /* --- out ------------------------------------------------------------------------------------- */
@@ -201,7 +211,8 @@ size_t atoll_link_output(atoll_link *link, uint8_t *line, uint64_t now_ms)
     if (!link->ready) {
         return 0;
     }
-    if (link->gap_due) {
+    if (link->gap_due || (link->held && atoll_link_room(link) > 0u)) {
+        link->held = false;
         link->gap_due = false;
         link->gap_asked = true;
         return put_frame(link, GAP, 0, line);

@@ -87,6 +87,7 @@ typedef struct atoll_link {
     bool answer_due; /* an acknowledgement */
     bool gap_due;    /* ... that asks for a message again */
     bool gap_asked;
+    bool held;        /* a message was refused: ask for it when there is room */
     uint8_t base;     /* number of the oldest message under way */
     uint8_t count;    /* messages under way */
     uint8_t next;     /* how many of them were sent, counted from the base */
@@ -108,6 +109,10 @@ void atoll_link_start(atoll_link *link, const atoll_link_config *config, uint64_
  * no event comes: one frame can bring two. */
 size_t atoll_link_receive(atoll_link *link, const uint8_t *data, size_t size, uint64_t now_ms,
                           atoll_link_event *event);
+
+/* The message just given could not be taken (it wants an answer, and there is no room for one): it
+ * comes again once `room` is not 0. Until then the peer's credit is used up, and it waits. */
+void atoll_link_refuse(atoll_link *link);
 
 /* Queue a message: 0, or a negative number. */
 int atoll_link_send(atoll_link *link, uint8_t kind, const void *data, size_t size);

@@ -38,9 +38,9 @@ FAULTS = {
 class Device:
     """The C end behind its pipe, with a receive ring that can run over."""
 
-    def __init__(self, program, window, ring):
+    def __init__(self, program, window, ring, refuse=0):
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        self.process = subprocess.Popen([program, str(window)], **pipes)
+        self.process = subprocess.Popen([program, str(window), str(refuse)], **pipes)
         self.ring = bytearray()
         self.ring_size = ring
         self.overruns = 0
@@ -146,9 +146,9 @@ class Line:
 class World:
     """Both ends and the line between them."""
 
-    def __init__(self, program, seed, *, noise=0.0, window=4, ring=4096, stall=0.0):
+    def __init__(self, program, seed, *, noise=0.0, window=4, ring=4096, stall=0.0, refuse=0):
         self.random = Random(seed)
-        self.device = Device(program, window, ring)
+        self.device = Device(program, window, ring, refuse)
         self.bridge = SerialLink(1000, 0.0)
         self.sessions = 1000
         self.up, self.down = Line(self.random, noise), Line(self.random, noise)
@@ -234,6 +234,15 @@ def test_noise(firmware, noise):
     world = run(firmware.native("link_pipe"), 2, steps=6000, noise=noise)
     assert world.at_bridge.total > 20
     assert world.bridge.dropped > 0
+
+
+def test_refused_messages_come_again(firmware):
+    """A device without room for an answer; with noise, too."""
+    program = firmware.native("link_pipe")
+    world = run(program, 5, steps=3000, refuse=5)
+    assert world.at_device.total > 100
+    assert world.bridge.resent > 20
+    run(program, 6, steps=3000, refuse=3, noise=1e-3, resets=0.002)
 
 
 def test_resets(firmware):

@@ -1,0 +1,15 @@
+/* BBC micro:bit: nRF51822, Cortex-M0. No MPU: the stack at the bottom of RAM overflows out of it. */
+#ifndef ATOLL_CHIP_H
+#define ATOLL_CHIP_H
+
+#define ATOLL_CHIP_NAME "microbit"
+#define ATOLL_CHIP_HZ 16000000u
+#define ATOLL_CHIP_IRQS 32
+#define ATOLL_CHIP_TICK_IRQ 8
+
+#define ATOLL_CHIP_UART 0x40002000u
+#define ATOLL_CHIP_UART_IRQ 2
+#define ATOLL_CHIP_UART_TX_PIN 24u
+#define ATOLL_CHIP_UART_RX_PIN 25u
+
+#endif

@@ -1,0 +1,2 @@
+CORE := M3
+PARTS := clock_none tick_systick uart_cmsdk watchdog_sp805 flash_ram

@@ -1,0 +1,2 @@
+CORE := M4
+PARTS := netduinoplus2/clock tick_systick uart_stm32 watchdog_stm32 flash_ram

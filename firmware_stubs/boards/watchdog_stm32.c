@@ -1,0 +1,21 @@
+/* Independent watchdog of the STM32F4 (RM0090, chapter 21); QEMU does not have it. */
+#include "chip.h"
+#include "cortexm.h"
+#include "port.h"
+
+#define KEY ATOLL_REGISTER(0x40003000u)
+#define PRESCALER ATOLL_REGISTER(0x40003004u)
+#define RELOAD ATOLL_REGISTER(0x40003008u)
+
+void atoll_watchdog_start(void)
+{
+    KEY = 0x5555u;
+    PRESCALER = 4;  /* 32 kHz / 64 */
+    RELOAD = 1000u; /* two seconds */
+    KEY = 0xCCCCu;
+}
+
+void atoll_watchdog_feed(void)
+{
+    KEY = 0xAAAAu;
+}
