@@ -19,10 +19,10 @@ REPORTS := build/reports
 # CI skips nothing, so that its tests need the compilers of `make check` too.
 TEST_LEVEL := $(if $(filter true,$(CI)),check,test)
 PYTEST = $(PY) -m pytest --junitxml=$(REPORTS)/$@.xml $(ARGS)
-STEPS := lint test test-slow matrix dist
+STEPS := lint test test-slow powercut-ci matrix dist
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-slow check lint format matrix dist \
+.PHONY: help setup build demo test test-slow check lint format powercut powercut-ci matrix dist \
         bench bench-pss bench-tasks bench-kernels clean distclean
 
 help:  ## this list
@@ -46,7 +46,7 @@ test-slow:  ## tests that take longer than ten seconds each, or need root
 	@scripts/setup $(TEST_LEVEL)
 	@$(PYTEST) -m "root or slow"
 
-check:  ## all that CI runs: lint, test, test-slow, matrix, dist
+check:  ## all that CI runs: lint, test, test-slow, powercut-ci, matrix, dist
 	@scripts/setup check
 	@scripts/check $(filter-out $(DONE),$(STEPS))
 
@@ -61,6 +61,14 @@ format:  ## let ruff rewrite what it can
 	@scripts/setup dev
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+powercut:  ## a million power cuts and a million flipped bits, under an hour; build/bench/powercut.json
+	@scripts/setup test
+	@$(PY) tests/powercut/powercut.py $(ARGS)
+
+powercut-ci:  ## a tenth of `make powercut`
+	@scripts/setup $(TEST_LEVEL)
+	@$(PY) tests/powercut/powercut.py --cuts 100000 --flips 100000 $(ARGS)
 
 matrix:  ## tests of wire, transport and runtime with each supported paho-mqtt and cbor2
 	@scripts/setup test
@@ -86,7 +94,7 @@ bench-kernels:  ## our kernels against the fastest peer installed, one thread
 
 clean:  ## remove what was built or measured; .venv stays
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
-	find kernels wire -name '*.so' -delete
+	find kernels wire gateway -name '*.so' -delete
 	find . -name __pycache__ -not -path './.venv/*' -prune -exec rm -rf {} +
 
 distclean: clean  ## clean, and remove .venv

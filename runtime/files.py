@@ -130,7 +130,11 @@ class SystemFiles:
         parent = os.path.dirname(path) or "."
         self.make_directory(parent)
         os.mkdir(path, 0o700)
-        self.sync_directory(parent)
+        try:
+            self.sync_directory(parent)
+        except OSError:
+            os.rmdir(path)  # or the next call would take it for durable
+            raise
 
     def remove_directory(self, path: str) -> None:
         """Delete an empty directory."""
@@ -155,3 +159,14 @@ class SystemFiles:
         """Bytes that an ordinary user may still write there."""
         status = os.statvfs(path)
         return status.f_bavail * status.f_frsize
+
+
+def settle_directory(files: Files, path: str) -> None:
+    """Make a directory that may exist, and be sure of its name: whoever made it may have been
+    killed before the sync. Where the parent may not be read, it is not ours either.
+    """
+    files.make_directory(path)
+    try:
+        files.sync_directory(path.rpartition("/")[0] or "/")
+    except PermissionError:
+        return

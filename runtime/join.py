@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable
 
 from atoll.runtime.errors import StoreError
+from atoll.runtime.files import Files
 from atoll.transport.link import Link
 from atoll.transport.loop import Loop
 from atoll.transport.port import Session
@@ -26,34 +27,49 @@ _REFUSALS = ("not authori", "user name or password")
 PATIENCE_S = 5.0
 
 
-def read_secret(root: str) -> str:
-    """The secret of an earlier join, or "". Raises `StoreError` if others could have read it."""
+def check_private(root: str) -> None:
+    """Raises `StoreError` if others could have read the secret."""
     path = f"{root}/secret"
     try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from None
+    if mode & 0o077:
+        raise StoreError(f"{path} is open to others: chmod it to 600, or enroll anew")
+
+
+def read_secret(root: str, files: Files) -> str:
+    """The secret of an earlier join; empty if there was none."""
+    path = f"{root}/secret"
+    try:
+        handle = files.open(path)
     except FileNotFoundError:
         return ""
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}") from None
     try:
-        if os.fstat(handle).st_mode & 0o077:
-            raise StoreError(f"{path} is open to others: chmod it to 600, or enroll anew")
-        return os.read(handle, 256).decode("ascii", "replace").strip()
+        return files.read(handle, 256, 0).decode("ascii", "replace").strip()
     finally:
-        os.close(handle)
+        files.close(handle)
 
 
-def make_secret(root: str) -> str:
-    """A new secret, on disk before it is used."""
+def make_secret(root: str, files: Files) -> str:
+    """A new secret, on disk before it is used: under a name that a power cut cannot take back."""
     secret = os.urandom(SECRET_BYTES).hex()
     path = f"{root}/secret"
-    handle = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    fresh = f"{path}.new"
+    if "secret.new" in files.names(root):
+        files.remove(fresh)
+    handle = files.open(fresh, create=True)
     try:
-        os.write(handle, secret.encode())
-        os.fsync(handle)
+        files.append(handle, (secret.encode(),))
+        files.sync(handle)
     finally:
-        os.close(handle)
-    os.rename(f"{path}.new", path)
+        files.close(handle)
+    files.rename(fresh, path)
+    files.sync_directory(root)
     return secret
 
 

@@ -225,12 +225,11 @@ class Keeper:
         numbers, self._appended = self._appended, []
         if not numbers:
             return
-        problem = ""
-        try:
-            self._outbox.sync()
-        except OSError as error:
-            problem = f"outbox: sync failed: {error.strerror or error}"
+        failed = self._outbox.sync()
         for number in numbers:
+            problem = failed.get(number, "")
+            if problem:  # it is computed again
+                self._outbox.settle(number, number)
             self._post(on.OutboxWritten(number, problem))
 
     def _read_outbox(self, effect: do.ReadOutbox) -> None:

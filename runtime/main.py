@@ -95,10 +95,10 @@ class _Lock:
     """One process for one store."""
 
     def __init__(self, root: str) -> None:
-        from atoll.runtime.files import SystemFiles
+        from atoll.runtime.files import SystemFiles, settle_directory
 
         try:
-            SystemFiles().make_directory(os.path.abspath(root))
+            settle_directory(SystemFiles(), os.path.abspath(root))
             self._handle = os.open(f"{root}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreError(f"store {root} cannot be used: {error.strerror}") from None
@@ -162,7 +162,8 @@ def _run_loop(
     """Connect the core with the broker and serve until it has stopped."""
     from signal import SIGINT, SIGTERM
 
-    from atoll.runtime.join import Joiner, make_secret, read_secret
+    from atoll.runtime.files import SystemFiles
+    from atoll.runtime.join import Joiner, check_private, make_secret, read_secret
     from atoll.runtime.shell import Shell
     from atoll.transport.link import Link
     from atoll.transport.loop import Loop
@@ -174,9 +175,11 @@ def _run_loop(
     gone = encode_status(Status("lost", core.boot, 0))
     will = Will(topics.up(options.id, "status"), gone)
     session = Session(options.id, will, KEEPALIVE_S[options.profile])
-    secret = read_secret(options.store)
+    files = SystemFiles()
+    check_private(options.store)
+    secret = read_secret(options.store, files)
     if options.token and not secret:
-        secret = make_secret(options.store)
+        secret = make_secret(options.store, files)
     link = Link(loop, _known_to(brokers, options.id, secret), session)
     shell = Shell(options.id, loop, link, core)
     if options.token:

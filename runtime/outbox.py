@@ -10,6 +10,9 @@ are synced before they are published: the samples may be gone when they are miss
 queries are written without a sync: whoever asked still holds the task and has it computed again
 from the same blocks, so a sync would buy wear and nothing else. In the usual case they are
 acknowledged and cut off before the system writes them back at all.
+
+A file that failed a write or a sync is never written again. What opening finds is synced first: a
+process that was killed may have left it unsynced, and from then on it counts as kept.
 """
 
 import struct
@@ -18,6 +21,7 @@ from typing import NamedTuple
 from atoll.runtime.errors import Refused, StoreError
 from atoll.runtime.files import Files
 from atoll.wire._native import crc32c
+from atoll.wire.limits import OBJECT_BYTES_MAX
 
 # What a site can be away for: at 10 results a second of 100 bytes, 18 hours.
 OUTBOX_BYTES_MAX = 64 * 1_048_576
@@ -40,12 +44,13 @@ class Entry(NamedTuple):
 
 
 class _File:
-    __slots__ = ("handle", "live", "path", "size")
+    __slots__ = ("broken", "handle", "live", "path", "size")
 
     def __init__(self, path: str, handle: int) -> None:
         self.path = path
         self.handle = handle
         self.size = 0
+        self.broken = False  # not to be written again
         self.live: set[int] = set()
 
 
@@ -67,13 +72,17 @@ class Outbox:
         self._entries: dict[int, Entry] = {}
         self._open: dict[int, _File] = {}
         self._active = 0
-        self._unsynced = False
+        self._unsynced: list[int] = []
+        self._failed: dict[int, str] = {}
         self._new_name = False
         self.torn = 0
+        self.damaged = 0
         self.bytes_written = 0
         files.make_directory(self._path)
         for name in files.names(self._path):
             self._recover(name)
+        if self._open:
+            files.sync_directory(self._path)
 
     def _recover(self, name: str) -> None:
         stem, _, kind = name.partition(".")
@@ -85,10 +94,12 @@ class Outbox:
             handle = self._files.open(path)
             size = self._files.size(handle)
             found = _File(path, handle)
-            self._scan(number, found, size)
+            self._scan(number, found, self._files.read(handle, size, 0))
             if found.size < size:
                 self.torn += 1
                 self._files.truncate(handle, found.size)
+            if found.live:
+                self._files.sync(handle)
         except (OSError, ValueError) as error:
             raise StoreError(f"{path} cannot be read: {error}") from None
         self._open[number] = found
@@ -96,18 +107,19 @@ class Outbox:
         if not found.live:
             self._remove(number)
 
-    def _scan(self, number: int, found: _File, size: int) -> None:
+    def _scan(self, number: int, found: _File, data: bytes) -> None:
+        """Enter the whole records of a file; a damaged one is passed over."""
         offset = 0
-        while offset + _HEAD.size <= size:
-            head = self._files.read(found.handle, _HEAD.size, offset)
-            magic, crc, length, message = _HEAD.unpack(head)
-            body = self._files.read(found.handle, min(length, size), offset + _HEAD.size)
-            if magic != _MAGIC or len(body) != length or _crc(head, body) != crc:
-                break
+        while 0 <= offset <= len(data) - _HEAD.size:
+            message, length = _record(data, offset)
+            if length < 0:
+                offset = data.find(_MAGIC, offset + 1)
+                continue
+            if offset > found.size:
+                self.damaged += 1
             self._entries[message] = Entry(number, offset, length)
             found.live.add(message)
-            offset += _padded(_HEAD.size + length)
-        found.size = min(offset, size)
+            offset = found.size = min(_padded(offset + _HEAD.size + length), len(data))
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -136,21 +148,28 @@ class Outbox:
             try:
                 found.size += self._files.append(found.handle, (head, message, padding))
             except OSError:
-                self._files.truncate(found.handle, offset)
+                self._cut_back(found, offset)
                 raise
         except OSError as error:
             raise Refused(f"outbox: {error.strerror or error}") from None
         self.bytes_written += found.size - offset
-        self._unsynced = True
+        self._unsynced.append(number)
         self._entries[number] = Entry(file_number, offset, len(message))
         found.live.add(number)
 
+    def _cut_back(self, found: _File, size: int) -> None:
+        try:
+            self._files.truncate(found.handle, size)
+            found.size = size
+        except OSError:
+            found.broken = True
+
     def _writable(self, size: int) -> tuple[int, _File]:
         found = self._open.get(self._active)
-        if found is not None and found.size + size <= self._file_bytes:
+        if found is not None and not found.broken and found.size + size <= self._file_bytes:
             return self._active, found
         if found is not None:
-            self.sync()
+            self._sync_active()
             if not found.live:
                 self._remove(self._active)
         self._active += 1
@@ -159,17 +178,28 @@ class Outbox:
         self._new_name = True
         return self._active, fresh
 
-    def sync(self) -> None:
-        """Return once all that was appended would survive a power cut. Raises OSError."""
-        if not self._unsynced:
-            return
+    def sync(self) -> dict[int, str]:
+        """Return once what was appended would survive a power cut; the numbers for which that
+        failed, with the reason.
+        """
+        self._sync_active()
+        failed, self._failed = self._failed, {}
+        return failed
+
+    def _sync_active(self) -> None:
+        numbers, self._unsynced = self._unsynced, []
         found = self._open.get(self._active)
-        if found is not None:
+        if not numbers or found is None:
+            return
+        try:
             self._files.sync(found.handle)
-        if self._new_name:
-            self._files.sync_directory(self._path)
-            self._new_name = False
-        self._unsynced = False
+            if self._new_name:
+                self._files.sync_directory(self._path)
+                self._new_name = False
+        except OSError as error:
+            found.broken = True
+            reason = f"outbox: sync failed: {error.strerror or error}"
+            self._failed.update(dict.fromkeys(numbers, reason))
 
     def read(self, number: int) -> bytes | None:
         """A message by its number; None if it is acknowledged, damaged or cannot be read."""
@@ -203,23 +233,35 @@ class Outbox:
         """Nothing in this file is waiting any more."""
         if number != self._active:
             self._remove(number)
-        elif found.size > SLACK_BYTES:
-            self._files.truncate(found.handle, 0)
-            found.size = 0
+        elif found.size > SLACK_BYTES and not found.broken:
+            self._cut_back(found, 0)
 
     def _remove(self, number: int) -> None:
         found = self._open.pop(number)
-        self._files.close(found.handle)
-        self._files.remove(found.path)
+        try:
+            self._files.close(found.handle)
+            self._files.remove(found.path)
+        except OSError:
+            pass  # found again at the next start, sent again, merged once
 
     def close(self) -> None:
         """Sync and give the files back."""
-        self.sync()
+        self._sync_active()
         for found in self._open.values():
             if not found.live and found.size:
-                self._files.truncate(found.handle, 0)
+                self._cut_back(found, 0)
             self._files.close(found.handle)
         self._open.clear()
+
+
+def _record(data: bytes, offset: int) -> tuple[int, int]:
+    """Number and length of the message whose record begins here; the length is -1 if none does."""
+    magic, crc, length, number = _HEAD.unpack_from(data, offset)
+    start = offset + _HEAD.size
+    if magic != _MAGIC or length > OBJECT_BYTES_MAX or start + length > len(data):
+        return 0, -1
+    whole = _crc(data[offset:start], data[start : start + length]) == crc
+    return (number, length) if whole else (0, -1)
 
 
 def _crc(head: bytes, body: bytes) -> int:

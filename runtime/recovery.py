@@ -2,7 +2,8 @@
 
 A segment whose tail was torn by a power cut is cut back to its last whole record; records damaged
 in the middle stay where they are and are left out of the index, so that they show as missing. Both
-are counted.
+are counted. What was found is synced before anybody hears of it, names included: a process that was
+killed, and not the power, may have left it unsynced.
 """
 
 from typing import NamedTuple
@@ -34,12 +35,18 @@ def recover(files: Files, catalog: Catalog, handles: Handles) -> Recovered:
     unreadable.
     """
     total = Recovered(0, 0, 0, 0)
-    for dataset in files.names(catalog.root):
-        for name in files.names(f"{catalog.root}/{dataset}"):
-            if name.isdecimal():
-                shard = catalog.shard(dataset, int(name))
-                one = _recover_shard(files, catalog, shard, handles)
-                total = Recovered._make(a + b for a, b in zip(total, one, strict=True))
+    datasets = files.names(catalog.root)
+    for dataset in datasets:
+        folder = f"{catalog.root}/{dataset}"
+        shards = [name for name in files.names(folder) if name.isdecimal()]
+        for name in shards:
+            shard = catalog.shard(dataset, int(name))
+            one = _recover_shard(files, catalog, shard, handles)
+            total = Recovered._make(a + b for a, b in zip(total, one, strict=True))
+        if shards:
+            files.sync_directory(folder)
+    if datasets:
+        files.sync_directory(catalog.root)
     return total
 
 
@@ -57,6 +64,8 @@ def _recover_shard(files: Files, catalog: Catalog, shard: Shard, handles: Handle
         if segment.handle >= 0:
             handles.opened(segment)
         total = Recovered._make(a + b for a, b in zip(total, one, strict=True))
+    if shard.segments:
+        files.sync_directory(shard.path)
     return total
 
 
@@ -71,8 +80,10 @@ def _recover_segment(files: Files, catalog: Catalog, shard: Shard, segment: Segm
         return Recovered(0, 1 if result.torn_bytes else 0, result.torn_bytes, 0)
     if result.torn_bytes:
         files.truncate(segment.handle, result.end)
-        files.sync(segment.handle)
+    files.sync(segment.handle)
     segment.size = segment.synced = result.end
+    # A frame behind a damaged record would vouch for it: `scan` reads only what was not synced.
+    segment.broken = result.damaged > 0
     segment.next_stream = max((one.frame.stream for one in result.found), default=-1) + 1
     catalog.segments[segment.number] = segment
     shard.segments.append(segment)

@@ -60,7 +60,7 @@ class Segment:
         self.synced = 0
         self.born_ms = 0  # wall time of the first record since this process opened it for writing
         self.newest_ms = -(1 << 63)  # newest wall time of a block: retention by age
-        self.broken = False  # an append or a sync failed: never written again
+        self.broken = False  # an append or a sync failed, or a record is damaged: not written again
         self.doomed = False  # deleted while somebody reads
         self.next_stream = 0  # after a restart a stream may get a second number: harmless
         self._streams: dict[object, int] = {}

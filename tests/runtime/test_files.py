@@ -55,3 +55,13 @@ def test_short_writes_are_finished(files, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "writev", lambda fd, pieces: whole(fd, [b"".join(pieces)[:3]]))
     assert files.append(handle, (b"ab", b"cdef")) == 6
     assert (tmp_path / "a").read_bytes() == b"abcdef"
+
+
+def test_a_folder_whose_name_is_not_durable_is_not_kept(tmp_path):
+    class Unsynced(SystemFiles):
+        def sync_directory(self, path):
+            raise OSError(5, "Input/output error")
+
+    with pytest.raises(OSError, match="Input/output"):
+        Unsynced().make_directory(str(tmp_path / "a"))
+    assert not (tmp_path / "a").exists()

@@ -5,21 +5,26 @@ import pytest
 from device_rig import MOSQUITTO, Broker, Device, Gateway
 
 from atoll.runtime.errors import StoreError
-from atoll.runtime.join import is_refusal, make_secret, read_secret
+from atoll.runtime.files import SystemFiles
+from atoll.runtime.join import check_private, is_refusal, make_secret, read_secret
 from atoll.wire import messages
 from atoll.wire.credential import make_verifier, matches_verifier
+
+FILES = SystemFiles()
 
 
 def test_the_secret_is_kept_and_private(tmp_path):
     root = str(tmp_path)
-    assert read_secret(root) == ""
-    secret = make_secret(root)
+    assert read_secret(root, FILES) == ""
+    check_private(root)
+    secret = make_secret(root, FILES)
     assert len(bytes.fromhex(secret)) == 32
-    assert read_secret(root) == secret
+    assert read_secret(root, FILES) == secret
+    check_private(root)
     assert os.stat(tmp_path / "secret").st_mode & 0o777 == 0o600
     os.chmod(tmp_path / "secret", 0o640)
     with pytest.raises(StoreError, match="open to others"):
-        read_secret(root)
+        check_private(root)
 
 
 def test_refusals_of_either_protocol():

@@ -119,3 +119,46 @@ def test_a_sync_costs_nothing_when_nothing_is_new(tmp_path):
     before = disk.syncs
     box.sync()
     assert disk.syncs == before == 1
+
+
+def test_a_file_that_could_not_be_cut_back_is_not_written_again(tmp_path):
+    disk = FailingDisk(room=60)
+    box = opened(tmp_path, disk)
+    box.append(1, message(1))
+    disk.truncate_fails = True
+    with pytest.raises(Refused, match="No space left"):
+        box.append(2, message(2))
+    disk.room = None
+    box.append(3, message(3))
+    assert [box.read(number) for number in box.numbers()] == [message(1), message(3)]
+    disk.truncate_fails = False
+    again = opened(tmp_path)
+    assert [again.read(number) for number in again.numbers()] == [message(1), message(3)]
+    assert again.torn == 1
+
+
+def test_a_failed_sync_is_told_and_not_tried_again(tmp_path):
+    disk = FailingDisk()
+    box = opened(tmp_path, disk)
+    box.append(1, message(1))
+    disk.sync_fails = True
+    assert box.sync() == {1: "outbox: sync failed: Input/output error"}
+    disk.sync_fails = False
+    assert box.sync() == {}
+    box.append(2, message(2))
+    assert box.sync() == {}
+    assert len(list((tmp_path / "outbox").iterdir())) == 2
+
+
+def test_damage_takes_no_other_message_along(tmp_path):
+    box = opened(tmp_path)
+    for number in range(5):
+        box.append(number, message(number))
+    [path] = (tmp_path / "outbox").iterdir()
+    data = bytearray(path.read_bytes())
+    data[60] ^= 1
+    path.write_bytes(data)
+    again = opened(tmp_path)
+    assert again.numbers() == [0, 2, 3, 4]
+    assert (again.damaged, again.torn) == (1, 0)
+    assert all(again.read(number) == message(number) for number in again.numbers())

@@ -1,0 +1,196 @@
+"""Power cuts and rot by the million, over every structure on disk and on flash.
+
+    powercut.py [--cuts N] [--flips N] [--seed N] [--workers N] [--to build/bench/powercut.json]
+
+The work is cut into pieces that run in processes of their own, one a core: the microcontroller's
+flash log (tests/firmware/native/powercut.c), the device's disk (cut_device.py), the gateway's
+ledger (cut_ledger.py) and rot in all of them (cut_flips.py). Prints a table, writes its figures as
+JSON; exit 1 if a promise was broken, with the seed that shows it.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from random import Random
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+ROOT = Path(__file__).resolve().parents[2]
+# Of all cuts; the device's structures are the ones with most code behind them.
+SHARES = {"flash log": 0.25, "device": 0.60, "ledger": 0.15}
+COUNTERS = ("cuts", "doubles", "lost", "torn", "flips", "flips_noticed", "flips_undetected")
+PIECE = 20_000  # cuts of one process
+LEDGER_TURNS = 25
+
+
+def device(job: dict[str, Any], folder: Path) -> dict[str, int]:
+    """Workloads of a device until so many cuts are done."""
+    from cut_device import Broken, Campaign
+
+    found = dict.fromkeys(COUNTERS, 0)
+    seed = job["seed"]
+    while found["cuts"] < job["cuts"]:
+        campaign = Campaign(seed)
+        try:
+            campaign.run(60)
+        except Broken as broken:
+            found[broken.kind] += 1
+            print(f"device, seed {seed}: {broken}", file=sys.stderr)
+        found["cuts"] += campaign.cuts
+        found["doubles"] += campaign.doubles
+        seed += 1
+    return found
+
+
+def ledger(job: dict[str, Any], folder: Path) -> dict[str, int]:
+    """Recordings of a ledger until so many cuts are done; this process itself is recorded, for
+    the second cuts.
+    """
+    from cut_ledger import Broken, LedgerCampaign, record
+
+    found = dict.fromkeys(COUNTERS, 0)
+    seed = job["seed"]
+    trace, again = Path(os.environ["RECORD_TO"]), Path(os.environ["RECORD_UNDER"])
+    while found["cuts"] < job["cuts"]:
+        campaign = LedgerCampaign(folder, seed)
+        try:
+            operations = record(Path(os.environ["LD_PRELOAD"]), folder, seed, LEDGER_TURNS)
+            campaign.run_once(operations)
+            campaign.run_again(operations, trace, again, 4)
+        except Broken as broken:
+            found[broken.kind] += 1
+            print(f"ledger, seed {seed}: {broken}", file=sys.stderr)
+            shutil.rmtree(folder / "check", ignore_errors=True)
+        found["cuts"] += campaign.cuts
+        found["doubles"] += campaign.doubles
+        seed += 1
+    return found
+
+
+def flash_log(job: dict[str, Any], folder: Path) -> dict[str, int]:
+    """The microcontroller's log: cuts and flips by its own harness."""
+    numbers = ("--cuts", job["cuts"], "--flips", job["flips"], "--seed", job["seed"])
+    command = [job["program"], *map(str, numbers)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    print(done.stderr, end="", file=sys.stderr)
+    result = json.loads(done.stdout)
+    result["lost"] += result["stuck"] + result["violations"] + result["unworn"]
+    result["flips_noticed"] = result["flips_seen"]
+    return {name: result[name] for name in COUNTERS}
+
+
+WORK = {"device": device, "ledger": ledger, "flash log": flash_log}
+
+
+def build_flash_harness() -> Path:
+    """The C harness, optimised: its sanitized twin runs in the tests."""
+    build = ROOT / "build" / "powercut"
+    path = build / "native" / "powercut"
+    options = ["--no-print-directory", "-s", "-C", ROOT / "firmware_stubs", f"BUILD={build}"]
+    subprocess.run(["make", *options, "SANITIZE=-O2", path], check=True)
+    return path
+
+
+def jobs_of(options: argparse.Namespace, program: Path) -> list[dict[str, Any]]:
+    """The campaign in pieces, the longest kinds first."""
+    jobs: list[dict[str, Any]] = []
+    random = Random(options.seed)
+    for name in ("ledger", "device", "flash log"):
+        left = round(options.cuts * SHARES[name])
+        while left > 0:
+            cuts = min(left, PIECE)
+            jobs.append({"work": name, "cuts": cuts, "flips": 0, "seed": random.randrange(1 << 30)})
+            left -= cuts
+    for one in jobs:
+        one["program"] = str(program)
+    return jobs
+
+
+def run_piece(job: dict[str, Any], recorder: Path, base: Path) -> tuple[dict[str, Any], float]:
+    """One piece in a process of its own."""
+    folder = Path(tempfile.mkdtemp(dir=base))
+    environment = dict(os.environ)
+    if job["work"] == "ledger":
+        environment |= {
+            "LD_PRELOAD": str(recorder),
+            "RECORD_UNDER": str(folder / "again"),
+            "RECORD_TO": str(folder / "trace-again"),
+        }
+    command = [sys.executable, __file__, "--piece", json.dumps(job), "--folder", str(folder)]
+    began = time.monotonic()
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment)
+    shutil.rmtree(folder, ignore_errors=True)
+    if done.returncode:
+        raise SystemExit(f"{job} ended with {done.returncode}")
+    return json.loads(done.stdout), time.monotonic() - began
+
+
+def campaign(options: argparse.Namespace) -> int:
+    """All pieces, on all cores; 1 if a promise was broken."""
+    from cut_ledger import build_recorder
+
+    began = time.monotonic()
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as folder:
+        base = Path(folder)
+        recorder = build_recorder(base)
+        jobs = jobs_of(options, build_flash_harness())
+        with ThreadPoolExecutor(options.workers) as pool:
+            pieces = list(pool.map(lambda job: run_piece(job, recorder, base), jobs))
+    rows: dict[str, dict[str, Any]] = {}
+    for job, (found, seconds) in zip(jobs, pieces, strict=True):
+        empty = {"structure": job["work"], "seconds": 0.0} | dict.fromkeys(COUNTERS, 0)
+        row = rows.setdefault(job["work"], empty)
+        row["seconds"] = round(row["seconds"] + seconds, 1)
+        for name in COUNTERS:
+            row[name] += found[name]
+    return report(options, list(rows.values()), time.monotonic() - began)
+
+
+def report(options: argparse.Namespace, rows: list[dict[str, Any]], seconds: float) -> int:
+    """The table and the file."""
+    total = {name: sum(row[name] for row in rows) for name in COUNTERS}
+    names = ("structure", *COUNTERS, "seconds")
+    lines = [names, *(tuple(row[name] for name in names) for row in rows)]
+    for line in (*lines, ("all", *total.values(), round(seconds, 1))):
+        print(
+            "  ".join(f"{value!s:>{max(len(n), 9)}}" for n, value in zip(names, line, strict=True))
+        )
+    result = {**total, "seconds": round(seconds, 1), "seed": options.seed, "rows": rows}
+    path = Path(options.to)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(result, indent=1) + "\n")
+    broken = total["lost"] + total["torn"] + total["flips_undetected"]
+    return 1 if broken else 0
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--cuts", type=int, default=1_000_000)
+    parser.add_argument("--flips", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--to", default=str(ROOT / "build" / "bench" / "powercut.json"))
+    parser.add_argument("--piece", help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.piece:
+        job = json.loads(options.piece)
+        print(json.dumps(WORK[job["work"]](job, options.folder)))
+        return 0
+    return campaign(options)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

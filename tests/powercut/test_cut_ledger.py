@@ -1,0 +1,35 @@
+"""The ledger under power cuts, and a ledger that does not sync is found out."""
+
+import shutil
+
+import pytest
+from cut_ledger import Broken, LedgerCampaign, build_recorder, read_recording, record
+
+
+@pytest.fixture(scope="module")
+def recorder(tmp_path_factory):
+    if shutil.which("gcc") is None:
+        pytest.skip("gcc is not installed")
+    return build_recorder(tmp_path_factory.mktemp("recorder"))
+
+
+def test_every_operation_of_a_workload(recorder, tmp_path):
+    campaign = LedgerCampaign(tmp_path, 1)
+    campaign.run_once(record(recorder, tmp_path, 1, 15))
+    assert campaign.cuts > 500
+
+
+def test_what_is_recorded(recorder, tmp_path):
+    operations = record(recorder, tmp_path, 2, 5)
+    kinds = {one.kind for one in operations}
+    assert {"c", "w", "s", "d", "r", "m"} <= kinds
+    assert {one.path for one in operations} >= {"ledger.sqlite", "ledger.sqlite-wal", "mark"}
+    assert sum(one.kind == "m" for one in operations) == 6
+    assert operations == list(read_recording(tmp_path / "trace"))
+
+
+def test_a_ledger_that_does_not_sync_is_found_out(recorder, tmp_path):
+    campaign = LedgerCampaign(tmp_path, 3)
+    operations = record(recorder, tmp_path, 3, 15, pragma="synchronous = OFF")
+    with pytest.raises(Broken):
+        campaign.run_once(operations)
