@@ -255,7 +255,7 @@ class Link:
         try:
             action(connection)
         except OSError as error:
-            self._settle()  # what came in before the end counts, a refusal above all
+            self._take_events()  # what came in before the end counts, a refusal above all
             if self._connection is connection:
                 self._lost(str(error))
         else:
@@ -272,22 +272,27 @@ class Link:
         self._do(lambda connection: connection.tick())
 
     def _settle(self) -> None:
-        """Handle what paho noted, in order, then watch the socket for what is left to do.
+        """Handle what paho noted, then watch the socket for what is left to do."""
+        connection = self._connection
+        if self._take_events() and connection is not None:
+            writable = self._writable if connection.wants_write else None
+            self._loop.watch(connection.fd, readable=self._readable, writable=writable)
+
+    def _take_events(self) -> bool:
+        """Handle what paho noted, in order; whether the connection is still the one it was.
 
         A handler that publishes comes here again: that call leaves the rest to the first one.
         """
         connection = self._connection
         if self._settling or connection is None:
-            return
+            return False
         self._settling = True
         try:
             while connection.events:
                 self._handle(connection, connection.events.popleft())
         finally:
             self._settling = False
-        if self._connection is connection:
-            writable = self._writable if connection.wants_write else None
-            self._loop.watch(connection.fd, readable=self._readable, writable=writable)
+        return self._connection is connection
 
     def _handle(self, connection: "Connection", event: Any) -> None:
         kind = type(event).__name__

@@ -63,6 +63,21 @@ def _revive(child):
     child.start()
 
 
+def test_a_socket_that_paho_has_closed_is_not_watched_again(mosquitto, wire, monkeypatch):
+    one = wire(mosquitto.url).connect("t/#")
+    connection = one.link._connection
+
+    def end():
+        connection._socket.close()
+        raise ConnectionError("the connection was lost")
+
+    # Something waits to be written, so that what is watched would have to change.
+    monkeypatch.setattr(type(connection), "wants_write", True)
+    monkeypatch.setattr(connection, "read", end)
+    one.link._readable()
+    assert not one.link.up
+
+
 def test_nothing_accepted_is_lost_when_the_broker_dies_in_mid_stream(broker, wire):
     """Each accepted message is delivered at least once to a subscriber on the same link.
 
