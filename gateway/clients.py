@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+from atoll.gateway.core_parts import Parts
 from atoll.gateway.desk import Desk
 from atoll.gateway.effects import ForgetDevice
 from atoll.gateway.errors import RequestError
 from atoll.gateway.jsonable import dumps
 from atoll.gateway.listings import Listings
 from atoll.gateway.membership import LEASED, Member
-from atoll.gateway.parts import Parts
 from atoll.wire import messages as wire
 
 

@@ -18,6 +18,7 @@ from atoll.gateway import events as on
 from atoll.gateway import records as r
 from atoll.gateway.catalog import Catalog, Shard
 from atoll.gateway.clients import Clients
+from atoll.gateway.core_parts import Parts
 from atoll.gateway.desk import Desk
 from atoll.gateway.effects import Effect, ShowStatus
 from atoll.gateway.inventory import Inventory
@@ -26,7 +27,6 @@ from atoll.gateway.listings import Listings
 from atoll.gateway.membership import LAG_TOLERATED_S, Change, Member, Membership, State
 from atoll.gateway.moves import Moves
 from atoll.gateway.owners import Owners
-from atoll.gateway.parts import Parts
 from atoll.gateway.profiles import PROFILES, Profile
 from atoll.gateway.puts import Puts
 from atoll.gateway.reads import Reads

@@ -4,9 +4,9 @@ from typing import Any
 
 from atoll.gateway import runs
 from atoll.gateway.catalog import Dataset, Shard
+from atoll.gateway.core_parts import Parts
 from atoll.gateway.desk import Desk
 from atoll.gateway.membership import Member
-from atoll.gateway.parts import Parts
 
 
 class Listings:
