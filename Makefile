@@ -19,11 +19,14 @@ REPORTS := build/reports
 # CI skips nothing, so that its tests need the compilers of `make check` too.
 TEST_LEVEL := $(if $(filter true,$(CI)),check,test)
 PYTEST = $(PY) -m pytest --junitxml=$(REPORTS)/$@.xml $(ARGS)
+# A process a core, a file of tests in one of them; more than four would only wait for each other.
+# `make test PARALLEL=` runs them one after another.
+PARALLEL := -n auto --maxprocesses=4 --dist loadfile
 STEPS := lint test test-slow powercut-ci matrix dist
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow check lint format powercut powercut-ci matrix dist \
-        bench bench-pss bench-tasks bench-kernels clean distclean
+        bench bench-pss bench-tasks bench-kernels bench-placement clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -91,6 +94,10 @@ bench-tasks:  ## cost of a task against dask.distributed on the same work
 bench-kernels:  ## our kernels against the fastest peer installed, one thread
 	@scripts/setup bench
 	@$(PY) benchmarks/kernels.py $(ARGS)
+
+bench-placement:  ## 1 M shards over 10,000 devices, against uhashring and a vnode ring
+	@scripts/setup bench
+	@$(PY) benchmarks/placement.py $(ARGS)
 
 clean:  ## remove what was built or measured; .venv stays
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -1,5 +1,6 @@
 """The firmware's C, built for this machine with sanitizers, or for a board."""
 
+import fcntl
 import json
 import shutil
 import subprocess
@@ -21,13 +22,17 @@ class Firmware:
     def need(self, *tools: str) -> None:
         """Skip the test where a tool is missing; with CI=true that is a failure."""
         if missing := [tool for tool in tools if shutil.which(tool) is None]:
-            pytest.skip(f"{', '.join(missing)}: not installed (scripts/setup dev)")
+            pytest.skip(f"{', '.join(missing)}: not installed (scripts/setup check)")
 
     def make(self, *words: str) -> None:
         """Run the firmware's Makefile; what it prints becomes the failure."""
         self.need("make", "gcc")
         command = ["make", "--no-print-directory", "-C", self.sources, f"BUILD={self.build}"]
-        done = subprocess.run([*command, *words], capture_output=True, text=True)
+        self.build.mkdir(parents=True, exist_ok=True)
+        # Tests run side by side, and this folder is all of theirs.
+        with (self.build / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            done = subprocess.run([*command, *words], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def native(self, name: str) -> Path:
