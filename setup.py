@@ -40,7 +40,7 @@ def link_namespace() -> str:
 def extensions() -> list[Extension]:
     """One extension per `_native*.pyx`; every portable part and header is a dependency."""
     found = []
-    for folder in ("kernels", "wire"):
+    for folder in ("kernels", "wire", "gateway"):
         parts = sorted(
             str(path) for suffix in ("*.pxi", "*.pxd", "*.h") for path in Path(folder).rglob(suffix)
         )

@@ -44,12 +44,13 @@ class Owners:
     def admit(self, member: Member) -> None:
         """A device is ready: it gets slots if it has none, and may pull shards."""
         if member.row.quota == 0:
-            self.table.admit(member.row.number, max(1, round(member.row.capacity * 100)))
-            self._members.set_quota(member, self.table.quota[member.row.number])
+            number = member.row.number
+            doubled = self.table.admit(number, max(1, round(member.row.capacity * 100)))
+            self._members.set_quota(member, self.table.quota[number])
             self._desk.record(SettingSet("slots", self.table.size))
-            for slot in self.table.slots():
-                if slot.owner == member.row.number or slot.lent:
-                    self._desk.record(SlotSet(*slot[:3], int(slot.lent)))
+            # Slots that were lent to others and are the new device's now are among its own.
+            for slot in self.table.slots() if doubled else self.table.slots_of(number):
+                self._desk.record(SlotSet(*slot[:3], int(slot.lent)))
             self._fresh.add(member.id)
         self._replan = True
 

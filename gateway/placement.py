@@ -11,20 +11,27 @@ published override). Holes are filled by the walk within the load bound c_d = ce
 mu_d a device's share of all load by weight; a history-free bound would move many times the minimum.
 A device that is new pulls only shards whose ideal names it, up to its share; a device above its
 bound sheds until it is within.
+
+`plan` runs the compiled twin (_native.pyx); `slow_plan` is the same to read, and what tests hold it
+against.
 """
 
 import zlib
+from array import array
 from collections.abc import Iterator, Sequence
 from math import ceil
 from typing import NamedTuple
 
-from atoll.gateway.slots import SlotTable
+from atoll.gateway._native import Planning
+from atoll.gateway.slots import FREE, SlotTable
 
 M32 = 0xFFFFFFFF
 GOLDEN = 0x9E3779B9
 EPS = 0.25  # fleets with fewer than MU_MANY placements a device
 EPS_MANY = 0.10
 MU_MANY = 100
+# A share of fewer shards than this is rounded up by a whole one: shards do not come in halves.
+MU_TINY = 10
 # A walk that has not ended after this many probes per slot of the table meets a table that has
 # (almost) nothing left to give; a scan takes over. At an acceptance of 1/64 the chance of getting
 # here by accident is e^-16.
@@ -120,6 +127,25 @@ def walk(
     return tuple(found)
 
 
+def bounds(
+    sites: dict[int, Site], *, total: int, largest: int, placements: int
+) -> Iterator[tuple[int, float, int]]:
+    """(owner, share, bound) in bytes of each device that may hold anything.
+
+    `total` bytes of all replicas, the `largest` shard, replicas in all.
+    """
+    usable = {d: s.weight for d, s in sites.items() if s.alive and s.weight}
+    total_weight = sum(usable.values())
+    many = placements >= MU_MANY * max(1, len(usable))
+    eps = EPS_MANY if many else EPS
+    for who, weight in usable.items():
+        share = total * weight / total_weight
+        cap = (1 + eps) * share
+        if not many or share * placements < MU_TINY * total:
+            cap = max(cap, share + largest)
+        yield who, share, ceil(cap)
+
+
 class _Plan:
     """One planning: the loads as they become."""
 
@@ -139,20 +165,15 @@ class _Plan:
         return site is not None and site.alive
 
     def _bound(self) -> None:
-        usable = {d: s.weight for d, s in self.snap.sites.items() if s.alive and s.weight}
-        total_weight = sum(usable.values())
-        total = sum(s.load * s.wanted for s in self.snap.loads)
-        largest = max((s.load for s in self.snap.loads), default=0)
-        placements = sum(s.wanted for s in self.snap.loads)
-        many = placements >= MU_MANY * max(1, len(usable))
-        eps = EPS_MANY if many else EPS
-        for who, weight in usable.items():
-            share = total * weight / total_weight
-            self.share[who] = share
-            # One shard more than the share is always allowed: shards do not come in halves.
-            self.cap[who] = ceil(max((1 + eps) * share, share + largest))
-
-        self.open = [d for d in usable if self.snap.sites[d].open]
+        loads = self.snap.loads
+        for who, share, cap in bounds(
+            self.snap.sites,
+            total=sum(s.load * s.wanted for s in loads),
+            largest=max((s.load for s in loads), default=0),
+            placements=sum(s.wanted for s in loads),
+        ):
+            self.share[who], self.cap[who] = share, cap
+        self.open = [d for d in self.cap if self.snap.sites[d].open]
 
     def _fits(self, who: int, load: int) -> bool:
         return (
@@ -247,6 +268,44 @@ def plan(snapshot: Snapshot) -> list[tuple[int, ...]]:
     """Owners for every shard of the snapshot, in its order; fewer than wanted only where devices
     are missing.
     """
+    return _planned(snapshot)[1]
+
+
+def overrides(snapshot: Snapshot) -> int:
+    """How many placements of the snapshot's plan differ from the ideal."""
+    return _planned(snapshot)[0].overrides()
+
+
+def _planned(snapshot: Snapshot) -> tuple[Planning, list[tuple[int, ...]]]:
+    seed, table, sites, loads, fresh = snapshot
+    alive = bytearray(max(sites, default=-1) + 1)
+    for who, site in sites.items():
+        alive[who] = site.alive
+    planning = Planning(loads if isinstance(loads, list) else list(loads), alive)
+    bound = {
+        d: (share, cap)
+        for d, share, cap in bounds(
+            sites, total=planning.total, largest=planning.largest, placements=planning.placements
+        )
+    }
+    zones: dict[str, int] = {}
+    rows = [
+        (
+            who,
+            zones.setdefault(site.zone, len(zones)),
+            site.open,
+            who in fresh,
+            *bound.get(who, (0.0, -1)),
+        )
+        for who, site in sites.items()
+        if site.alive
+    ]
+    owner = array("H", [0 if who == FREE else who for who in table.owner])
+    return planning, planning.place(seed, owner, table.threshold, rows)
+
+
+def slow_plan(snapshot: Snapshot) -> list[tuple[int, ...]]:
+    """As `plan`, a shard at a time."""
     state = _Plan(snapshot)
     holes = [i for i, s in enumerate(snapshot.loads) if len(state.owners[i]) < s.wanted]
     for at in sorted(holes, key=lambda i: (len(state.owners[i]), i)):  # the most exposed first
@@ -263,8 +322,8 @@ def plan(snapshot: Snapshot) -> list[tuple[int, ...]]:
     return state.owners
 
 
-def overrides(snapshot: Snapshot, owners: Sequence[tuple[int, ...]]) -> int:
-    """How many placements differ from the ideal."""
+def slow_overrides(snapshot: Snapshot, owners: Sequence[tuple[int, ...]]) -> int:
+    """How many of these placements differ from the ideal."""
     count = 0
     for shard, placed in zip(snapshot.loads, owners, strict=True):
         ideal = walk(snapshot.seed, shard.point, snapshot.table, snapshot.sites, shard.wanted)

@@ -5,11 +5,14 @@ the threshold is round(65535 w / (n Q)). Slots are chosen once, at admission, an
 frees exactly what was owned; a changed weight changes thresholds only.
 
 Growth doubles S by mirroring: slot s is copied to s + S. A probe's low bits decide as before, so no
-placement changes. The copies are `lent`: a device admitted later (it owns 2n slots of the doubled
-table) takes lent ones where no free one is left, and only placements that go to it change. Source:
-DxHash (arXiv 2107.07930), weighted variant.
+placement changes. What a device owns beyond its n is `lent`: one admitted later takes free slots,
+then lent ones from whoever has most of them for its n, so many that it owns as much for its n as
+the others do on average, and only placements that go to it change. Once nothing is lent, everybody
+owns n slots and the table doubles again: a fleet of any growth keeps shares by weight, and needs as
+many slots as its quotas sum up to. Source: DxHash (arXiv 2107.07930), weighted variant.
 """
 
+import heapq
 from array import array
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -18,7 +21,7 @@ QUANTUM = 25  # weight of one whole slot; a device of capacity 1.0 has weight 10
 WEIGHT_MAX = 65_535  # it travels as 16 bits
 # room for a fleet of weight 25,600 before the first doubling, at 64 probes an owner for four boards
 SLOTS_FIRST = 1_024
-SLOTS_MAX = 1 << 20  # 16-bit devices of full weight never need more; stops a runaway
+SLOTS_MAX = 1 << 20  # 65,536 devices of capacity 4 on average; stops a runaway
 FREE = -1
 
 
@@ -36,18 +39,18 @@ class Slot(NamedTuple):
 class SlotTable:
     """The slots and who owns them; owners are small integers given by the caller."""
 
-    def __init__(self, size: int = SLOTS_FIRST, first: int = SLOTS_FIRST) -> None:
-        self.first = first  # the size before any doubling
+    def __init__(self, size: int = SLOTS_FIRST) -> None:
         self.owner = array("i", [FREE]) * size
         self.threshold = array("H", [0]) * size
         self.lent = bytearray(size)
         self.quota: dict[int, int] = {}
         self.active: set[int] = set()  # owners that a probe can meet
+        self._index()
 
     @classmethod
     def from_slots(cls, size: int, slots: Iterable[Slot], quota: dict[int, int]) -> "SlotTable":
         """The table as it was published; `quota` gives each owner's n."""
-        table = cls(size, min(size, SLOTS_FIRST))
+        table = cls(size)
         table.quota.update(quota)
         for number, owner, threshold, lent in slots:
             table.owner[number] = owner
@@ -55,6 +58,7 @@ class SlotTable:
             table.lent[number] = lent
             if threshold:
                 table.active.add(owner)
+        table._index()
         return table
 
     @property
@@ -70,27 +74,40 @@ class SlotTable:
             if owner != FREE
         ]
 
+    def slots_of(self, owner: int) -> list[Slot]:
+        """The slots of one device, for the ledger."""
+        return [
+            Slot(number, owner, self.threshold[number], bool(self.lent[number]))
+            for number in self.owned(owner)
+        ]
+
     def owned(self, owner: int) -> list[int]:
         """The slots of one device, in order."""
-        return [number for number, who in enumerate(self.owner) if who == owner]
+        return sorted(self._owned.get(owner, ()))
 
-    def admit(self, owner: int, weight: int) -> None:
-        """Give a new device its slots; the table doubles where there are too few."""
+    def admit(self, owner: int, weight: int) -> bool:
+        """Give a new device its slots; whether the table had to double first."""
         weight = max(1, min(weight, WEIGHT_MAX))
         quota = -(-weight // QUANTUM)
-        while (taken := self._choose(quota * (self.size // self.first))) is None:
+        doubled = False
+        while len(self._free) + self._lent_count < quota:
             self.mirror()
+            doubled = True
+        taken = self._choose(max(quota, self._fair(quota)))
         self.quota[owner] = quota
-        for number in taken:
+        self._owned[owner] = set(taken)
+        for at, number in enumerate(taken):
             self.owner[number] = owner
-            self.lent[number] = 0
+            self.lent[number] = at >= quota
+        self._lend(owner, taken[quota:])
         self.set_weight(owner, weight)
+        return doubled
 
     def set_weight(self, owner: int, weight: int) -> None:
         """Change how much of its slots a device owns; not more than at its admission."""
         room = self.quota[owner] * QUANTUM
         threshold = (65_535 * max(0, min(weight, room)) + room // 2) // room
-        for number in self.owned(owner):
+        for number in self._owned[owner]:
             self.threshold[number] = threshold
         if threshold:
             self.active.add(owner)
@@ -98,13 +115,15 @@ class SlotTable:
             self.active.discard(owner)
 
     def remove(self, owner: int) -> None:
-        """Free what a device owns, lent copies too."""
+        """Free what a device owns, lent slots too."""
         self.quota.pop(owner, None)
         self.active.discard(owner)
-        for number in self.owned(owner):
+        self._lent_count -= len(self._lent.pop(owner, ()))
+        for number in self._owned.pop(owner, ()):
             self.owner[number] = FREE
             self.threshold[number] = 0
             self.lent[number] = 0
+            heapq.heappush(self._free, number)
 
     def mirror(self) -> None:
         """Double the table; no probe's outcome changes."""
@@ -114,19 +133,60 @@ class SlotTable:
         self.owner.extend(self.owner[:])
         self.threshold.extend(self.threshold[:])
         self.lent = self.lent + bytearray(int(who != FREE) for who in self.owner[:old])
+        self._index()
 
-    def _choose(self, count: int) -> list[int] | None:
-        """`count` slots: the first free ones, then lent ones, from whom has most of them left."""
-        chosen = [number for number, who in enumerate(self.owner) if who == FREE][:count]
-        if len(chosen) == count:
-            return chosen
+    # --- who can give ---
+
+    def _index(self) -> None:
+        """Derive from the slots: whose they are, which are free and which are lent."""
+        self._owned: dict[int, set[int]] = {}
+        self._lent: dict[int, list[int]] = {}
+        self._free: list[int] = []
+        self._givers: list[tuple[float, int, int]] = []  # a heap; see `_lend`
+        self._lent_count = 0
         lent: dict[int, list[int]] = {}
-        for number in range(self.size - 1, -1, -1):
+        for number, who in enumerate(self.owner):
+            if who == FREE:
+                self._free.append(number)
+                continue
+            self._owned.setdefault(who, set()).add(number)
             if self.lent[number]:
-                lent.setdefault(self.owner[number], []).append(number)
-        while len(chosen) < count and lent:
-            victim = min(lent, key=lambda who: (-len(lent[who]), who))
-            chosen.append(lent[victim].pop())
-            if not lent[victim]:
-                del lent[victim]
-        return chosen if len(chosen) == count else None
+                lent.setdefault(who, []).append(number)
+        for who, numbers in lent.items():
+            self._lend(who, numbers)
+
+    def _lend(self, owner: int, numbers: list[int]) -> None:
+        if numbers:
+            self._lent[owner] = sorted(numbers)  # the same whether kept or restored
+            self._lent_count += len(numbers)
+            self._offer(owner)
+
+    def _offer(self, owner: int) -> None:
+        """Say what an owner has to give; its older entries are void."""
+        count = len(self._lent[owner])
+        heapq.heappush(self._givers, (-count / self.quota[owner], owner, count))
+
+    def _fair(self, quota: int) -> int:
+        """What a device of this quota owns if it is to own as much as the others."""
+        quotas = sum(self.quota.values())
+        owned = self.size - len(self._free)
+        share = round(quota * owned / quotas) if quotas else quota
+        return min(share, len(self._free) + self._lent_count)
+
+    def _choose(self, count: int) -> list[int]:
+        """`count` slots: the first free ones, then lent ones, from whom has most for its quota."""
+        chosen = [heapq.heappop(self._free) for _ in range(min(count, len(self._free)))]
+        while len(chosen) < count:
+            _, victim, had = heapq.heappop(self._givers)
+            mine = self._lent.get(victim, [])
+            if len(mine) != had:
+                continue
+            number = mine.pop()
+            self._lent_count -= 1
+            self._owned[victim].discard(number)
+            chosen.append(number)
+            if mine:
+                self._offer(victim)
+            else:
+                del self._lent[victim]
+        return chosen

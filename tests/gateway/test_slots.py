@@ -7,7 +7,7 @@ from atoll.gateway.slots import FREE, QUANTUM, SLOTS_MAX, Slot, SlotTable
 
 
 def table_of(*weights, size=256):
-    table = SlotTable(size, size)
+    table = SlotTable(size)
     for owner, weight in enumerate(weights):
         table.admit(owner, weight)
     return table
@@ -69,7 +69,7 @@ def test_a_table_comes_back_from_its_rows():
 
 
 def test_a_table_does_not_grow_without_end():
-    table = SlotTable(SLOTS_MAX, SLOTS_MAX)
+    table = SlotTable(SLOTS_MAX)
     with pytest.raises(ValueError, match="full"):
         table.mirror()
 
@@ -78,3 +78,30 @@ def test_the_smallest_weight_still_owns_a_slot():
     table = table_of(0)
     assert len(table.owned(0)) == 1
     assert table.threshold[table.owned(0)[0]] == round(65535 / QUANTUM)
+
+
+def test_a_growing_fleet_keeps_its_shares():
+    """Thirty times what the first table has room for, one device after the other."""
+    table = table_of(*[100, 400, 50] * 100, size=64)
+    ratios = [len(table.owned(owner)) / table.quota[owner] for owner in range(300)]
+    assert 1.0 <= min(ratios) <= max(ratios) <= 2.0
+    assert max(ratios[1::3]) - min(ratios[1::3]) < 0.1  # the large ones: no rounding to speak of
+    assert table.size < 4 * sum(table.quota.values())
+
+
+def test_what_is_lent_is_all_beyond_the_quota():
+    table = table_of(*[100, 75, 200, 33] * 12, size=32)
+    for owner, quota in table.quota.items():
+        mine = table.slots_of(owner)
+        assert len([slot for slot in mine if not slot.lent]) == quota
+    table.remove(5)
+    again = SlotTable.from_slots(table.size, table.slots(), table.quota)
+    for one in (table, again):
+        one.admit(99, 250)
+    assert table.slots() == again.slots()
+
+
+def test_a_doubling_is_told():
+    table = table_of(*[100] * 8, size=32)
+    assert table.admit(8, 100)
+    assert not table.admit(9, 25)
