@@ -44,7 +44,9 @@ include "parts/operations.pxi"
 include "parts/program.pxi"
 include "parts/rows.pxi"
 include "parts/reducers.pxi"
+include "parts/feed.pxi"
 include "parts/interpreter.pxi"
+include "parts/checkpoint.pxi"
 
 # A state is at most this large: a window of WINDOW_MAX floats, its frame, and 64 sketches.
 DEF_STATE_MAX = 64 * 1024 * 1024
@@ -113,15 +115,17 @@ cdef class Machine:
         cdef bytes rows = b""
         cdef float *out = NULL
         cdef const uint8_t *data
+        cdef Py_ssize_t frame
         if p.reducers == 0:
             room = <size_t>windows * p.width
             rows = PyBytes_FromStringAndSize(NULL, <Py_ssize_t>(room * 4))
             out = <float *>PyBytes_AS_STRING(rows)
         PyObject_GetBuffer(samples, &view, PyBUF_SIMPLE)
         try:
-            if start < 0 or count < 0 or (start + count) * dtype_size(p.dtype) > view.len:
+            frame = <Py_ssize_t>(dtype_size(p.dtype) * p.channels)
+            if start < 0 or count < 0 or (start + count) * frame > view.len:
                 raise KernelError("samples end before the range that was asked for")
-            data = <const uint8_t *>view.buf + start * dtype_size(p.dtype)
+            data = <const uint8_t *>view.buf + start * frame
             if count and <size_t>data % dtype_size(p.dtype):
                 raise KernelError("samples are not aligned to their size; pass a copy")
             with nogil:

@@ -1,7 +1,8 @@
 """What stands side by side in a plan's rows, step by step.
 
-Features, a spectrum, a window's samples or a single sample begin a row; a model or detector of
-rows makes another of it; watching detectors keep the columns and add their own name.
+Features, a spectrum, a window's samples or a single sample begin a row, each of them for every
+channel; a model or detector of rows makes another of it; watching detectors keep the columns and
+add their own name.
 """
 
 from collections.abc import Sequence
@@ -14,36 +15,52 @@ WATCHING = ("threshold", "ewma", "cusum")  # each column apart
 
 
 class Column(NamedTuple):
-    """One result of a window: the steps that name it, its floats, whether they are a list."""
+    """One result of a window: the steps that name it, and its floats.
+
+    width: floats of one channel; listed: whether those are shown as a list.
+    """
 
     path: tuple[str, ...]
     width: int
     listed: bool
+    channels: int = 1
+
+    @property
+    def floats(self) -> int:
+        """Of all channels together."""
+        return self.width * self.channels
 
     @property
     def names(self) -> list[str]:
-        """A name for each of its floats."""
+        """A name for each of its floats: `rms`, `lines.0`, of several channels `rms[2]`."""
         name = ".".join(self.path)
-        if not self.listed:
-            return [name or "0"]
-        return [f"{name}.{k}" if name else str(k) for k in range(self.width)]
+        of_channel = [f"[{c}]" for c in range(self.channels)] if self.channels > 1 else [""]
+        dot = "." if name else ""
+        of_width = [f"{dot}{k}" for k in range(self.width)] if self.listed else [""]
+        return [f"{name}{c}{k}" or "0" for c in of_channel for k in of_width]
+
+
+def channels_of(ops: "Sequence[Op]") -> int:
+    """Samples that stand side by side in the stream: 1, or as the plan says first."""
+    return ops[0].words[0] if ops and ops[0].kernel.name == "channels" else 1
 
 
 def columns(ops: "Sequence[Op]") -> tuple[Column, ...]:
     """The row behind the last of these operations (reducers do not change it)."""
-    row: tuple[Column, ...] = (Column((), 1, False),)
+    channels = channels_of(ops)
+    row: tuple[Column, ...] = (Column((), 1, False, channels),)
     features: tuple[Column, ...] = ()
     for op in ops:
         name, group = op.kernel.name, op.kernel.group
         if group == "window":
-            row = (Column((), op.words[0], True),)
+            row = (Column((), op.words[0], True, channels),)
         elif group == "spectrum":
-            row = (Column((name,), row[0].width // 2 + 1, True),)
+            row = (Column((name,), row[0].width // 2 + 1, True, channels),)
         elif group == "feature":
             width = len(op.words) - 2 if name == "lines" else 1
-            row = features = (*features, Column((name,), width, op.kernel.vector))
+            row = features = (*features, Column((name,), width, op.kernel.vector, channels))
         elif name in WATCHING:
-            row = tuple(Column((*c.path, name), c.width, c.listed) for c in row)
+            row = tuple(c._replace(path=(*c.path, name)) for c in row)
         elif group == "row":
             row = (gives(op),)
     return row
@@ -66,4 +83,4 @@ def takes(op: "Op") -> int | None:
 
 def width(row: Sequence[Column]) -> int:
     """Numbers of a row."""
-    return sum(column.width for column in row)
+    return sum(column.floats for column in row)

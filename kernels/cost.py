@@ -5,6 +5,7 @@ the table below; operations are counted by hand, an
 addition, multiplication or comparison each one.
 """
 
+from atoll.kernels.columns import channels_of
 from atoll.kernels.errors import PlanError
 from atoll.kernels.grammar import Op
 from atoll.kernels.registry import catalogue
@@ -114,16 +115,17 @@ def ops_per_sample(ops: tuple[Op, ...], hop: int) -> float:
     reuse = window / hop
     features = max(1, sum(op.kernel.group == "feature" for op in ops))
     windowed = any(op.kernel.group == "window" for op in ops)
+    channels = channels_of(ops)
     total = 0.0
     for op in ops:
         if op.kernel.group == "sample":
-            total += op.kernel.ops
+            total += op.kernel.ops * channels
         elif op.kernel.group in ("frame", "feature"):
-            total += op.kernel.ops * reuse
+            total += op.kernel.ops * reuse * channels
         elif op.kernel.group == "row":
             total += row_ops(op) / (hop if windowed else 1)
         elif op.kernel.group == "reducer":
-            total += op.kernel.ops * (features / hop if windowed else 1)
+            total += op.kernel.ops * channels * (features / hop if windowed else 1)
     return total
 
 

@@ -5,8 +5,8 @@
     call    = name { argument }
     argument = value | name "=" value
 
-Steps must fit: samples -> window -> frame -> spectrum -> features -> rows -> reducers. Every error
-shows the text with a caret under what is wrong. The text is bounded before it is read.
+Steps must fit: channels -> samples -> window -> frame -> spectrum -> features -> rows -> reducers.
+Every error shows the text with a caret under what is wrong. The text is bounded before it is read.
 """
 
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ TEXT_MAX = 4096  # characters: some hundred calls, more than OPS_MAX can hold
 OPS_MAX = 32  # as the portable part
 BRANCHES_MAX = 64
 
-_GROUPS = ("sample", "window", "frame", "spectrum", "feature", "row", "reducer")
+_GROUPS = ("stream", "sample", "window", "frame", "spectrum", "feature", "row", "reducer")
 # Features of a spectrum have these codes and above; the others are of a window.
 SPECTRAL_CODE = 64
 FFT_MIN, FFT_MAX = 16, 65536
@@ -284,7 +284,7 @@ def check_order(text: str, ops: "list[Op] | tuple[Op, ...]") -> None:
     """Each step takes what the one before gives; raises PlanError at the first that does not."""
     if len(ops) > OPS_MAX:
         raise PlanError(f"the plan has {len(ops)} kernels, at most {OPS_MAX} fit")
-    last = "sample"
+    last = "stream"
     for index, op in enumerate(ops):
         group = op.kernel.group
         reason = _misfit(op, last, list(ops[:index]))
@@ -313,9 +313,11 @@ def _misfit(op: Op, last: str, before: list[Op]) -> str:
         if last == "reducer":
             return f"{name} cannot follow a reducer: {before[-1].kernel.name} ends the plan"
         return f"{name} takes {_takes(group)} and must stand before {before[-1].kernel.name}"
+    if group == "stream" and before:
+        return f"{name} stands once, at the start of a plan"
     if group == "window" and last == "window":
         return "a plan has one window"
-    if group in ("frame", "spectrum", "feature") and last == "sample":
+    if group in ("frame", "spectrum", "feature") and last in ("stream", "sample"):
         return f"{name} needs a window before it, as in: window 1024 | {name}"
     if group == "spectrum":
         return _spectrum_misfit(before)
@@ -392,6 +394,7 @@ def _reducer_misfit(name: str, before: list[Op]) -> str:
 
 def _takes(group: str) -> str:
     return {
+        "stream": "the stream",
         "sample": "samples",
         "window": "samples",
         "spectrum": "a window",

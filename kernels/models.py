@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from struct import pack, unpack
 from typing import NamedTuple
 
+from atoll.kernels.digest import sha256
 from atoll.kernels.errors import KernelError
 from atoll.kernels.numbers import f32_bits, f32_value
 
@@ -37,9 +38,7 @@ class Model(NamedTuple):
     @property
     def name(self) -> str:
         """How plans' texts call it: 8 hex digits of its hash."""
-        from hashlib import sha256
-
-        return sha256(self.to_bytes()).hexdigest()[:8]
+        return sha256(self.to_bytes()).hex()[:8]
 
     @property
     def columns(self) -> int:

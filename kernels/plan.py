@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from atoll.kernels.builds import Machine, state_size
-from atoll.kernels.columns import Column, columns, width
+from atoll.kernels.columns import Column, channels_of, columns, width
 from atoll.kernels.digest import sha256
 from atoll.kernels.errors import KernelError, PlanError
 from atoll.kernels.finish import FINISHERS, NoStates, States, Value
@@ -104,6 +104,7 @@ class Plan:
             self.overlap = 0  # what the stages hold is in the checkpoint
         self.rated = any(is_rated(op) for op in ops)
         self.text = normalised(ops)
+        self.channels = channels_of(ops)
         self.models = models_of(ops)
         self._columns = columns(ops)
         self._rowed = any(op.kernel.group == "row" or op.kernel.joint for op in ops)
@@ -159,10 +160,11 @@ class Plan:
     ) -> bytes:
         """What the plan makes of one piece of a stream, ready to merge.
 
-        samples: one channel of i16, i32 or f32; bytes need `dtype`. start: index in the stream of
-        samples[0]; anchor: that of the first sample of the gap-free run; their difference is a
-        multiple of `step`. Every window that lies whole inside the piece is computed; pieces that
-        follow each other share `overlap` samples. key names the stream in rows and beside extremes.
+        samples: i16, i32 or f32, of several channels (samples, channels); bytes need `dtype`.
+        start: index in the stream of samples[0]; anchor: that of the first sample of the gap-free
+        run; their difference is a multiple of `step`. Every window that lies whole inside the piece
+        is computed; pieces that follow each other share `overlap` samples. key names the stream in
+        rows and beside extremes.
         checkpoint: what `advance` gave for the piece before, for plans that are `ordered`.
         """
         piece = Piece(start, anchor, key, dtype, checkpoint)
@@ -190,7 +192,7 @@ class Plan:
     def _run_piece(
         self, samples: object, rate: float | None, piece: "Piece"
     ) -> tuple[bytes, bytes]:
-        seen, found, count = view(samples, piece.dtype)
+        seen, found, count = view(samples, piece.dtype, self.channels)
         self.check(found, rate)
         if self.rated and rate is None:
             raise KernelError(f"{self.text!r} depends on the sampling rate: pass rate= in Hz")
@@ -292,7 +294,7 @@ class Plan:
                 for op in self._reducers
             }
         if not self._features and not self._rowed:
-            return self._branch(states, value)
+            return self._column(states, value, self._columns[0])
         return nested((c.path, self._column(states, value, c)) for c in self._columns)
 
     def run(self, samples: object, rate: float | None = None) -> dict[str, Value]:
@@ -314,10 +316,14 @@ class Plan:
         return decode(self.id, partial, width(self._columns))
 
     def _column(self, states: States, dtype: int, column: Column) -> dict[str, Value]:
-        """The reducers' results of one column; of one of several numbers, a list each."""
-        if column.width == 1:
+        """The reducers' results of one column; of several numbers or channels, a list each."""
+        if column.channels > 1:
+            one = column._replace(channels=1)
+            found = [self._column(states, dtype, one) for _ in range(column.channels)]
+        elif column.width > 1:
+            found = [self._branch(states, dtype) for _ in range(column.width)]
+        else:
             return self._branch(states, dtype)
-        found = [self._branch(states, dtype) for _ in range(column.width)]
         return {op.kernel.name: [one[op.kernel.name] for one in found] for op in self._reducers}
 
     def _branch(self, states: States, dtype: int) -> dict[str, Value]:
@@ -329,7 +335,7 @@ class Plan:
         """dtype code of what the reducers take from streams of `dtype`."""
         if self._features or self._rowed or not FLOATING.isdisjoint(self.kernels):
             return DTYPES["f32"]
-        widened = dtype == "i16" and self._ops[0].kernel.group == "sample"
+        widened = dtype == "i16" and any(op.kernel.group == "sample" for op in self._ops)
         return DTYPES["i32" if widened else dtype]
 
     def _program(self, dtype: str, rate: float | None) -> bytes:

@@ -23,6 +23,11 @@ ROW = "crest, kurtosis, skewness"
 # One plan or more for each kernel, such that the kernel's own arithmetic decides the bytes.
 PLANS: dict[str, tuple[str, ...]] = {
     "abs": ("abs | sum",),
+    "channels": (
+        "channels 2 | diff | window 16 | mean, rms",
+        "channels 3 | sum",
+        "channels 4 | gram",
+    ),
     "clip": ("clip -200.5 1000 | sum",),
     "scale": ("scale 0.1 3 | sum",),
     "diff": ("diff | sum",),
@@ -81,7 +86,8 @@ def outputs(plan: Plan, dtype: str, data: bytes) -> bytes:
     """What the portable part gives for one vector: rows, or the states without the plan's id."""
     machine = plan.machine(dtype, RATE_HZ)
     samples = array({"i16": "h", "i32": "i", "f32": "f"}[dtype], data)
-    rows = machine.push(samples, 0, len(data) // SIZES[dtype], len(data))
+    count = len(data) // SIZES[dtype] // plan.channels
+    rows = machine.push(samples, 0, count, count)
     return rows if plan.rows else machine.partial()[12:]
 
 

@@ -377,7 +377,7 @@ def through_rows(ops: tuple[Op, ...], rows: list[list[float]]) -> dict[str, obje
         return {op.kernel.name: twins.reduce(op, rows, names) for op in reducers}
     out: dict[str, object] = {}
     at = 0
-    for path, wide, listed in found:
+    for path, wide, listed, _ in found:
         parts = [[row[k] for row in rows] for k in range(at, at + wide)]
         at += wide
         value: object = [list(row) for row in zip(*parts, strict=True)] if listed else parts[0]

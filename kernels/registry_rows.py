@@ -1,4 +1,4 @@
-"""The catalogue's kernels of rows: reducers of whole rows, models, detectors.
+"""The catalogue's kernels of rows: channels, reducers of whole rows, models, detectors.
 
 A row is what stands side by side: the features of one window, or its samples, or its spectrum, or
 one sample where there is no window.
@@ -18,6 +18,18 @@ MODEL_NAN = "a NaN in the row gives NaN"
 WATCH_NAN = "NaN gives NaN, an infinity an infinite score; neither teaches anything"
 
 ROW_KERNELS = (
+    Kernel(
+        "channels",
+        31,
+        "stream",
+        (Param("n", "count", low=2, high=16),),
+        "The stream has n samples side by side: stages, windows and features run on each channel "
+        "apart, and a row holds the features of all, by feature, then by channel.",
+        "samples",
+        EXACT,
+        "as the stages that follow have it, for each channel apart",
+        0,
+    ),
     Kernel(
         "gram",
         104,

@@ -84,7 +84,7 @@ def _join(runs: list[Run], hop: int) -> Iterable[Run]:
         yield held
 
 
-Column = tuple[int, bool]  # floats a window; whether they are shown as a list
+Column = tuple[int, bool, int]  # floats a channel; whether they are shown as a list; channels
 
 
 def table(runs: list[Run], widths: list[Column]) -> list[list[object]]:
@@ -94,10 +94,13 @@ def table(runs: list[Run], widths: list[Column]) -> list[list[object]]:
         values = array("f", data)
         at = 0
         for _ in range(count):
-            for column, (width, listed) in zip(columns, widths, strict=True):
-                row = values[at : at + width].tolist()
-                column.append(row if listed else row[0])
-                at += width
+            for column, (width, listed, channels) in zip(columns, widths, strict=True):
+                row = values[at : at + width * channels].tolist()
+                at += len(row)
+                if listed and channels > 1:
+                    column.append([row[k : k + width] for k in range(0, len(row), width)])
+                else:
+                    column.append(row if listed or channels > 1 else row[0])
     return columns
 
 

@@ -22,8 +22,11 @@ _ADVICE = {
 }
 
 
-def view(samples: object, dtype: str | None) -> tuple[memoryview, str, int]:
-    """A contiguous view, its dtype, its number of samples."""
+def view(samples: object, dtype: str | None, channels: int) -> tuple[memoryview, str, int]:
+    """A contiguous view, its dtype, its number of samples (of several channels: frames).
+
+    Several channels are an array of shape (frames, channels), or flat in that order.
+    """
     try:
         seen = memoryview(samples)  # type: ignore[arg-type]
     except TypeError:
@@ -33,14 +36,27 @@ def view(samples: object, dtype: str | None) -> tuple[memoryview, str, int]:
         ) from None
     except ValueError as error:
         raise KernelError(f"samples cannot be read: {error}") from None
-    if seen.ndim != 1:
-        raise KernelError(f"samples have {seen.ndim} dimensions, one is taken; pass one channel")
+    _check_shape(seen, channels)
     found = _dtype(seen, dtype)
-    if not seen.contiguous:
+    if not seen.c_contiguous:
         raise KernelError("samples are not contiguous; pass a copy (numpy.ascontiguousarray)")
-    if seen.nbytes % SIZES[found]:
-        raise KernelError(f"{seen.nbytes} bytes are no whole number of {found} samples")
-    return seen, found, seen.nbytes // SIZES[found]
+    frame = SIZES[found] * channels
+    if seen.nbytes % frame:
+        what = f"samples of {channels} channels" if channels > 1 else "samples"
+        raise KernelError(f"{seen.nbytes} bytes are no whole number of {found} {what}")
+    return seen, found, seen.nbytes // frame
+
+
+def _check_shape(seen: memoryview, channels: int) -> None:
+    shape = seen.shape or ()
+    if len(shape) == 1 or (len(shape) == 2 and shape[1] == channels):
+        return
+    if len(shape) != 2:
+        raise KernelError(f"samples have {seen.ndim} dimensions; one or (samples, channels) fit")
+    raise KernelError(
+        f"samples have {shape[1]} channels, the plan takes {channels}: pass one channel, or begin "
+        f"the plan with `channels {shape[1]}`"
+    )
 
 
 def _dtype(seen: memoryview, dtype: str | None) -> str:

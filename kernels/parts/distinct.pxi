@@ -46,11 +46,12 @@ cdef inline void distinct_rank(distinct *s, uint32_t word) noexcept nogil:
     # A bit behind the last of the rest bounds the rank by 65 - p.
     cdef uint64_t rest = (hash << s.p) | (<uint64_t>1 << (s.p - 1))
     cdef uint32_t rank = 1
+    if (rest >> 1) >> (63 - kept[0]):
+        return  # a one among the first kept[0] bits: the rank is no larger
     while rest >> 63 == 0:
         rest = rest << 1
         rank = rank + 1
-    if rank > kept[0]:
-        kept[0] = <uint8_t>rank
+    kept[0] = <uint8_t>rank
 
 
 cdef void distinct_open(distinct *s) noexcept nogil:

@@ -6,6 +6,7 @@ cdef enum:
     WINDOW_MAX = 1 << 20
     BINS_MAX = 4096
     BINS_MIN = 32
+    CHANNELS_MAX = 16
 
 cdef enum:
     OP_ABS = 1
@@ -18,6 +19,7 @@ cdef enum:
     OP_FIR = 8
     OP_DECIMATE = 9
     OP_MEDIAN = 10
+    OP_CHANNELS = 31
     OP_WINDOW = 32
     OP_DETREND = 33
     OP_TAPER = 34
@@ -58,13 +60,14 @@ cdef enum:
     OP_NOVELTY = 196
 
 cdef enum:
-    GROUP_SAMPLES = 1
-    GROUP_WINDOW = 2
-    GROUP_FRAMES = 3
-    GROUP_SPECTRUM = 4
-    GROUP_FEATURES = 5
-    GROUP_ROWS = 6
-    GROUP_REDUCERS = 7
+    GROUP_STREAM = 1
+    GROUP_SAMPLES = 2
+    GROUP_WINDOW = 3
+    GROUP_FRAMES = 4
+    GROUP_SPECTRUM = 5
+    GROUP_FEATURES = 6
+    GROUP_ROWS = 7
+    GROUP_REDUCERS = 8
 
 cdef struct operation:
     uint32_t code
@@ -72,6 +75,7 @@ cdef struct operation:
     uint32_t args_at
     uint32_t state_at
     uint32_t dtype  # of what comes in
+    uint32_t each  # bytes of one memory: a sample stage has one for each channel
     uint32_t width  # floats a window that features give; numbers of the row that others take
 
 cdef inline bint gives_float(uint32_t code) noexcept nogil:
@@ -87,6 +91,8 @@ cdef inline uint32_t op_width(uint32_t code, uint32_t argc) noexcept nogil:
 cdef uint32_t op_group(uint32_t code) noexcept nogil:
     if OP_ABS <= code <= OP_MEDIAN:
         return GROUP_SAMPLES
+    if code == OP_CHANNELS:
+        return GROUP_STREAM
     if code == OP_WINDOW:
         return GROUP_WINDOW
     if code == OP_DETREND or code == OP_TAPER:
@@ -124,6 +130,8 @@ cdef bint op_valid(uint32_t code, uint32_t argc, const uint32_t *args) noexcept 
         return argc == 1 and 3 <= args[0] <= MEDIAN_MAX and args[0] % 2 == 1
     if code == OP_AUTOCORR:
         return argc == 1 and args[0] >= 1
+    if code == OP_CHANNELS:
+        return argc == 1 and 1 <= args[0] <= CHANNELS_MAX
     if code == OP_DETREND:
         return argc == 1 and args[0] <= 1
     if code == OP_TAPER:

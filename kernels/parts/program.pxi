@@ -6,7 +6,7 @@
 #   word 4      number of operations
 #   then each   code, number of arguments, arguments (integers, or the bits of floats)
 #
-# Operations stand in the order of their groups: samples, window, frames, spectrum, features, rows,
+# Operations stand in the order of their groups: channels, samples, window, frames, spectrum, features, rows,
 # reducers. Where no features stand, the row is the spectrum, the window, or the sample.
 # The state is one block of memory, 8-aligned, relocatable (offsets, no pointers): the plan
 # header, the operations, the reducers' offsets (feature-major), the place in the stream, the
@@ -28,7 +28,10 @@ cdef struct plan:
     uint32_t stage_dtype  # of what the sample stages give
     uint32_t words
     uint32_t ops
+    uint32_t channels  # samples that stand side by side in the stream
+    uint32_t channel  # the one that runs through the sample stages
     uint32_t stages
+    uint32_t first_stage
     uint32_t frames  # frame stages, the spectrum among them
     uint32_t spectral
     uint32_t decimation  # samples of the stream for each that leaves the sample stages
@@ -58,6 +61,7 @@ cdef struct plan:
     uint32_t row_wide
     uint32_t ints_at
     uint32_t floats_at
+    uint32_t planar_at  # a chunk of each channel, where there are several
     uint64_t units  # windows run; samples taken where there is no window
 
 
@@ -87,20 +91,22 @@ cdef inline void *plan_at(plan *p, uint32_t at) noexcept nogil:
 
 cdef inline uint32_t plan_copies(const plan *p) noexcept nogil:
     """How many instances of each reducer there are: one a column, or one."""
-    return p.width if (p.features or p.rowers) and not p.joint else <uint32_t>1
+    if p.joint:
+        return 1
+    return p.width if p.features or p.rowers else p.channels
 
 
 cdef inline uint32_t plan_row(const plan *p) noexcept nogil:
     """Numbers of the row so far."""
     if p.features or p.spectral or p.rowers:
         return p.width
-    return p.window if p.window else <uint32_t>1
+    return p.channels * (p.window if p.window else <uint32_t>1)
 
 
 cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil:
     """Check a program and fill in the header's counts and fixed offsets; sizes come later."""
     cdef size_t at = PROGRAM_HEADER
-    cdef uint32_t k, group, last = GROUP_SAMPLES, code
+    cdef uint32_t k, group, last = GROUP_STREAM, code
     memset(p, 0, sizeof(plan))
     if n < PROGRAM_HEADER or n > PROGRAM_WORDS_MAX or words[0] != PROGRAM_VERSION:
         return STATUS_BAD_PROGRAM
@@ -112,6 +118,7 @@ cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil
     p.id_high = words[3]
     p.words = <uint32_t>n
     p.decimation = 1
+    p.channels = 1
     p.ops = words[4]
     for k in range(p.ops):
         if at + 2 > n or words[at + 1] > n - at - 2:
@@ -120,7 +127,7 @@ cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil
         group = op_group(code)
         if group < last or not op_valid(code, words[at + 1], words + at + 2):
             return STATUS_BAD_PROGRAM
-        if group == GROUP_WINDOW and p.window:
+        if (group == GROUP_WINDOW and p.window) or (group == GROUP_STREAM and k):
             return STATUS_BAD_PROGRAM
         if code == OP_DECIMATE and p.decimation * words[at + 2] > DECIMATE_MAX:
             return STATUS_BAD_PROGRAM
@@ -166,14 +173,17 @@ cdef bint plan_whole(const plan *p) noexcept nogil:
         return True
     if p.features == 0:
         return p.spectral != 0 and p.reducers == 0
-    return p.reducers == 0 or p.width == p.features
+    return p.reducers == 0 or p.width == p.features * p.channels
 
 
 cdef void plan_enter(plan *p, uint32_t k, const uint32_t *op) noexcept nogil:
     """Count operation k into the header."""
     cdef uint32_t group = op_group(op[0])
-    if group == GROUP_SAMPLES:
+    if group == GROUP_STREAM:
+        p.channels = op[2]
+    elif group == GROUP_SAMPLES:
         p.stages = p.stages + 1
+        p.first_stage = k + 1 - p.stages
         if p.stage_dtype == DTYPE_I16:
             p.stage_dtype = DTYPE_I32
         if gives_float(op[0]):
@@ -190,14 +200,14 @@ cdef void plan_enter(plan *p, uint32_t k, const uint32_t *op) noexcept nogil:
         p.frames = p.frames + 1
         p.first_frame = k + 1 - p.frames
         p.spectral = 1
-        p.width = p.window // 2 + 1
+        p.width = (p.window // 2 + 1) * p.channels
     elif group == GROUP_FEATURES:
         if p.features == 0:
             p.width = 0
         p.features = p.features + 1
         p.first_feature = k + 1 - p.features
         p.need = p.need | op_need(op[0])
-        p.width = p.width + op_width(op[0], op[1])
+        p.width = p.width + op_width(op[0], op[1]) * p.channels
     elif group == GROUP_ROWS:
         if p.rowers == 0:
             p.inner = plan_row(p)
@@ -228,18 +238,21 @@ cdef uint32_t plan_measure(const uint32_t *words, size_t n, plan *p) noexcept no
     p.size = aligned(p.words_at + n * sizeof(uint32_t))
     p.size = aligned(p.size + plan_states(p, words, NULL, NULL))
     p.window_at = p.size
-    p.size = aligned(p.size + <size_t>p.window * dtype_size(p.stage_dtype))
+    p.size = aligned(p.size + <size_t>p.window * dtype_size(p.stage_dtype) * p.channels)
     p.frame_at = p.size
-    if p.frames or (p.features == 0 and p.stage_dtype != DTYPE_F32):
+    if p.frames:
         p.size = aligned(p.size + <size_t>p.window * sizeof(float))
     p.row_at = p.size
-    if p.features and p.reducers and p.row_wide < p.inner:
+    if p.window and p.row_wide < p.inner and not (p.features and p.reducers == 0):
         p.row_wide = p.inner
     p.size = aligned(p.size + 2 * <size_t>p.row_wide * sizeof(float))
     p.ints_at = p.size
     if p.stages:
         p.floats_at = p.ints_at + CHUNK * sizeof(int32_t)
         p.size = p.floats_at + CHUNK * sizeof(float)
+    p.planar_at = p.size
+    if p.channels > 1:
+        p.size = aligned(p.size + CHUNK * sizeof(float) * p.channels)
     return STATUS_OK
 
 
@@ -263,13 +276,14 @@ cdef size_t plan_states(const plan *p, const uint32_t *words, operation *ops,
         op.width = width if group >= GROUP_ROWS else op_width(op.code, op.argc)
         if group == GROUP_ROWS:
             width = row_gives(op.code, at + 2, width)
+        op.each = aligned(op_state(&op, at + 2, p.window))
         if group == GROUP_REDUCERS:
             for f in range(copies):
                 if branches != NULL:
                     branches[f * p.reducers + k - p.first_reducer] = used
-                used = aligned(used + op_state(&op, at + 2, p.window))
+                used = used + op.each
         else:
-            used = aligned(used + op_state(&op, at + 2, p.window))
+            used = used + op.each * (p.channels if group == GROUP_SAMPLES else <uint32_t>1)
         if ops != NULL:
             ops[k] = op
         if gives_float(op.code):
@@ -287,9 +301,9 @@ cdef size_t plan_size(const uint32_t *words, size_t n) noexcept nogil:
 
 
 cdef size_t stage_memory(plan *p, uint32_t k) noexcept nogil:
-    """Bytes of the memory of operation k."""
+    """Bytes of the memories of operation k, of all channels."""
     cdef operation *op = plan_op(p, k)
-    return op_state(op, <const uint32_t *>plan_at(p, op.args_at), p.window)
+    return <size_t>op.each * (p.channels if op_group(op.code) == GROUP_SAMPLES else <uint32_t>1)
 
 
 cdef void frame_init(plan *p, const operation *op) noexcept nogil:
@@ -316,7 +330,7 @@ cdef uint32_t plan_init(void *state, size_t room, const uint32_t *words, size_t 
     memcpy(p, &head, sizeof(plan))
     memcpy(plan_at(p, p.words_at), words, n * sizeof(uint32_t))
     plan_states(p, words, plan_op(p, 0), plan_branches(p))
-    for k in range(p.stages):
+    for k in range(p.first_stage, <uint32_t>(p.first_stage + p.stages)):
         memset(plan_at(p, plan_op(p, k).state_at), 0, stage_memory(p, k))
     for k in range(p.first_rower, <uint32_t>(p.first_rower + p.rowers)):
         memset(plan_at(p, plan_op(p, k).state_at), 0, stage_memory(p, k))

@@ -49,6 +49,11 @@ PLANS = (
     "window 16 | crest, kurtosis, skewness | mlp @mlp | ewma 0.1",
     "window 16 | crest, kurtosis, skewness | mahalanobis @mahalanobis | novelty 3 | cusum 1",
     "diff | linear 0.5 bias=1 | threshold 3 2 | minmax",
+    "channels 3 | diff | median 3 | window 8 hop=3 | rms, mean | minmax",
+    "channels 4 | gram",
+    "channels 2 | window 8 | gram",
+    "channels 3 | window 8 | rms | logistic @logistic",
+    "channels 2 | window 16 | spectrum | merge",
 )
 
 
@@ -127,9 +132,9 @@ class Native:
             self._lib.atoll_plan_init(state, ctypes.c_size_t(size), words, ctypes.c_size_t(n)) == 0
         )
         rows = (ctypes.c_float * 65536)()
-        data, wide, out = samples.tobytes(), SIZES[dtype], b""
+        data, wide, out = samples.tobytes(), SIZES[dtype] * plan.channels, b""
         width = ctypes.c_uint32()
-        for at in range(0, len(samples), chunk):
+        for at in range(0, len(samples) // plan.channels, chunk):
             piece = data[at * wide : (at + chunk) * wide]
             count, room = ctypes.c_size_t(len(piece) // wide), ctypes.c_size_t(65536)
             assert self._lib.atoll_plan_push(state, piece, count, rows, room) == 0
@@ -152,7 +157,8 @@ def test_gives_the_extensions_bytes(folder, dtype):
     for text in PLANS:
         plan = Plan(text, MODELS)
         machine = plan.machine(dtype, RATE_HZ)
-        rows = machine.push(samples, 0, len(samples), len(samples))
+        frames = len(samples) // plan.channels
+        rows = machine.push(samples, 0, frames, frames)
         expected = rows if plan.rows else machine.partial()
         for chunk in (1, 77, len(samples)):
             assert native.run(plan, dtype, samples, chunk) == expected
@@ -216,10 +222,11 @@ def test_clean_under_sanitizers(folder):
             plan = Plan(text, MODELS)
             words = plan.words(dtype, RATE_HZ)
             machine = plan.machine(dtype, RATE_HZ)
-            machine.push(data, 0, len(data) // wide, len(data))
+            frame = wide * plan.channels
+            machine.push(data, 0, len(data) // frame, len(data))
             good = machine.partial()
             fed = [array("I", [len(words) // 4]).tobytes(), words]
-            fed += [array("I", [wide, len(data) // wide]).tobytes(), data]
+            fed += [array("I", [frame, len(data) // frame]).tobytes(), data]
             fed.append(array("I", [200]).tobytes())
             for _ in range(200):
                 bad = bytearray(good)

@@ -50,9 +50,8 @@ def test_cut_partials_are_refused(cut):
 
 
 def test_several_columns():
-    assert rows.table(
-        [(*run(b"k", 0, *range(6))[:2], 2, array("f", range(6)).tobytes())], [(1, False), (2, True)]
-    ) == [
+    held = (*run(b"k", 0, *range(6))[:2], 2, array("f", range(6)).tobytes())
+    assert rows.table([held], [(1, False, 1), (2, True, 1)]) == [
         [0.0, 3.0],
         [[1.0, 2.0], [4.0, 5.0]],
     ]
