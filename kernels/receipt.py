@@ -25,7 +25,7 @@ PLANS: dict[str, tuple[str, ...]] = {
     "abs": ("abs | sum",),
     "channels": (
         "channels 2 | diff | window 16 | mean, rms",
-        "channels 3 | sum",
+        "channels 2 | sum",
         "channels 4 | gram",
     ),
     "clip": ("clip -200.5 1000 | sum",),
