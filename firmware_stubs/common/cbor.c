@@ -144,7 +144,8 @@ static void put(atoll_cbor_writer *writer, const void *data, size_t size)
 {
     if (writer->used <= writer->size && size <= writer->size - writer->used) {
         if (size > 0u) {
-            memcpy(writer->data + writer->used, data, size);
+            memmove(writer->data + writer->used, data,
+                    size); /* `data` may lie in the same buffer */
         }
         writer->used += size;
     } else {
@@ -265,4 +266,9 @@ void atoll_cbor_write_array(atoll_cbor_writer *writer, size_t count)
 void atoll_cbor_write_map(atoll_cbor_writer *writer, size_t pairs)
 {
     put_number(writer, ATOLL_CBOR_MAP, pairs);
+}
+
+void atoll_cbor_write_items(atoll_cbor_writer *writer, const void *data, size_t size)
+{
+    put(writer, data, size);
 }

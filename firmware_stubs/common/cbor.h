@@ -108,6 +108,8 @@ void atoll_cbor_write_float(atoll_cbor_writer *writer, float value);
 void atoll_cbor_write_text(atoll_cbor_writer *writer, const char *text, size_t size);
 void atoll_cbor_write_bytes(atoll_cbor_writer *writer, const void *data, size_t size);
 void atoll_cbor_write_array(atoll_cbor_writer *writer, size_t count);
+/* Bytes that are whole items already. */
+void atoll_cbor_write_items(atoll_cbor_writer *writer, const void *data, size_t size);
 void atoll_cbor_write_map(atoll_cbor_writer *writer, size_t pairs);
 
 /* The bits of the binary64 that equals this float. */

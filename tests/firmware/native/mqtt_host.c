@@ -8,21 +8,13 @@
  *
  * Answers `taken PACKET` to the first two (negative: the error). Messages are
  * acknowledged at once unless the client was started with the word `slow`. */
-#include <arpa/inet.h>
-#include <errno.h>
-#include <inttypes.h>
-#include <netinet/tcp.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "mqtt.h"
-
-enum { LINE = 4096 };
+#include "shell.h"
 
 static struct host {
     atoll_mqtt mqtt;
@@ -31,35 +23,24 @@ static struct host {
     bool slow, over;
 } host = {.stream = -1};
 
-static uint64_t clock_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
-}
-
 static void close_stream(void)
 {
     if (host.stream >= 0) {
         close(host.stream);
         host.stream = -1;
     }
-    atoll_mqtt_closed(&host.mqtt, clock_ms());
+    atoll_mqtt_closed(&host.mqtt, shell_clock_ms());
     printf("closed\n");
 }
 
 static void open_stream(void)
 {
-    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(host.port)};
-    int yes = 1;
-    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    host.stream = socket(AF_INET, SOCK_STREAM, 0);
-    if (connect(host.stream, (struct sockaddr *)&to, sizeof to) != 0) {
+    host.stream = shell_connect(host.port);
+    if (host.stream < 0) {
         close_stream();
-        return;
+    } else {
+        atoll_mqtt_opened(&host.mqtt, shell_clock_ms());
     }
-    setsockopt(host.stream, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
-    atoll_mqtt_opened(&host.mqtt, clock_ms());
 }
 
 static void show_message(const atoll_mqtt_event *event)
@@ -128,27 +109,7 @@ static void obey(char *line)
     }
 }
 
-static void read_commands(void)
-{
-    static char input[LINE];
-    static size_t used;
-    ssize_t got = read(STDIN_FILENO, input + used, sizeof input - used);
-    char *end;
-    if (got <= 0) {
-        host.over = true;
-        return;
-    }
-    used += (size_t)got;
-    while ((end = memchr(input, '\n', used)) != NULL) {
-        size_t size = (size_t)(end - input) + 1;
-        char line[LINE + 1];
-        memcpy(line, input, size);
-        line[size] = 0;
-        used -= size;
-        memmove(input, end + 1, used);
-        obey(line);
-    }
-}
+static void write_stream(void);
 
 static void read_stream(void)
 {
@@ -159,44 +120,26 @@ static void read_stream(void)
         close_stream();
         return;
     }
-    while (at < (size_t)got) {
-        const uint8_t *output;
+    while (at < (size_t)got && host.stream >= 0) {
         atoll_mqtt_event event;
-        size_t size;
-        at += atoll_mqtt_receive(&host.mqtt, data + at, (size_t)got - at, clock_ms(), &event);
+        at += atoll_mqtt_receive(&host.mqtt, data + at, (size_t)got - at, shell_clock_ms(), &event);
         handle(&event);
-        while (host.stream >= 0 && (size = atoll_mqtt_output(&host.mqtt, &output)) > 0) {
-            ssize_t sent = send(host.stream, output, size, MSG_NOSIGNAL);
-            atoll_mqtt_sent(&host.mqtt, sent > 0 ? (size_t)sent : 0, clock_ms());
-            if (sent < 0) {
-                break;
-            }
-        }
+        write_stream();
     }
 }
 
 static void write_stream(void)
 {
     const uint8_t *data;
-    size_t size = atoll_mqtt_output(&host.mqtt, &data);
-    if (size > 0 && host.stream >= 0) {
-        ssize_t sent = send(host.stream, data, size, MSG_NOSIGNAL);
+    size_t size;
+    while (host.stream >= 0 && (size = atoll_mqtt_output(&host.mqtt, &data)) > 0) {
+        long sent = shell_send(host.stream, data, size);
         if (sent < 0) {
             close_stream();
         } else {
-            atoll_mqtt_sent(&host.mqtt, (size_t)sent, clock_ms());
+            atoll_mqtt_sent(&host.mqtt, (size_t)sent, shell_clock_ms());
         }
     }
-}
-
-static int wait_ms(void)
-{
-    const uint8_t *data;
-    uint64_t now = clock_ms(), wakeup = atoll_mqtt_wakeup(&host.mqtt);
-    if (host.stream >= 0 && atoll_mqtt_output(&host.mqtt, &data) > 0) {
-        return 0;
-    }
-    return wakeup <= now ? 0 : wakeup - now < 1000 ? (int)(wakeup - now) : 1000;
 }
 
 int main(int argc, char **argv)
@@ -221,21 +164,21 @@ int main(int argc, char **argv)
         config.clean = config.clean || strcmp(argv[at], "clean") == 0;
         host.slow = host.slow || strcmp(argv[at], "slow") == 0;
     }
-    atoll_mqtt_start(&host.mqtt, &config, clock_ms());
+    atoll_mqtt_start(&host.mqtt, &config, shell_clock_ms());
     while (!host.over) {
         atoll_mqtt_event event;
-        struct pollfd fds[2] = {{.fd = STDIN_FILENO, .events = POLLIN},
-                                {.fd = host.stream, .events = POLLIN}};
-        poll(fds, host.stream >= 0 ? 2 : 1, wait_ms());
-        if (fds[0].revents != 0) {
-            read_commands();
+        bool input, arrived;
+        shell_wait(host.stream, atoll_mqtt_wakeup(&host.mqtt), &input, &arrived);
+        if (input) {
+            host.over = !shell_read_lines(obey);
         }
-        if (host.stream >= 0 && fds[1].fd == host.stream && fds[1].revents != 0) {
+        if (arrived && host.stream >= 0) {
             read_stream();
         }
         write_stream();
-        atoll_mqtt_tick(&host.mqtt, clock_ms(), &event);
+        atoll_mqtt_tick(&host.mqtt, shell_clock_ms(), &event);
         handle(&event);
+        write_stream();
     }
     fprintf(stderr, "malformed %u oversized %u timeouts %u refused %u\n", host.mqtt.malformed,
             host.mqtt.oversized, host.mqtt.timeouts, host.mqtt.refused);
