@@ -3,6 +3,7 @@
 import json
 import queue
 import subprocess
+import sys
 import threading
 from random import Random
 
@@ -15,6 +16,7 @@ from atoll.wire.codec import decode, encode
 from atoll.wire.topics import Topics
 
 pytestmark = pytest.mark.broker
+ATOLL = [sys.executable, "-m", "atoll.cli"]
 
 DEVICE = "mcu-1"
 
@@ -338,3 +340,27 @@ def hear(gateway, heard, chance=0.0, timeout_s=0.01):
             gateway.ack((message.number, message.number))
     elif isinstance(message, m.LeaseRequest):
         gateway.grant(message)
+
+
+@pytest.mark.site
+def test_joins_a_real_gateway(node, broker, gateway, tmp_path):
+    """The gateway of a site takes it in as a device like any other."""
+    site = ["--broker", broker.url, "--site", "lab"]
+    state = ["--state", str(tmp_path / "state"), "--profile", "demo"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    process = subprocess.Popen([*ATOLL, "gateway", *site, *state], **pipes)
+    try:
+        device = node()
+        gateway.expect(dict, lambda status: status["state"] == "ready", timeout_s=40)
+        asked = subprocess.run([*ATOLL, "devices", "--json", *site], capture_output=True, text=True)
+        (shown,) = json.loads(asked.stdout)
+        assert (shown["id"], shown["state"], shown["zone"]) == (DEVICE, "ready", "bench")
+        assert device.counts() == {"stale": 0, "malformed": 0, "unwanted": 0, "backlog": 0}
+        device.kill()
+        device = node()
+        gateway.expect(
+            dict, lambda status: (status["state"], status["boot"]) == ("ready", 2), timeout_s=40
+        )
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
