@@ -153,13 +153,15 @@ class SerialLink:
         if len(frame) != _HELLO_SIZE or session == 0 or frame[1] != VERSION or frame[10] == 0:
             self.refused += 1
             return
-        if session != self._peer:
+        heard = int.from_bytes(frame[6:10], "little")
+        # One that knew us and has heard of nobody was started anew, whatever its session's number.
+        if session != self._peer or (self.ready and heard == 0):
             if self.ready:
                 events.append(Reset())
             self._peer = session
             self._start_anew()
         self._credit = min(frame[10], WINDOW_MAX)
-        knows_us = int.from_bytes(frame[6:10], "little") == self._session
+        knows_us = heard == self._session
         if frame[11] == 0 or not knows_us:  # it waits for our session
             self._hello_at = now
         if knows_us and not self.ready:

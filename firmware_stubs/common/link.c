@@ -42,12 +42,14 @@ static void take_hello(atoll_link *link, size_t size, uint64_t now_ms, atoll_lin
 {
     const uint8_t *hello = link->received;
     uint32_t session = size == HELLO_SIZE ? atoll_bytes_le32(hello + 2) : 0u;
-    bool knows_us = size == HELLO_SIZE && atoll_bytes_le32(hello + 6) == link->config.session;
+    uint32_t heard = size == HELLO_SIZE ? atoll_bytes_le32(hello + 6) : 0u;
+    bool knows_us = heard == link->config.session;
     if (session == 0u || hello[1] != ATOLL_LINK_VERSION || hello[10] == 0u) {
         link->refused++;
         return;
     }
-    if (session != link->peer) {
+    /* One that knew us and has heard of nobody was started anew, whatever its session's number. */
+    if (session != link->peer || (link->ready && heard == 0u)) {
         event->kind = link->ready ? ATOLL_LINK_RESET : ATOLL_LINK_NOTHING;
         link->peer = session;
         start_anew(link);

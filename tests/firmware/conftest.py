@@ -2,12 +2,18 @@
 
 import fcntl
 import json
+import select
 import shutil
+import socket
 import subprocess
+import time
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+
+from atoll.transport.serial_link import BYTES, DATA_MAX, DOWN, OPEN, UP, Message, Ready, SerialLink
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -68,6 +74,12 @@ class Firmware:
         lines = [line.split() for line in listed.stdout.splitlines()]
         return {words[-1] for words in lines if len(words) > 1 and words[-2] in set(kinds)}
 
+    def image(self, board: str, app: str) -> Path:
+        """The image of an application for a board."""
+        self.need("arm-none-eabi-gcc", "qemu-system-arm")
+        self.make(f"BOARD={board}", f"APP={app}", "image")
+        return self.build / board / f"{app}.elf"
+
     def run(self, name: str, *words: str, timeout_s: float = 110) -> dict[str, Any]:
         """Run a harness that ends with one line of JSON and exit code 0."""
         command = [str(self.native(name)), *words]
@@ -81,3 +93,152 @@ class Firmware:
 def firmware() -> Firmware:
     """Builds and runs."""
     return Firmware()
+
+
+class Emulator:
+    """QEMU with a board, and the bridge's end of its serial line."""
+
+    def __init__(self, board, image, folder, *, noise=0.0, broker=0, more=()):
+        """`broker`: a port, for an image that wants a stream; `more`: words for QEMU."""
+        line, control = folder / "line", folder / "control"
+        self.random = Random(1)
+        self.noise = noise
+        self.server = socket.socket(socket.AF_UNIX)
+        self.server.bind(str(line))
+        self.server.listen()
+        command = ["qemu-system-arm", "-M", board, "-kernel", str(image), "-display", "none"]
+        command += ["-monitor", "none", "-qmp", f"unix:{control},server=on,wait=off"]
+        command += ["-chardev", f"socket,id=line,path={line}", "-serial", "chardev:line", *more]
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.server.settimeout(20)
+        self.line, _ = self.server.accept()
+        self.control = self._connect_control(control)
+        self.link = SerialLink(1, time.monotonic())
+        self.readies = 0
+        self.messages = []
+        self.broker = broker
+        self.stream = None
+        self.owed = bytearray()  # from the broker to the board
+        self.until(lambda: self.readies == 1)
+
+    @staticmethod
+    def _connect_control(path):
+        control = socket.socket(socket.AF_UNIX)
+        control.settimeout(20)
+        control.connect(str(path))
+        stream = control.makefile("rw")
+        json.loads(stream.readline())
+        print(json.dumps({"execute": "qmp_capabilities"}), file=stream, flush=True)
+        json.loads(stream.readline())
+        return stream
+
+    def order(self, command):
+        """A command of QMP."""
+        print(json.dumps({"execute": command}), file=self.control, flush=True)
+
+    def until(self, claim, timeout_s=30):
+        """Be the bridge until `claim` holds."""
+        deadline = time.monotonic() + timeout_s
+        while not claim():
+            now = time.monotonic()
+            assert now < deadline, "the board does not answer"
+            assert self.process.poll() is None, self.process.stderr.read()
+            out = self.link.output(now)
+            if out:
+                self.line.sendall(self._spoil(out))
+            wakeup = self.link.next_wakeup()
+            wait_s = min(0.1, max(0.0, wakeup - now) if wakeup is not None else 0.1)
+            streams = [self.stream] if self.stream and len(self.owed) < 4096 else []
+            arrived = select.select([self.line, *streams], [], [], wait_s)[0]
+            if self.line in arrived:
+                data = self._spoil(self.line.recv(4096))
+                for event in self.link.receive(data, time.monotonic()):
+                    self._take(event)
+            if self.stream in arrived:
+                self._take_stream()
+            while self.owed and self.link.send(BYTES, bytes(self.owed[:DATA_MAX])):
+                del self.owed[:DATA_MAX]
+
+    def _take(self, event):
+        """An event of the link: a test's message, or the stream's."""
+        if isinstance(event, Ready):
+            self.readies += 1
+            self._close_stream()
+        if not isinstance(event, Message):
+            return
+        if event.kind == OPEN:
+            self._close_stream()
+            self.stream = socket.create_connection(("127.0.0.1", self.broker))
+            assert self.link.send(UP)
+        elif event.kind == DOWN:
+            self._close_stream()
+        elif not self.broker:
+            self.messages.append(event.data.decode())
+        elif self.stream:
+            self.stream.sendall(event.data)
+
+    def _take_stream(self):
+        data = self.stream.recv(4096)
+        self.owed += data
+        if not data:
+            self._close_stream()
+            assert self.link.send(DOWN)
+
+    def unplug(self):
+        """The stream to the broker is gone, without a goodbye."""
+        self._close_stream()
+
+    def _close_stream(self):
+        if self.stream:
+            self.stream.close()
+        self.stream = None
+        self.owed.clear()
+
+    def _spoil(self, data):
+        if not self.noise:
+            return data
+        chance = self.random.random
+        return bytes(b ^ (1 << self.random.randrange(8)) * (chance() < self.noise) for b in data)
+
+    def say(self, text):
+        self.until(lambda: self.link.room > 0)
+        assert self.link.send(BYTES, text.encode())
+
+    def ask(self, text):
+        """The answer to a command."""
+        assert not self.messages
+        self.say(text)
+        self.until(lambda: self.messages)
+        return self.messages.pop(0)
+
+    def report(self):
+        name, *words = self.ask("report").split()
+        return {"board": name, **dict(zip(words[::2], map(int, words[1::2]), strict=True))}
+
+    def fall(self, text):
+        """Say something that ends in a reset, and wait for the board to be back."""
+        readies = self.readies
+        self.say(text)
+        self.until(lambda: self.readies > readies)
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(10)
+        self._close_stream()
+        for one in (self.process.stderr, self.control, self.line, self.server):
+            one.close()
+
+
+@pytest.fixture
+def emulate(firmware, tmp_path):
+    """Start a board with an image."""
+    started = []
+
+    def start(board, app="probe", **options):
+        image = firmware.image(board, app)
+        started.append(Emulator(board, image, tmp_path, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()

@@ -3,16 +3,10 @@
 The image is apps/probe.c; the test is the other end of the serial link, over a socket to QEMU.
 """
 
-import json
-import select
-import socket
 import subprocess
 import time
-from random import Random
 
 import pytest
-
-from atoll.transport.serial_link import BYTES, Message, Ready, SerialLink
 
 pytestmark = pytest.mark.emulator
 
@@ -23,113 +17,6 @@ BOARDS = (
 # QEMU has no watchdog of the nRF51 and of the STM32.
 WATCHED = ("lm3s6965evb", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505")
 POWER, RESET, WATCHDOG, FAULT, STACK = range(5)
-
-
-class Emulator:
-    """QEMU with a board, and the bridge's end of its serial line."""
-
-    def __init__(self, board, image, folder, *, noise=0.0):
-        line, control = folder / "line", folder / "control"
-        self.random = Random(1)
-        self.noise = noise
-        self.server = socket.socket(socket.AF_UNIX)
-        self.server.bind(str(line))
-        self.server.listen()
-        command = ["qemu-system-arm", "-M", board, "-kernel", str(image), "-display", "none"]
-        command += ["-monitor", "none", "-qmp", f"unix:{control},server=on,wait=off"]
-        command += ["-chardev", f"socket,id=line,path={line}", "-serial", "chardev:line"]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
-        self.server.settimeout(20)
-        self.line, _ = self.server.accept()
-        self.control = self._connect_control(control)
-        self.link = SerialLink(1, time.monotonic())
-        self.readies = 0
-        self.messages = []
-        self.until(lambda: self.readies == 1)
-
-    @staticmethod
-    def _connect_control(path):
-        control = socket.socket(socket.AF_UNIX)
-        control.settimeout(20)
-        control.connect(str(path))
-        stream = control.makefile("rw")
-        json.loads(stream.readline())
-        print(json.dumps({"execute": "qmp_capabilities"}), file=stream, flush=True)
-        json.loads(stream.readline())
-        return stream
-
-    def order(self, command):
-        """A command of QMP."""
-        print(json.dumps({"execute": command}), file=self.control, flush=True)
-
-    def until(self, claim, timeout_s=30):
-        """Be the bridge until `claim` holds."""
-        deadline = time.monotonic() + timeout_s
-        while not claim():
-            now = time.monotonic()
-            assert now < deadline, "the board does not answer"
-            assert self.process.poll() is None, self.process.stderr.read()
-            out = self.link.output(now)
-            if out:
-                self.line.sendall(self._spoil(out))
-            wakeup = self.link.next_wakeup()
-            wait_s = min(0.5, max(0.0, wakeup - now) if wakeup is not None else 0.5)
-            if select.select([self.line], [], [], wait_s)[0]:
-                data = self._spoil(self.line.recv(4096))
-                for event in self.link.receive(data, time.monotonic()):
-                    if isinstance(event, Message):
-                        self.messages.append(event.data.decode())
-                    self.readies += isinstance(event, Ready)
-
-    def _spoil(self, data):
-        if not self.noise:
-            return data
-        chance = self.random.random
-        return bytes(b ^ (1 << self.random.randrange(8)) * (chance() < self.noise) for b in data)
-
-    def say(self, text):
-        self.until(lambda: self.link.room > 0)
-        assert self.link.send(BYTES, text.encode())
-
-    def ask(self, text):
-        """The answer to a command."""
-        assert not self.messages
-        self.say(text)
-        self.until(lambda: self.messages)
-        return self.messages.pop(0)
-
-    def report(self):
-        name, *words = self.ask("report").split()
-        return {"board": name, **dict(zip(words[::2], map(int, words[1::2]), strict=True))}
-
-    def fall(self, text):
-        """Say something that ends in a reset, and wait for the board to be back."""
-        readies = self.readies
-        self.say(text)
-        self.until(lambda: self.readies > readies)
-
-    def end(self):
-        self.process.terminate()
-        self.process.wait(10)
-        for one in (self.process.stderr, self.control, self.line, self.server):
-            one.close()
-
-
-@pytest.fixture
-def emulate(firmware, tmp_path):
-    """Start a board with the probe."""
-    started = []
-
-    def start(board, **options):
-        firmware.need("arm-none-eabi-gcc", "qemu-system-arm")
-        firmware.make(f"BOARD={board}", "APP=probe", "image")
-        image = firmware.build / board / "probe.elf"
-        started.append(Emulator(board, image, tmp_path, **options))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.end()
 
 
 @pytest.mark.parametrize("board", BOARDS)

@@ -132,6 +132,13 @@ def test_new_session_starts_anew(ready):
     assert ready.receive(data(0, 0, b"new"), 1) == [Message(BYTES, b"new")]
 
 
+def test_peer_that_counts_its_sessions_anew_starts_anew(ready):
+    assert ready.receive(data(0, 0, b"before"), 1) == [Message(BYTES, b"before")]
+    assert ready.receive(hello(5), 2) == [Reset()]
+    assert ready.receive(hello(5, 99), 2) == [Ready()]
+    assert ready.receive(data(0, 0, b"after"), 3) == [Message(BYTES, b"after")]
+
+
 def test_noise_and_overlong_lines_are_dropped(ready):
     random = Random(2)
     for _ in range(2000):

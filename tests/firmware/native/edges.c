@@ -1,0 +1,90 @@
+/* Small parts at their edges: the identity block, slices of a flash, the numbers that fence. */
+#include <stdio.h>
+#include <string.h>
+
+#include "bytes.h"
+#include "crc32c.h"
+#include "flash_emulator.h"
+#include "flash_slice.h"
+#include "identity.h"
+#include "numbers.h"
+
+static int failed;
+
+static void expect(int claim, const char *what)
+{
+    if (!claim) {
+        failed++;
+        fprintf(stderr, "not so: %s\n", what);
+    }
+}
+
+static void test_identity(void)
+{
+    uint8_t block[ATOLL_IDENTITY_SIZE_MAX] = "ATID\1\3\5\1labmcu-1z";
+    size_t size = 8 + 3 + 5 + 1;
+    atoll_identity identity;
+    atoll_bytes_put_le32(block + size, atoll_crc32c_update(0, block, size));
+    expect(atoll_identity_read(&identity, block), "a whole block");
+    expect(identity.device.size == 5 && memcmp(identity.device.data, "mcu-1", 5) == 0, "its name");
+    for (size_t bit = 0; bit < (size + 4) * 8; bit++) {
+        block[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        expect(!atoll_identity_read(&identity, block), "a flipped bit is seen");
+        block[bit / 8] ^= (uint8_t)(1u << bit % 8);
+    }
+    memset(block, 0xFF, sizeof block);
+    expect(!atoll_identity_read(&identity, block), "blank flash is nobody");
+}
+
+/* Two logs on one flash: each is there, and neither sees the other's records. */
+static void test_slices(void)
+{
+    static emulator flash;
+    atoll_flash_slice slices[2];
+    atoll_flashlog logs[2];
+    atoll_flashlog_page pages[8];
+    emulator_start(&flash, 256, 8, 4, 1);
+    atoll_flash_slice_start(&slices[0], &flash.port, 0, 3);
+    atoll_flash_slice_start(&slices[1], &flash.port, 3, 5);
+    for (int round = 0; round < 2; round++) {
+        expect(atoll_flashlog_open(&logs[0], &slices[0].flash, pages) == 0, "the first opens");
+        expect(atoll_flashlog_open(&logs[1], &slices[1].flash, pages + 3) == 0, "the second");
+        expect(atoll_flashlog_backlog(&logs[0]) == (round == 0 ? 0 : 1), "one record");
+        expect(atoll_flashlog_backlog(&logs[1]) == (round == 0 ? 0 : 20), "twenty");
+        for (int count = 0; round == 0 && count < 100; count++) {
+            expect(atoll_flashlog_replace(&logs[0], 1, "first", 5, NULL) == 0, "it takes turns");
+            expect(count >= 20 || atoll_flashlog_append(&logs[1], 1, "x", 1, NULL) == 0, "room");
+        }
+    }
+    expect(flash.violations == 0 && flash.erases[2] > 0 && flash.erases[7] == 0, "inside");
+}
+
+static void test_numbers(void)
+{
+    static emulator flash;
+    atoll_flashlog log;
+    atoll_flashlog_page pages[4];
+    atoll_numbers numbers;
+    emulator_start(&flash, 256, 4, 4, 2);
+    for (uint32_t boot = 1; boot <= 50; boot++) {
+        atoll_flashlog_open(&log, &flash.port, pages);
+        expect(atoll_numbers_start(&numbers, &log) == 0 && numbers.boot == boot, "one higher");
+        expect(numbers.epoch == 3u * (boot - 1u) && numbers.lease == boot / 2u, "as raised");
+        expect(atoll_numbers_raise(&numbers, 7, 3u * boot, (boot + 1u) / 2u) == 0, "raised");
+        expect(atoll_numbers_raise(&numbers, 6, 1, 0) == 0, "lower is no news");
+        expect(numbers.term == 7 && numbers.epoch == 3u * boot, "nothing goes back");
+    }
+    flash.off = true;
+    expect(atoll_numbers_raise(&numbers, 8, 0, 0) < 0 && numbers.term == 7, "not on flash, not so");
+    atoll_flashlog_open(&log, &flash.port, pages);
+    expect(atoll_numbers_start(&numbers, &log) < 0, "a boot that is not on flash is none");
+}
+
+int main(void)
+{
+    test_identity();
+    test_slices();
+    test_numbers();
+    printf("{\"failed\": %d}\n", failed);
+    return failed > 0;
+}
