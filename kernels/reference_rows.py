@@ -32,6 +32,8 @@ def exponential(x: float) -> float:
     """e^x as the portable part has it: reduction by ln 2 in two parts, a polynomial of degree 7."""
     if x < f32(-103.9):
         return 0.0
+    if x != x:
+        return NAN
     n = f32(x * f32(1.44269504))
     k = int(f32(n + 0.5) if n >= 0 else f32(n - 0.5))
     r = f32(f32(x - f32(k * f32(0.693359375))) - f32(k * f32(-2.12194440e-4)))
@@ -128,6 +130,8 @@ def model(op: Op, row: Row) -> list[float]:
     if any(v != v for v in row):
         return [NAN] * (1 if give else words[1])
     scores = {"tree": tree, "mlp": mlp}.get(name, linear)(words, row)
+    if give and scores[0] != scores[0]:
+        return [NAN]
     if give:
         return [float(scores[0] > 0) if len(scores) == 1 else float(scores.index(max(scores)))]
     linked = name == "logistic" or (name == "tree" and words[2] == 1)

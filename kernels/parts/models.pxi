@@ -14,7 +14,7 @@ cdef enum:
 
 
 cdef float exp_f32(float x) noexcept nogil:
-    """e^x for x <= 88, within 1 ulp of normal results; 0 below -103.9.
+    """e^x for x <= 88, within 1 ulp of normal results; 0 below -103.9, NaN of NaN.
 
     Cody and Waite's reduction by ln 2 in two parts, then the polynomial of Cephes' expf
     (S. L. Moshier, 1987) for |r| <= ln 2 / 2.
@@ -23,6 +23,8 @@ cdef float exp_f32(float x) noexcept nogil:
     cdef int32_t k
     if x < <float>-103.9:
         return <float>0.0
+    if x != x:
+        return x
     n = x * <float>1.44269504
     k = <int32_t>(n + <float>0.5 if n >= <float>0.0 else n - <float>0.5)
     n = <float>k

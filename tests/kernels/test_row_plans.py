@@ -34,6 +34,11 @@ STATELESS = (
     f"window 16 | {ROW} | mahalanobis @mahalanobis | moments",
     "window 3 hop=2 | logistic @one",
     "diff | linear 0.5 bias=3 | sum",
+    "window 3 | logistic @logistic",
+    "window 3 | logistic @logistic give=class",
+    "window 3 | tree @tree",
+    "window 3 | mlp @mlp",
+    "logistic -2",
     f"window 16 | {ROW} | logistic @logistic | gram fit=1",
 )
 WATCHING = (
