@@ -17,6 +17,15 @@ cdef extern from "parts/platform.h" nogil:
     float atoll_greater(float x, float kept)
     uint32_t atoll_mode_enter()
     void atoll_mode_leave(uint32_t old)
+    ctypedef float vector "atoll_vector"
+    enum:
+        WIDE "ATOLL_WIDE"
+        PARTS "ATOLL_PARTS"
+    vector atoll_load(const float *x)
+    void atoll_store(float *x, vector v)
+    vector atoll_splat(float x)
+    vector atoll_least(vector v, vector kept)
+    vector atoll_most(vector v, vector kept)
     float sqrtf(float x)
     void *memcpy(void *to, const void *source, size_t n)
     void *memmove(void *to, const void *source, size_t n)

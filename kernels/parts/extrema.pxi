@@ -63,7 +63,7 @@ cdef void extrema_take(extrema *s, const extrema *more) noexcept nogil:
 
 
 cdef void extrema_scan(extrema *s, const void *x, size_t n) noexcept nogil:
-    """Extremes and counts of n values, into an empty s, without their places."""
+    """Extremes and counts of n values, into s, which says their dtype, without their places."""
     cdef size_t i, nan = 0
     cdef int32_t low = I32_MAX, high = I32_MIN, key
     cdef int16_t low16 = 32767, high16 = -32768, v
@@ -123,8 +123,12 @@ cdef void extrema_block(extrema *s, const void *x, size_t n, const place *first,
     """Values that stand at first, first + step, ...; a place is searched only where it counts."""
     cdef extrema found
     cdef bint empty = s.count == s.nan
-    extrema_init(&found, s.dtype)
+    found.dtype = s.dtype
     extrema_scan(&found, x, n)
+    if not empty and found.low > s.low and found.high < s.high:
+        s.count = s.count + found.count
+        s.nan = s.nan + found.nan
+        return
     if found.count > found.nan and (empty or found.low <= s.low):
         found.low_place = first[0]
         found.low_place.at = first.at + step * extrema_find(s.dtype, x, n, found.low)

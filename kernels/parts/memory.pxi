@@ -4,6 +4,7 @@
 
 cdef enum:
     TAPS_MAX = 512
+    FIR_LANES = 32  # outputs at a time: their sums stay in registers
     MEDIAN_MAX = 63
     DECIMATE_MAX = 4096
 
@@ -20,21 +21,33 @@ cdef size_t fir_size(uint32_t taps) noexcept nogil:
 cdef size_t fir_f32(line *s, const uint32_t *tap, uint32_t taps, float *x, size_t n) noexcept nogil:
     """Sum of tap[k] x[i - k], k rising, for each i whose taps all lie on samples."""
     cdef float *held = &s.value[0].f
-    cdef size_t i, k, outputs, keep = taps - 1
+    cdef size_t i, j, k, outputs, keep = taps - 1
     cdef float h
+    cdef float y[FIR_LANES]
     memcpy(held + s.filled, x, n * sizeof(float))
     n = n + s.filled
     if n < taps:
         s.filled = <uint32_t>n
         return 0
     outputs = n - keep
-    h = atoll_float(tap[0])
-    for i in range(outputs):
-        x[i] = h * held[i + keep]
-    for k in range(1, taps):
-        h = atoll_float(tap[k])
-        for i in range(outputs):
-            x[i] = x[i] + h * held[i + keep - k]
+    i = 0
+    while i + FIR_LANES <= outputs:
+        h = atoll_float(tap[0])
+        for j in range(<size_t>FIR_LANES):
+            y[j] = h * held[i + j + keep]
+        for k in range(1, taps):
+            h = atoll_float(tap[k])
+            for j in range(<size_t>FIR_LANES):
+                y[j] = y[j] + h * held[i + j + keep - k]
+        for j in range(<size_t>FIR_LANES):
+            x[i + j] = y[j]
+        i = i + FIR_LANES
+    while i < outputs:
+        y[0] = atoll_float(tap[0]) * held[i + keep]
+        for k in range(1, taps):
+            y[0] = y[0] + atoll_float(tap[k]) * held[i + keep - k]
+        x[i] = y[0]
+        i = i + 1
     memmove(held, held + outputs, keep * sizeof(float))
     s.filled = <uint32_t>keep
     return outputs
@@ -102,11 +115,11 @@ cdef size_t median_i32(line *s, uint32_t width, int32_t *x, size_t n) noexcept n
 
 
 cdef size_t median_f32(line *s, uint32_t width, float *x, size_t n) noexcept nogil:
-    """NaN stands above infinity (with the sign bit set: below its negative)."""
+    """NaN stands above infinity, whatever its sign: machines differ in the sign of inf - inf."""
     cdef size_t i, out = 0
     cdef int32_t middle
     for i in range(n):
-        middle = median_next(s, width, float_key(x[i]))
+        middle = median_next(s, width, float_key(float_plain(x[i])))
         if s.filled == width:
             x[out] = key_float(middle)
             out = out + 1

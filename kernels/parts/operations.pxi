@@ -207,7 +207,7 @@ cdef size_t op_state(const operation *op, const uint32_t *args, size_t window) n
     if op.code == OP_TAPER:
         return sizeof(float) * (window // 2 + 1)
     if op.code == OP_SPECTRUM:
-        return sizeof(float) * (3 * (window // 4) + 1)
+        return sizeof(float) * spectrum_words(window)
     if op.code == OP_COUNT:
         return sizeof(tally)
     if op.code == OP_SUM:

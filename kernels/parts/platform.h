@@ -54,6 +54,77 @@ static inline float atoll_float(uint32_t u) {
     return x;
 }
 
+/* A vector of ATOLL_WIDE floats: as many as the machine computes on at a time, one where it has no
+ * such vectors with IEEE 754's rules. Its operators work by element, so that sums in 16 lanes are
+ * the same bits whatever the width. */
+#if defined(__AVX__)
+#define ATOLL_WIDE 8
+#elif defined(__SSE2__) || defined(__aarch64__)
+#define ATOLL_WIDE 4
+#else
+#define ATOLL_WIDE 1
+#endif
+#if ATOLL_WIDE > 1
+typedef float atoll_vector __attribute__((vector_size(4 * ATOLL_WIDE)));
+#else
+typedef float atoll_vector;
+#endif
+
+#define ATOLL_PARTS (16 / ATOLL_WIDE) /* vectors of the 16 lanes (window.pxi) */
+
+static inline atoll_vector atoll_load(const float *x) {
+    atoll_vector v;
+    memcpy(&v, x, sizeof v);
+    return v;
+}
+
+static inline void atoll_store(float *x, atoll_vector v) { memcpy(x, &v, sizeof v); }
+
+static inline atoll_vector atoll_splat(float x) {
+#if ATOLL_WIDE == 8
+    return (atoll_vector){x, x, x, x, x, x, x, x};
+#elif ATOLL_WIDE == 4
+    return (atoll_vector){x, x, x, x};
+#else
+    return x;
+#endif
+}
+
+/* By element v where it is below (above) what is kept, else what is kept, as where one is NaN. */
+#if ATOLL_WIDE == 8
+static inline atoll_vector atoll_least(atoll_vector v, atoll_vector kept) {
+    return __builtin_ia32_minps256(v, kept);
+}
+static inline atoll_vector atoll_most(atoll_vector v, atoll_vector kept) {
+    return __builtin_ia32_maxps256(v, kept);
+}
+#elif ATOLL_WIDE == 4 && defined(__SSE2__)
+static inline atoll_vector atoll_least(atoll_vector v, atoll_vector kept) {
+    return __builtin_ia32_minps(v, kept);
+}
+static inline atoll_vector atoll_most(atoll_vector v, atoll_vector kept) {
+    return __builtin_ia32_maxps(v, kept);
+}
+#elif ATOLL_WIDE == 4
+typedef int32_t atoll_mask __attribute__((vector_size(16)));
+static inline atoll_vector atoll_pick(atoll_mask which, atoll_vector v, atoll_vector kept) {
+    return (atoll_vector)((which & (atoll_mask)v) | (~which & (atoll_mask)kept));
+}
+static inline atoll_vector atoll_least(atoll_vector v, atoll_vector kept) {
+    return atoll_pick(v < kept, v, kept);
+}
+static inline atoll_vector atoll_most(atoll_vector v, atoll_vector kept) {
+    return atoll_pick(v > kept, v, kept);
+}
+#else
+static inline atoll_vector atoll_least(atoll_vector v, atoll_vector kept) {
+    return v < kept ? v : kept;
+}
+static inline atoll_vector atoll_most(atoll_vector v, atoll_vector kept) {
+    return v > kept ? v : kept;
+}
+#endif
+
 /* Written as the machines' min and max instructions do it, so that loops of them vectorise:
  * where x is NaN the second operand is the answer. */
 static inline float atoll_lesser(float x, float kept) { return x < kept ? x : kept; }

@@ -22,7 +22,7 @@ cdef struct sketch:
     uint64_t minus
     uint32_t dtype
     uint32_t bins
-    uint32_t slots  # a power of two, at least twice the bins
+    uint32_t shift  # 32 less the bits of a slot's number; there are twice the bins or more
     uint32_t level
     uint32_t used
     uint32_t index_at  # bytes from the struct's start: uint16_t slot[slots], entry + 1 or 0
@@ -45,10 +45,62 @@ cdef inline int32_t f32_order(float x) noexcept nogil:
     return u ^ ((u >> 31) & I32_MAX)
 
 
+cdef inline bint extremes_f32(const float *x, size_t n, float *low, float *high) noexcept nogil:
+    """The extremes of n > 0 finite floats, -0 as 0; False where one is not finite."""
+    cdef vector least[PARTS]
+    cdef vector most[PARTS]
+    cdef vector odd[PARTS]
+    cdef vector v
+    cdef float lane[16]
+    cdef float bad = <float>0.0
+    cdef size_t i = 0, j
+    for j in range(<size_t>PARTS):
+        least[j] = atoll_splat(x[0])
+        most[j] = least[j]
+        odd[j] = atoll_splat(<float>0.0)
+    while i + 16 <= n:
+        for j in range(<size_t>PARTS):
+            v = atoll_load(x + i + WIDE * j)
+            least[j] = atoll_least(v, least[j])
+            most[j] = atoll_most(v, most[j])
+            odd[j] = odd[j] + (v - v)
+        i = i + 16
+    for j in range(<size_t>PARTS):
+        atoll_store(lane + WIDE * j, odd[j])
+    for j in range(16):
+        bad = bad + lane[j]
+    for j in range(<size_t>PARTS):
+        atoll_store(lane + WIDE * j, least[j])
+    low[0] = lane[0]
+    for j in range(16):
+        low[0] = atoll_lesser(lane[j], low[0])
+    for j in range(<size_t>PARTS):
+        atoll_store(lane + WIDE * j, most[j])
+    high[0] = lane[0]
+    for j in range(16):
+        high[0] = atoll_greater(lane[j], high[0])
+    while i < n:
+        bad = bad + (x[i] - x[i])
+        low[0] = atoll_lesser(x[i], low[0])
+        high[0] = atoll_greater(x[i], high[0])
+        i = i + 1
+    low[0] = low[0] + <float>0.0
+    high[0] = high[0] + <float>0.0
+    return bad == <float>0.0
+
+
 cdef bint f32_bounds(const float *x, size_t n, int32_t *low, int32_t *high) noexcept nogil:
-    """Smallest and largest f32_order; whether there is a NaN, which then is one of them."""
+    """Smallest and largest f32_order; whether there is a NaN, which then is one of them.
+
+    Where there are no vectors of floats, bits are compared faster than floats.
+    """
     cdef int32_t least = I32_MAX, most = I32_MIN, key
+    cdef float bottom, top
     cdef size_t i
+    if WIDE > 1 and extremes_f32(x, n, &bottom, &top):
+        low[0] = f32_order(bottom)
+        high[0] = f32_order(top)
+        return False
     for i in range(n):
         key = f32_order(x[i])
         least = key if key < least else least
@@ -58,8 +110,13 @@ cdef bint f32_bounds(const float *x, size_t n, int32_t *low, int32_t *high) noex
     return most > BITS_INF or least < -BITS_INF - 1
 
 
+cdef inline uint32_t sketch_bits(uint32_t bins) noexcept nogil:
+    """Bits of a slot's number: twice the bins or more."""
+    return bits_length(bins - 1) + 1
+
+
 cdef inline uint32_t sketch_slots(uint32_t bins) noexcept nogil:
-    return <uint32_t>1 << (bits_length(bins - 1) + 1)
+    return <uint32_t>1 << sketch_bits(bins)
 
 
 cdef size_t sketch_size(uint32_t bins) noexcept nogil:
@@ -70,7 +127,7 @@ cdef void sketch_init(sketch *s, uint32_t dtype, uint32_t bins) noexcept nogil:
     memset(s, 0, sketch_size(bins))
     s.dtype = dtype
     s.bins = bins
-    s.slots = sketch_slots(bins)
+    s.shift = 32 - sketch_bits(bins)
     s.counts_at = sizeof(sketch)
     s.keys_at = s.counts_at + 8 * bins
     s.index_at = s.keys_at + 4 * ((bins + 1) & ~<uint32_t>1)
@@ -89,12 +146,14 @@ cdef inline uint16_t *sketch_index(sketch *s) noexcept nogil:
 
 
 cdef inline uint32_t sketch_find(sketch *s, int32_t key) noexcept nogil:
-    """The slot that holds `key`, or the free slot where it belongs (linear probing)."""
-    cdef uint32_t mask = s.slots - 1
-    cdef uint32_t at = (<uint32_t>key * HASH_FACTOR) >> 7
+    """The slot that holds `key`, or the free slot where it belongs (linear probing).
+
+    Top bits of the product: neighbours, which bins mostly are, then lie far apart (Knuth 6.4).
+    """
+    cdef uint32_t mask = (<uint32_t>1 << (32 - s.shift)) - 1
+    cdef uint32_t at = (<uint32_t>key * HASH_FACTOR) >> s.shift
     cdef const uint16_t *index = sketch_index(s)
     cdef const int32_t *keys = sketch_keys(s)
-    at = (at ^ (at >> 13)) & mask
     while index[at] != 0 and keys[index[at] - 1] != key:
         at = (at + 1) & mask
     return at
@@ -106,7 +165,7 @@ cdef void sketch_rebuild(sketch *s) noexcept nogil:
     cdef uint16_t *index = sketch_index(s)
     cdef int32_t *keys = sketch_keys(s)
     cdef uint64_t *counts = sketch_counts(s)
-    memset(index, 0, 2 * <size_t>s.slots)
+    memset(index, 0, <size_t>2 << (32 - s.shift))
     s.used = 0
     for i in range(n):
         at = sketch_find(s, keys[i])
@@ -147,8 +206,9 @@ cdef void sketch_insert(sketch *s, int32_t key, uint64_t count) noexcept nogil:
     sketch_counts(s)[index[at] - 1] = sketch_counts(s)[index[at] - 1] + count
 
 
-cdef inline void sketch_one(sketch *s, float x) noexcept nogil:
-    cdef uint32_t u = atoll_bits(x), entry
+cdef void sketch_other(sketch *s, float x) noexcept nogil:
+    """A value that is not in an entry of its own yet, or is not finite."""
+    cdef uint32_t u = atoll_bits(x)
     if (u & BITS_MAGNITUDE) >= BITS_INF:
         if (u & BITS_MAGNITUDE) > BITS_INF:
             s.nan = s.nan + 1
@@ -157,11 +217,17 @@ cdef inline void sketch_one(sketch *s, float x) noexcept nogil:
         else:
             s.plus = s.plus + 1
         return
-    entry = sketch_index(s)[sketch_find(s, float_key(x) >> s.level)]
-    if entry:
+    sketch_insert(s, float_key(x), 1)
+
+
+cdef inline void sketch_one(sketch *s, float x) noexcept nogil:
+    """The first slot mostly is the one; NaN and infinities, whose keys are no bin's, never."""
+    cdef int32_t key = float_key(x) >> s.level
+    cdef uint32_t entry = sketch_index(s)[(<uint32_t>key * HASH_FACTOR) >> s.shift]
+    if entry and sketch_keys(s)[entry - 1] == key and (atoll_bits(x) & BITS_MAGNITUDE) < BITS_INF:
         sketch_counts(s)[entry - 1] = sketch_counts(s)[entry - 1] + 1
     else:
-        sketch_insert(s, float_key(x), 1)
+        sketch_other(s, x)
 
 
 cdef void sketch_push(sketch *s, const void *x, size_t n) noexcept nogil:

@@ -10,6 +10,7 @@ cdef enum:
     FFT_MIN = 16
     FFT_MAX = 65536
     LINES_MAX = 32
+    SPLIT = 8  # pairs of bins at a time
     LINE_WORDS = 4  # first and last bin of the line, first and last of its neighbourhood
 
 
@@ -72,101 +73,189 @@ cdef void taper_run(const float *weight, float *x, size_t n) noexcept nogil:
         x[i] = x[i] * weight[n - i]
 
 
-cdef void spectrum_init(float *sine, size_t n) noexcept nogil:
-    """sin(2 pi k / n), k = 0 .. 3 n / 4: sines at k, cosines at k + n / 4, for half a turn."""
-    cdef size_t k
-    for k in range(3 * (n // 4) + 1):
-        sine[k] = turn_sine(k, n)
+cdef size_t spectrum_words(size_t n) noexcept nogil:
+    """Floats of the table: the split's n / 2 + 1, and the late steps' 4 h each."""
+    cdef size_t h = fft_first(n // 2), words = n // 2 + 1
+    while h < n // 2:
+        if fft_late(n // 2, h):
+            words = words + 4 * h
+        h = 4 * h
+    return words
 
 
-cdef void fft_reverse(float *x, size_t m) noexcept nogil:
-    """Order m complex numbers by the reversed bits of their index."""
-    cdef size_t i, j = 0, bit
-    cdef float re, im
-    for i in range(1, m):
-        bit = m >> 1
-        while j & bit:
-            j = j ^ bit
-            bit = bit >> 1
-        j = j | bit
-        if i < j:
-            re = x[2 * i]
-            im = x[2 * i + 1]
-            x[2 * i] = x[2 * j]
-            x[2 * i + 1] = x[2 * j + 1]
-            x[2 * j] = re
-            x[2 * j + 1] = im
+cdef void spectrum_init(float *table, size_t n) noexcept nogil:
+    """sin(2 pi k / n) for half a turn; then for each late step w and w^2: cosines, sines of both."""
+    cdef size_t h = fft_first(n // 2), k, step
+    for k in range(n // 2 + 1):
+        table[k] = turn_sine(k, n)
+    table = table + n // 2 + 1
+    while h < n // 2:
+        if fft_late(n // 2, h):
+            step = n // (4 * h)
+            for k in range(h):
+                table[k] = turn_sine(step * k + n // 4, n)
+                table[h + k] = turn_sine(step * k, n)
+                table[2 * h + k] = turn_sine(2 * step * k + n // 4, n)
+                table[3 * h + k] = turn_sine(2 * step * k, n)
+            table = table + 4 * h
+        h = 4 * h
 
 
-cdef void fft_pair(float *x, size_t m) noexcept nogil:
-    """The first radix-2 step, for an odd number of steps."""
+cdef inline size_t fft_first(size_t m) noexcept nogil:
+    """Length after the radix-2 step that an odd number of steps begins with."""
+    return 2 if bits_length(m) % 2 == 0 else 1
+
+
+cdef inline bint fft_late(size_t m, size_t h) noexcept nogil:
+    """Whether the step from h to 4 h comes after the reordering: where its runs are then longer."""
+    return 4 * h * h > m
+
+
+cdef void fft_reverse(float *x, size_t n) noexcept nogil:
+    """Order n floats by the reversed bits of their index.
+
+    An index is (p, middle, q) with as many bits in p as in q, and q's reverse stands for p: pairs
+    are swapped once, without a comparison. Of complex numbers in turn the real parts so come to
+    stand before the imaginary parts, each in the reversed order of their index.
+    """
+    cdef uint8_t back[256]
+    cdef uint32_t half = (bits_length(n) - 1) // 2, side = <uint32_t>1 << half
+    cdef size_t stride = n >> half, middle = 0, t, p
+    cdef float v
+    back[0] = 0
+    for p in range(1, side):
+        back[p] = <uint8_t>((back[p >> 1] >> 1) | ((p & 1) << (half - 1)))
+    while middle < stride:
+        for p in range(side):
+            for t in range(p + 1, side):
+                v = x[p * stride + middle + back[t]]
+                x[p * stride + middle + back[t]] = x[t * stride + middle + back[p]]
+                x[t * stride + middle + back[p]] = v
+        middle = middle + side
+
+
+cdef void fft_pair(float *x, size_t n) noexcept nogil:
+    """The first radix-2 step, before the reordering: halves of the n floats."""
     cdef size_t i
-    cdef float re, im
-    for i in range(m // 2):
-        re = x[4 * i + 2]
-        im = x[4 * i + 3]
-        x[4 * i + 2] = x[4 * i] - re
-        x[4 * i + 3] = x[4 * i + 1] - im
-        x[4 * i] = x[4 * i] + re
-        x[4 * i + 1] = x[4 * i + 1] + im
+    cdef float *y = x + n // 2
+    cdef float v
+    for i in range(n // 2):
+        v = y[i]
+        y[i] = x[i] - v
+        x[i] = x[i] + v
 
 
-cdef void fft_step(float *x, size_t h, const float *sine, size_t n) noexcept nogil:
-    """Two steps on one block of 4 h complex numbers: blocks of h become one of 4 h."""
-    cdef size_t j, step = n // (4 * h), quarter = n // 4
-    cdef float c1, s1, c2, s2, re, im
-    cdef float ar, ai, br, bi, cr, ci, dr, di
-    cdef float *a = x
-    cdef float *b = x + 2 * h
-    cdef float *c = x + 4 * h
-    cdef float *d = x + 6 * h
+cdef struct turns:
+    float c1
+    float s1
+    float c2
+    float s2
+
+
+cdef inline void fft_cross(float *re, float *im, const turns *w) noexcept nogil:
+    """Two radix-2 steps on the complex numbers a, b, c, d."""
+    cdef float br, bi, cr, ci, dr, di, ar, ai, pr, pi
+    br = re[1] * w.c1 + im[1] * w.s1
+    bi = im[1] * w.c1 - re[1] * w.s1
+    dr = re[3] * w.c1 + im[3] * w.s1
+    di = im[3] * w.c1 - re[3] * w.s1
+    ar = re[0] + br
+    ai = im[0] + bi
+    br = re[0] - br
+    bi = im[0] - bi
+    pr = re[2] + dr
+    pi = im[2] + di
+    dr = re[2] - dr
+    di = im[2] - di
+    cr = pr * w.c2 + pi * w.s2
+    ci = pi * w.c2 - pr * w.s2
+    pr = di * w.c2 - dr * w.s2
+    pi = -(dr * w.c2 + di * w.s2)
+    re[0] = ar + cr
+    im[0] = ai + ci
+    re[2] = ar - cr
+    im[2] = ai - ci
+    re[1] = br + pr
+    im[1] = bi + pi
+    re[3] = br - pr
+    im[3] = bi - pi
+
+
+cdef void fft_early(float *x, size_t m, size_t h, const float *sine) noexcept nogil:
+    """Two steps on all blocks of 4 h, before the reordering: of one twiddle, runs of m / (4 h).
+
+    What will stand at position j of a block of h stands at bit-reversed j times m / h.
+    """
+    cdef size_t run = m // (4 * h), j, k, i, back, bit, step = (2 * m) // (4 * h), quarter = m // 2
+    cdef turns w
+    cdef float re[4]
+    cdef float im[4]
+    cdef float *at
     for j in range(h):
-        s2 = sine[step * j]
-        c2 = sine[step * j + quarter]
-        s1 = sine[2 * step * j]
-        c1 = sine[2 * step * j + quarter]
-        re = b[2 * j]
-        im = b[2 * j + 1]
-        br = re * c1 + im * s1
-        bi = im * c1 - re * s1
-        re = d[2 * j]
-        im = d[2 * j + 1]
-        dr = re * c1 + im * s1
-        di = im * c1 - re * s1
-        ar = a[2 * j] + br
-        ai = a[2 * j + 1] + bi
-        br = a[2 * j] - br
-        bi = a[2 * j + 1] - bi
-        re = c[2 * j] + dr
-        im = c[2 * j + 1] + di
-        dr = c[2 * j] - dr
-        di = c[2 * j + 1] - di
-        cr = re * c2 + im * s2
-        ci = im * c2 - re * s2
-        re = di * c2 - dr * s2
-        im = -(dr * c2 + di * s2)
-        a[2 * j] = ar + cr
-        a[2 * j + 1] = ai + ci
-        c[2 * j] = ar - cr
-        c[2 * j + 1] = ai - ci
-        b[2 * j] = br + re
-        b[2 * j + 1] = bi + im
-        d[2 * j] = br - re
-        d[2 * j + 1] = bi - im
+        back = 0
+        bit = 1
+        while bit < h:
+            back = 2 * back + <size_t>((j & bit) != 0)
+            bit = 2 * bit
+        at = x + 2 * back * (m // h)
+        w.c1 = early_cosine(sine, 2 * step * j, quarter)
+        w.s1 = sine[2 * step * j]
+        w.c2 = early_cosine(sine, step * j, quarter)
+        w.s2 = sine[step * j]
+        for i in range(run):
+            for k in range(4):
+                re[k] = at[2 * (((k & 1) * 2 + (k >> 1)) * run + i)]
+                im[k] = at[2 * (((k & 1) * 2 + (k >> 1)) * run + i) + 1]
+            fft_cross(re, im, &w)
+            for k in range(4):
+                at[2 * (((k & 1) * 2 + (k >> 1)) * run + i)] = re[k]
+                at[2 * (((k & 1) * 2 + (k >> 1)) * run + i) + 1] = im[k]
 
 
-cdef void fft_complex(float *x, size_t m, const float *sine, size_t n) noexcept nogil:
-    """Forward transform of m = n / 2 complex numbers, in place."""
-    cdef size_t h = 1, i
-    fft_reverse(x, m)
-    if bits_length(m) % 2 == 0:
-        fft_pair(x, m)
-        h = 2
+cdef inline float early_cosine(const float *sine, size_t k, size_t quarter) noexcept nogil:
+    """cos(2 pi k / n), k up to half a turn, of the sines of half a turn; exact mirror images."""
+    if k <= quarter:
+        return sine[quarter + k]
+    return -sine[k - quarter]
+
+
+cdef void fft_step(float *re, float *im, size_t h, const float *table) noexcept nogil:
+    """Two steps on one block of 4 h complex numbers: blocks of h become one of 4 h."""
+    cdef size_t j, k
+    cdef turns w
+    cdef float a[4]
+    cdef float b[4]
+    for j in range(h):
+        w.c2 = table[j]
+        w.s2 = table[h + j]
+        w.c1 = table[2 * h + j]
+        w.s1 = table[3 * h + j]
+        for k in range(4):
+            a[k] = re[k * h + j]
+            b[k] = im[k * h + j]
+        fft_cross(a, b, &w)
+        for k in range(4):
+            re[k * h + j] = a[k]
+            im[k * h + j] = b[k]
+
+
+cdef void fft_complex(float *x, size_t m, const float *table) noexcept nogil:
+    """Forward transform of m complex numbers, in turn in x; real parts before imaginary after."""
+    cdef size_t h = fft_first(m), i
+    cdef const float *sine = table
+    if h == 2:
+        fft_pair(x, 2 * m)
+    while h < m and not fft_late(m, h):
+        fft_early(x, m, h, sine)
+        h = 4 * h
+    fft_reverse(x, 2 * m)
+    table = table + m + 1
     while h < m:
         i = 0
         while i < m:
-            fft_step(x + 2 * i, h, sine, n)
+            fft_step(x + i, x + m + i, h, table)
             i = i + 4 * h
+        table = table + 4 * h
         h = 4 * h
 
 
@@ -174,40 +263,58 @@ cdef inline float squared(float re, float im) noexcept nogil:
     return re * re + im * im
 
 
-cdef void spectrum_run(float *x, size_t n, const float *sine) noexcept nogil:
+cdef inline void split_bins(float *x, size_t m, const float *sine, size_t k,
+                            size_t n) noexcept nogil:
+    """Bins k .. k + n - 1 and those that mirror them, n <= SPLIT."""
+    cdef size_t j, quarter = m // 2
+    cdef float er, ei, dr, di, pr, pi
+    cdef float low[SPLIT]
+    cdef float high[SPLIT]
+    cdef const float *y = x + m
+    for j in range(n):
+        er = x[k + j] + x[m - k - j]
+        ei = y[k + j] - y[m - k - j]
+        dr = y[k + j] + y[m - k - j]
+        di = x[m - k - j] - x[k + j]
+        pr = dr * sine[k + j + quarter] + di * sine[k + j]
+        pi = di * sine[k + j + quarter] - dr * sine[k + j]
+        low[j] = <float>0.5 * squared(er + pr, ei + pi)
+        high[j] = <float>0.5 * squared(er - pr, ei - pi)
+    for j in range(n):
+        x[m - k - j] = high[j]
+    for j in range(n):
+        x[k + j] = low[j]
+
+
+cdef void spectrum_split(float *x, size_t m, const float *sine) noexcept nogil:
+    """The power of the real window whose m pairs were transformed, in x[0 .. m].
+
+    E and D are twice the transforms of the even and odd samples; |E +- w D|^2 / 4, twice.
+    """
+    cdef size_t k = 1
+    cdef float er = x[0], ei = x[m]
+    x[0] = (er + ei) * (er + ei)
+    x[m] = (er - ei) * (er - ei)
+    while k + SPLIT <= m // 2 + 1:
+        split_bins(x, m, sine, k, SPLIT)
+        k = k + SPLIT
+    split_bins(x, m, sine, k, m // 2 + 1 - k)
+
+
+cdef void spectrum_run(float *x, size_t n, const float *table) noexcept nogil:
     """The one-sided power of n samples, in x[0 .. n/2]; NaN where one of them is not finite."""
-    cdef size_t m = n // 2, k, quarter = n // 4
-    cdef float er, ei, dr, di, pr, pi, c, s, by = <float>1.0 / <float>n
+    cdef size_t k
+    cdef float by = <float>1.0 / <float>n
     cdef uint32_t bad = 0
     for k in range(n):
         bad = bad | <uint32_t>((atoll_bits(x[k]) & BITS_MAGNITUDE) >= BITS_INF)
         x[k] = x[k] * by
     if bad:
-        for k in range(m + 1):
+        for k in range(n // 2 + 1):
             x[k] = atoll_float(BITS_NAN)
         return
-    fft_complex(x, m, sine, n)
-    er = x[0]
-    ei = x[1]
-    x[0] = (er + ei) * (er + ei)
-    x[1] = (er - ei) * (er - ei)
-    for k in range(1, m // 2 + 1):
-        # E and D are twice the transforms of the even and odd samples; |E +- w D|^2 / 4, twice.
-        er = x[2 * k] + x[2 * (m - k)]
-        ei = x[2 * k + 1] - x[2 * (m - k) + 1]
-        dr = x[2 * k + 1] + x[2 * (m - k) + 1]
-        di = x[2 * (m - k)] - x[2 * k]
-        c = sine[k + quarter]
-        s = sine[k]
-        pr = dr * c + di * s
-        pi = di * c - dr * s
-        x[2 * k] = <float>0.5 * squared(er + pr, ei + pi)
-        if k < m - k:
-            x[2 * (m - k)] = <float>0.5 * squared(er - pr, ei - pi)
-    er = x[1]
-    for k in range(1, m):
-        x[k] = x[2 * k]
-    x[m] = er
+    fft_complex(x, n // 2, table)
+    spectrum_split(x, n // 2, table)
 
 
 cdef float power_ranked(const float *p, size_t n, size_t rank) noexcept nogil:

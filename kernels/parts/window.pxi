@@ -9,6 +9,7 @@
 
 cdef enum:
     LANES = 16
+    SUM_BLOCK = 65536  # 2^16 i16 are at most 2^31 below and less above
     # Magnitudes 2^-50..2^50 square and sum in range as they are; sums of squares below 2^100 come
     # of nothing larger, and those above 2^-100 owe nothing that counts to terms below 2^-126.
     PLAIN_EXPONENT = 50
@@ -52,35 +53,71 @@ cdef inline float lanes_sum(const float *lane) noexcept nogil:
     return (a[0] + a[2]) + (a[1] + a[3])
 
 
+cdef inline void lanes_store(float *lane, const vector *part) noexcept nogil:
+    cdef size_t j
+    for j in range(<size_t>PARTS):
+        atoll_store(lane + WIDE * j, part[j])
+
+
 cdef float f32_sum(const float *x, size_t n, float scale) noexcept nogil:
+    cdef vector part[PARTS]
+    cdef vector by = atoll_splat(scale)
     cdef float lane[LANES]
     cdef size_t i = 0, j
-    for j in range(<size_t>LANES):
-        lane[j] = <float>0.0
+    for j in range(<size_t>PARTS):
+        part[j] = atoll_splat(<float>0.0)
     while i + LANES <= n:
-        for j in range(<size_t>LANES):
-            lane[j] = lane[j] + x[i + j] * scale
+        for j in range(<size_t>PARTS):
+            part[j] = part[j] + atoll_load(x + i + WIDE * j) * by
         i = i + LANES
+    lanes_store(lane, part)
     for j in range(n - i):
         lane[j] = lane[j] + x[i + j] * scale
     return lanes_sum(lane)
 
 
 cdef float f32_squares(const float *x, size_t n, float scale) noexcept nogil:
+    cdef vector part[PARTS]
+    cdef vector by = atoll_splat(scale), v
     cdef float lane[LANES]
-    cdef float v
     cdef size_t i = 0, j
-    for j in range(<size_t>LANES):
-        lane[j] = <float>0.0
+    for j in range(<size_t>PARTS):
+        part[j] = atoll_splat(<float>0.0)
     while i + LANES <= n:
-        for j in range(<size_t>LANES):
-            v = x[i + j] * scale
-            lane[j] = lane[j] + v * v
+        for j in range(<size_t>PARTS):
+            v = atoll_load(x + i + WIDE * j) * by
+            part[j] = part[j] + v * v
         i = i + LANES
+    lanes_store(lane, part)
     for j in range(n - i):
-        v = x[i + j] * scale
-        lane[j] = lane[j] + v * v
+        lane[j] = lane[j] + (x[i + j] * scale) * (x[i + j] * scale)
     return lanes_sum(lane)
+
+
+cdef void f32_sums(const float *x, size_t n, stats *s) noexcept nogil:
+    """f32_sum and f32_squares, unscaled, in one pass."""
+    cdef vector sums[PARTS]
+    cdef vector squares[PARTS]
+    cdef vector v
+    cdef float lane[LANES]
+    cdef float second[LANES]
+    cdef size_t i = 0, j
+    for j in range(<size_t>PARTS):
+        sums[j] = atoll_splat(<float>0.0)
+        squares[j] = sums[j]
+    while i + LANES <= n:
+        for j in range(<size_t>PARTS):
+            v = atoll_load(x + i + WIDE * j)
+            sums[j] = sums[j] + v
+            squares[j] = squares[j] + v * v
+        i = i + LANES
+    lanes_store(lane, sums)
+    lanes_store(second, squares)
+    for j in range(n - i):
+        lane[j] = lane[j] + x[i + j]
+        second[j] = second[j] + x[i + j] * x[i + j]
+    s.sum = lanes_sum(lane)
+    s.squares = lanes_sum(second)
 
 
 cdef void f32_extrema(const float *x, size_t n, stats *s) noexcept nogil:
@@ -111,38 +148,69 @@ cdef float scale_for(float peak) noexcept nogil:
     return float_power(-e)
 
 
+cdef struct powers_of:
+    vector two[PARTS]
+    vector three[PARTS]
+    vector four[PARTS]
+
+
+cdef inline void central_clear(powers_of *c) noexcept nogil:
+    cdef size_t j
+    for j in range(<size_t>PARTS):
+        c.two[j] = atoll_splat(<float>0.0)
+        c.three[j] = c.two[j]
+        c.four[j] = c.two[j]
+
+
+cdef inline void central_add(powers_of *c, size_t j, vector z) noexcept nogil:
+    """Squares, cubes and fourth powers of one vector of deviations."""
+    cdef vector q = z * z
+    c.two[j] = c.two[j] + q
+    c.three[j] = c.three[j] + q * z
+    c.four[j] = c.four[j] + q * q
+
+
+cdef void central_end(const powers_of *c, const float *rest, size_t n, stats *s) noexcept nogil:
+    """Add the last n < LANES deviations and join the lanes."""
+    cdef float two[LANES]
+    cdef float three[LANES]
+    cdef float four[LANES]
+    cdef float z, q
+    cdef size_t j
+    lanes_store(two, c.two)
+    lanes_store(three, c.three)
+    lanes_store(four, c.four)
+    for j in range(n):
+        z = rest[j]
+        q = z * z
+        two[j] = two[j] + q
+        three[j] = three[j] + q * z
+        four[j] = four[j] + q * q
+    s.m2 = lanes_sum(two)
+    s.m3 = lanes_sum(three)
+    s.m4 = lanes_sum(four)
+
+
 cdef void central_f32(const float *x, size_t n, float first, stats *s) noexcept nogil:
     """Powers of (x scale - mean - first) times a power of two that brings them below 1.
 
     `first` is what the mean still lacks: the mean of the deviations from it.
     """
-    cdef float p2[LANES]
-    cdef float p3[LANES]
-    cdef float p4[LANES]
-    cdef float scale = s.scale, mean = s.mean * s.scale, z, q, shrink
+    cdef powers_of c
+    cdef float rest[LANES]
+    cdef float scale = s.scale, mean = s.mean * s.scale
+    cdef float shrink = spread_scale(s.high * scale - mean, mean - s.low * scale)
+    cdef vector by = atoll_splat(scale), middle = atoll_splat(mean), lack = atoll_splat(first)
+    cdef vector down = atoll_splat(shrink)
     cdef size_t i = 0, j
-    shrink = spread_scale(s.high * scale - mean, mean - s.low * scale)
-    for j in range(<size_t>LANES):
-        p2[j] = <float>0.0
-        p3[j] = <float>0.0
-        p4[j] = <float>0.0
+    central_clear(&c)
     while i + LANES <= n:
-        for j in range(<size_t>LANES):
-            z = ((x[i + j] * scale - mean) - first) * shrink
-            q = z * z
-            p2[j] = p2[j] + q
-            p3[j] = p3[j] + q * z
-            p4[j] = p4[j] + q * q
+        for j in range(<size_t>PARTS):
+            central_add(&c, j, ((atoll_load(x + i + WIDE * j) * by - middle) - lack) * down)
         i = i + LANES
     for j in range(n - i):
-        z = ((x[i + j] * scale - mean) - first) * shrink
-        q = z * z
-        p2[j] = p2[j] + q
-        p3[j] = p3[j] + q * z
-        p4[j] = p4[j] + q * q
-    s.m2 = lanes_sum(p2)
-    s.m3 = lanes_sum(p3)
-    s.m4 = lanes_sum(p4)
+        rest[j] = ((x[i + j] * scale - mean) - first) * shrink
+    central_end(&c, rest, n - i, s)
 
 
 cdef float spread_scale(float above, float below) noexcept nogil:
@@ -160,14 +228,17 @@ cdef float spread_scale(float above, float below) noexcept nogil:
 
 cdef float f32_deviation(const float *x, size_t n, float scale, float mean) noexcept nogil:
     """Mean of x scale - mean, in lanes: what the rounded mean lacks."""
+    cdef vector part[PARTS]
+    cdef vector by = atoll_splat(scale), middle = atoll_splat(mean)
     cdef float lane[LANES]
     cdef size_t i = 0, j
-    for j in range(<size_t>LANES):
-        lane[j] = <float>0.0
+    for j in range(<size_t>PARTS):
+        part[j] = atoll_splat(<float>0.0)
     while i + LANES <= n:
-        for j in range(<size_t>LANES):
-            lane[j] = lane[j] + (x[i + j] * scale - mean)
+        for j in range(<size_t>PARTS):
+            part[j] = part[j] + (atoll_load(x + i + WIDE * j) * by - middle)
         i = i + LANES
+    lanes_store(lane, part)
     for j in range(n - i):
         lane[j] = lane[j] + (x[i + j] * scale - mean)
     return lanes_sum(lane) / <float>n
@@ -181,8 +252,13 @@ cdef void stats_f32(const float *x, size_t n, uint32_t need, stats *s) noexcept 
     cdef bint plain = need != 0 and (need & ~<uint32_t>(NEED_SUM | NEED_SQUARES)) == 0
     s.n = <uint32_t>n
     s.dtype = DTYPE_F32
-    s.sum = f32_sum(x, n, <float>1.0) if need & (NEED_SUM | NEED_CENTRAL) else <float>0.0
-    s.squares = f32_squares(x, n, <float>1.0) if need & NEED_SQUARES else <float>1.0
+    s.squares = <float>1.0
+    if need & NEED_SQUARES and need & (NEED_SUM | NEED_CENTRAL):
+        f32_sums(x, n, s)
+    elif need & NEED_SQUARES:
+        s.squares = f32_squares(x, n, <float>1.0)
+    elif need & (NEED_SUM | NEED_CENTRAL):
+        s.sum = f32_sum(x, n, <float>1.0)
     s.mean = s.sum / <float>n
     s.root = sqrtf(s.squares / <float>n)
     if plain and sum_plain(s.sum) and squares_plain(s.squares):
@@ -208,35 +284,25 @@ cdef inline bint squares_plain(float total) noexcept nogil:
 
 
 cdef void central_i16(const int16_t *x, size_t n, stats *s) noexcept nogil:
-    cdef float p2[LANES]
-    cdef float p3[LANES]
-    cdef float p4[LANES]
+    """As central_f32, of deviations from the exact mean: an integer near it and the rest."""
+    cdef powers_of c
+    cdef float near[LANES]
     cdef int32_t middle = <int32_t>mean_nearest(s.sum_int, s.n)
     cdef float rest = float_ratio(s.sum_int - <int64_t>middle * s.n, s.n)
-    cdef float z, q, shrink
+    cdef float shrink = spread_scale(<float>(s.high_int - middle) - rest,
+                                     <float>(s.low_int - middle) - rest)
+    cdef vector lack = atoll_splat(rest), down = atoll_splat(shrink)
     cdef size_t i = 0, j
-    shrink = spread_scale(<float>(s.high_int - middle) - rest, <float>(s.low_int - middle) - rest)
-    for j in range(<size_t>LANES):
-        p2[j] = <float>0.0
-        p3[j] = <float>0.0
-        p4[j] = <float>0.0
+    central_clear(&c)
     while i + LANES <= n:
         for j in range(<size_t>LANES):
-            z = (<float>(x[i + j] - middle) - rest) * shrink
-            q = z * z
-            p2[j] = p2[j] + q
-            p3[j] = p3[j] + q * z
-            p4[j] = p4[j] + q * q
+            near[j] = <float>(x[i + j] - middle)
+        for j in range(<size_t>PARTS):
+            central_add(&c, j, (atoll_load(near + WIDE * j) - lack) * down)
         i = i + LANES
     for j in range(n - i):
-        z = (<float>(x[i + j] - middle) - rest) * shrink
-        q = z * z
-        p2[j] = p2[j] + q
-        p3[j] = p3[j] + q * z
-        p4[j] = p4[j] + q * q
-    s.m2 = lanes_sum(p2)
-    s.m3 = lanes_sum(p3)
-    s.m4 = lanes_sum(p4)
+        near[j] = (<float>(x[i + j] - middle) - rest) * shrink
+    central_end(&c, near, n - i, s)
 
 
 cdef inline float wide_difference(int32_t a, int32_t b) noexcept nogil:
@@ -248,29 +314,25 @@ cdef inline float wide_difference(int32_t a, int32_t b) noexcept nogil:
 
 
 cdef void central_i32(const int32_t *x, size_t n, stats *s) noexcept nogil:
-    cdef float p2[LANES]
-    cdef float p3[LANES]
-    cdef float p4[LANES]
+    cdef powers_of c
+    cdef float near[LANES]
     cdef int32_t middle = <int32_t>mean_nearest(s.sum_int, s.n)
     cdef float rest = float_ratio(s.sum_int - <int64_t>middle * s.n, s.n)
-    cdef float z, q, shrink
-    cdef size_t i, j
-    shrink = spread_scale(wide_difference(s.high_int, middle) - rest,
-                          wide_difference(s.low_int, middle) - rest)
-    for j in range(<size_t>LANES):
-        p2[j] = <float>0.0
-        p3[j] = <float>0.0
-        p4[j] = <float>0.0
-    for i in range(n):
-        j = i & (LANES - 1)
-        z = (wide_difference(x[i], middle) - rest) * shrink
-        q = z * z
-        p2[j] = p2[j] + q
-        p3[j] = p3[j] + q * z
-        p4[j] = p4[j] + q * q
-    s.m2 = lanes_sum(p2)
-    s.m3 = lanes_sum(p3)
-    s.m4 = lanes_sum(p4)
+    cdef float shrink = spread_scale(wide_difference(s.high_int, middle) - rest,
+                                     wide_difference(s.low_int, middle) - rest)
+    cdef bint narrow = <int64_t>s.high_int - s.low_int <= I32_MAX  # then no difference is wider
+    cdef vector lack = atoll_splat(rest), down = atoll_splat(shrink)
+    cdef size_t i = 0, j
+    central_clear(&c)
+    while i + LANES <= n:
+        for j in range(<size_t>LANES):
+            near[j] = <float>(x[i + j] - middle) if narrow else wide_difference(x[i + j], middle)
+        for j in range(<size_t>PARTS):
+            central_add(&c, j, (atoll_load(near + WIDE * j) - lack) * down)
+        i = i + LANES
+    for j in range(n - i):
+        near[j] = (wide_difference(x[i + j], middle) - rest) * shrink
+    central_end(&c, near, n - i, s)
 
 
 cdef int64_t mean_nearest(int64_t total, uint32_t n) noexcept nogil:
@@ -282,9 +344,24 @@ cdef int64_t mean_nearest(int64_t total, uint32_t n) noexcept nogil:
     return q
 
 
+cdef int64_t i16_sum(const int16_t *x, size_t n) noexcept nogil:
+    """In 32 bits as long as they hold: wide vectors hold twice as many."""
+    cdef int64_t total = 0
+    cdef int32_t part
+    cdef size_t i, m
+    while n:
+        m = n if n < SUM_BLOCK else <size_t>SUM_BLOCK
+        part = 0
+        for i in range(m):
+            part = part + x[i]
+        total = total + part
+        x = x + m
+        n = n - m
+    return total
+
+
 cdef void stats_i16(const int16_t *x, size_t n, uint32_t need, stats *s) noexcept nogil:
     cdef size_t i
-    cdef int64_t total = 0
     cdef uint64_t squares = 0
     cdef int16_t low = 32767, high = -32768
     cdef int32_t v
@@ -293,9 +370,7 @@ cdef void stats_i16(const int16_t *x, size_t n, uint32_t need, stats *s) noexcep
     s.bad = 0
     s.scale = <float>1.0
     if need & (NEED_SUM | NEED_CENTRAL):
-        for i in range(n):
-            total = total + x[i]
-        s.sum_int = total
+        s.sum_int = i16_sum(x, n)
     if need & NEED_SQUARES:
         for i in range(n):
             v = x[i]

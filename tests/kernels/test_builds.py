@@ -3,15 +3,17 @@
 import os
 import subprocess
 import sys
+from array import array
 from pathlib import Path
 
 import pytest
 
-from atoll.kernels import KernelError, builds
+from atoll.kernels import KernelError, Plan, builds
 
 GOLDEN = Path(__file__).with_name("golden.txt").read_text()
 RECEIPTS = """
 import sys
+from array import array
 from atoll.kernels import receipts
 for name, digest in sorted(receipts().items()):
     print(name, digest.hex())
@@ -89,3 +91,11 @@ def test_the_flags_line_decides(tmp_path):
     path.write_text("processor: 0\nFeatures: asimd\n")
     assert not builds.has_avx2(str(path))
     assert not builds.has_avx2(str(tmp_path / "none"))
+
+
+@pytest.mark.parametrize("text", ["median 3 | window 1 | mean", "distinct, top", "quantiles 0.5"])
+def test_the_sign_of_a_nan_is_of_no_consequence(text):
+    # inf - inf is ffc00000 on x86 and 7fc00000 on ARM.
+    signs = (array("I", [0x3F800000, nan, 0x40000000, nan] * 9) for nan in (0x7FC00000, 0xFFC00000))
+    first, second = (Plan(text).partial(array("f", bits.tobytes())) for bits in signs)
+    assert first == second
