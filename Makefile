@@ -43,7 +43,7 @@ demo:  ## a fleet on this machine answers, loses a device, answers again (DATA=f
 
 test:  ## tests that need no root and no emulator, in at most 5 minutes
 	@scripts/setup $(TEST_LEVEL)
-	@$(PYTEST) -m "not root and not slow and not emulator"
+	@$(PYTEST) $(PARALLEL) -m "not root and not slow and not emulator"
 
 test-slow:  ## tests that take longer than ten seconds each, or need root
 	@scripts/setup $(TEST_LEVEL)

@@ -20,13 +20,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="run the golden vectors here and print a hash a kernel",
     )
+    parser.add_argument(
+        "--long",
+        action="store_true",
+        help="receipts of the long vectors, which only machines with an operating system run",
+    )
     add_json(parser)
     example(parser, "atoll kernels", "atoll kernels quantiles", "atoll kernels --receipts --json")
 
 
 def run(options: Any) -> int:
     """Print the catalogue, one kernel, or the receipts."""
-    if options.receipts:
+    if options.receipts or options.long:
         return _receipts(options)
     from atoll.kernels import catalogue
 
@@ -64,9 +69,10 @@ def _entry(kernel: Any) -> dict[str, Any]:
 
 
 def _receipts(options: Any) -> int:
-    from atoll.kernels import receipts
+    from atoll.kernels.receipt import LONG, SHORT, receipts
 
-    found = {name: digest.hex() for name, digest in receipts().items()}
+    suite = LONG if options.long else SHORT
+    found = {name: digest.hex() for name, digest in receipts(suite).items()}
     if options.name is not None:
         found = {
             options.name: found[_find([{"name": name} for name in found], options.name)["name"]]

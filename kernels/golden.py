@@ -13,16 +13,16 @@ from atoll.kernels.numbers import f32_value
 SAMPLES = 512  # 2 KB of f32: half of the smallest board's working memory
 CASES = ("noise", "extreme", "wide")
 
-_SEEDS = {"noise": 0x2545F491, "extreme": 0x9E3779B9, "wide": 0x6C078965}
+SEEDS = {"noise": 0x2545F491, "extreme": 0x9E3779B9, "wide": 0x6C078965}
 
-_EXTREMES = {
+EXTREMES = {
     "i16": (-32768, 32767, 0, -1, 1),
     "i32": (-(2**31), 2**31 - 1, 0, -1, 1),
     # Bits: 0, -0, 1, -1, the largest and smallest normal and subnormal numbers.
     "f32": (0, 0x80000000, 0x3F800000, 0xBF800000, 0x7F7FFFFF, 0x00800000, 0x807FFFFF, 1),
 }
 # NaN and infinities stand apart, in the last quarter of the float extremes.
-_SPECIAL = (0x7FC00000, 0x7F800000, 0xFF800000, 0x7F800001)
+SPECIAL = (0x7FC00000, 0x7F800000, 0xFF800000, 0x7F800001)
 
 
 def words(seed: int) -> Iterator[int]:
@@ -35,21 +35,21 @@ def words(seed: int) -> Iterator[int]:
         yield state
 
 
-def vector(dtype: str, case: str) -> bytes:
+def vector(dtype: str, case: str, samples: int = SAMPLES) -> bytes:
     """One vector, little-endian: noise (bell-shaped), extreme (bounds), wide (all magnitudes)."""
-    source = words(_SEEDS[case])
+    source = words(SEEDS[case])
     if dtype == "f32":
-        values = array("I", (_float_bits(case, k, source) for k in range(SAMPLES)))
+        values = array("I", (_float_bits(case, 4 * k // samples, source) for k in range(samples)))
         return values.tobytes()
     bits = 16 if dtype == "i16" else 32
-    numbers = (_integer(dtype, case, bits, source) for _ in range(SAMPLES))
+    numbers = (_integer(dtype, case, bits, source) for _ in range(samples))
     return array("h" if bits == 16 else "i", numbers).tobytes()
 
 
 def _integer(dtype: str, case: str, bits: int, source: Iterator[int]) -> int:
     word = next(source)
     if case == "extreme":
-        return _EXTREMES[dtype][word % len(_EXTREMES[dtype])]
+        return EXTREMES[dtype][word % len(EXTREMES[dtype])]
     if case == "wide":
         return _signed(word >> (32 - bits), bits) >> (next(source) % bits)
     # Four uniform parts of a quarter of the range: near a bell.
@@ -60,12 +60,12 @@ def _signed(value: int, bits: int) -> int:
     return value - (1 << bits) if value >> (bits - 1) else value
 
 
-def _float_bits(case: str, k: int, source: Iterator[int]) -> int:
+def _float_bits(case: str, quarter: int, source: Iterator[int]) -> int:
     word = next(source)
     if case == "extreme":
-        if k >= SAMPLES * 3 // 4:
-            return _SPECIAL[word % len(_SPECIAL)]
-        return _EXTREMES["f32"][word % len(_EXTREMES["f32"])]
+        if quarter == 3:
+            return SPECIAL[word % len(SPECIAL)]
+        return EXTREMES["f32"][word % len(EXTREMES["f32"])]
     if case == "wide":
         # Any sign and mantissa, exponents 2^-60 .. 2^60.
         return (word & 0x807FFFFF) | ((67 + next(source) % 121) << 23)

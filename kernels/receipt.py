@@ -1,14 +1,18 @@
 """Receipts: what this machine's kernels make of the golden vectors, as one hash a kernel.
 
 A gateway lets boards work on one job only where the receipts of the job's kernels are equal. The
-hash is FNV-1a, 64 bit, over the bytes of all outputs (rows of features, partials of reducers),
-because a microcontroller computes it in ten lines; it guards against arithmetic that differs,
-not against an adversary.
+hash is FNV-1a, 64 bit, over the bytes of all outputs (rows of features; partials of reducers, also
+merged with themselves), because a microcontroller computes it in ten lines; it guards against
+arithmetic that differs, not against an adversary.
+
+Two suites: SHORT for every board, in 4 KB of working memory, and LONG for what needs more or shows
+in longer vectors only. `receipt_c.py` writes either as C.
 """
 
 from array import array
+from typing import NamedTuple
 
-from atoll.kernels.golden import CASES, vector
+from atoll.kernels.golden import CASES, SAMPLES, vector
 from atoll.kernels.golden_models import golden_models
 from atoll.kernels.plan import Plan
 from atoll.kernels.registry import catalogue
@@ -18,6 +22,7 @@ _OFFSET = 0xCBF29CE484222325
 _PRIME = 0x100000001B3
 
 RATE_HZ = 1000.0
+HEAD = 12  # bytes of a partial before its states: what names the plan
 
 ROW = "crest, kurtosis, skewness"
 # One plan or more for each kernel, such that the kernel's own arithmetic decides the bytes.
@@ -26,7 +31,7 @@ PLANS: dict[str, tuple[str, ...]] = {
     "channels": (
         "channels 2 | diff | window 16 | mean, rms",
         "channels 2 | sum",
-        "channels 4 | gram",
+        "channels 2 | gram",
     ),
     "clip": ("clip -200.5 1000 | sum",),
     "scale": ("scale 0.1 3 | sum",),
@@ -57,9 +62,9 @@ PLANS: dict[str, tuple[str, ...]] = {
     "minmax": ("minmax",),
     "histogram": ("histogram -1000 3000 bins=33",),
     "quantiles": ("quantiles 0.5 bins=32",),
-    "distinct": ("distinct p=7", "distinct"),
-    "top": ("top width=16", "top"),
-    "gram": (f"window 16 | {ROW} | gram", "window 5 | gram"),
+    "distinct": ("distinct p=7", "distinct p=9"),
+    "top": ("top width=8", "window 8 | peak | top width=8"),
+    "gram": (f"window 16 | {ROW} | gram", "window 3 | gram"),
     "centroids": (f"window 16 | {ROW} | centroids @centroids",),
     "merge": ("window 16 | merge", f"window 16 | {ROW} | merge bits=8 weight=first"),
     "linear": (f"window 16 | {ROW} | linear @linear",),
@@ -72,6 +77,19 @@ PLANS: dict[str, tuple[str, ...]] = {
     "mahalanobis": (f"window 16 | {ROW} | mahalanobis @mahalanobis",),
     "novelty": (f"window 16 | {ROW} | novelty 5 rate=0.1",),
 }
+# What the short vectors leave out: long windows, full sketches, sums that carry.
+LONG_PLANS: dict[str, tuple[str, ...]] = {
+    "channels": ("channels 4 | gram",),
+    "median": ("median 63 | sum",),
+    "fir": ("fir bandpass 100 200 taps=255 | sum",),
+    "spectrum": ("window 4096 | taper | spectrum", "window 1024 hop=300 | spectrum"),
+    "kurtosis": ("window 3000 hop=1000 | kurtosis",),
+    "moments": ("moments",),
+    "quantiles": ("quantiles 0.5", "window 8 | rms | quantiles 0.5"),
+    "distinct": ("distinct", "distinct p=14"),
+    "top": ("top", "window 8 | peak | top width=1000"),
+    "gram": ("window 16 | gram",),
+}
 FEATURE_PLANS = ("window 64 | {}", "window 50 hop=33 | {}")
 
 
@@ -82,26 +100,50 @@ def fnv1a(data: bytes, state: int = _OFFSET) -> int:
     return state
 
 
+class Suite(NamedTuple):
+    """Plans and the length of their vectors. memory: bytes that the C of it works in."""
+
+    samples: int
+    memory: int
+    long: bool
+
+    def plans(self) -> dict[str, tuple[str, ...]]:
+        """Kernel to its plans, in the order of the catalogue."""
+        names = [kernel.name for kernel in catalogue()]
+        if self.long:
+            return {name: LONG_PLANS[name] for name in names if name in LONG_PLANS}
+        features = {name: tuple(text.format(name) for text in FEATURE_PLANS) for name in names}
+        return {name: PLANS.get(name, features[name]) for name in names}
+
+
+SHORT = Suite(SAMPLES, 4096, long=False)
+LONG = Suite(16 * SAMPLES, 1 << 20, long=True)
+
+
 def outputs(plan: Plan, dtype: str, data: bytes) -> bytes:
-    """What the portable part gives for one vector: rows, or the states without the plan's id."""
+    """What the portable part gives for one vector: rows, or states (once, and merged with
+    themselves) without the plan's id.
+    """
     machine = plan.machine(dtype, RATE_HZ)
     samples = array({"i16": "h", "i32": "i", "f32": "f"}[dtype], data)
-    count = len(data) // SIZES[dtype] // plan.channels
+    count = len(samples) // plan.channels
     rows = machine.push(samples, 0, count, count)
-    return rows if plan.rows else machine.partial()[12:]
+    if plan.rows:
+        return rows
+    partial = machine.partial()
+    machine.absorb(partial)
+    return partial[HEAD:] + machine.partial()[HEAD:]
 
 
-def receipts() -> dict[str, bytes]:
+def receipts(suite: Suite = SHORT) -> dict[str, bytes]:
     """Kernel name to the 8 bytes of its hash, computed here and now."""
-    result = {}
     models = golden_models()
-    for kernel in catalogue():
-        plans = PLANS.get(kernel.name) or tuple(p.format(kernel.name) for p in FEATURE_PLANS)
+    vectors = {(d, c): vector(d, c, suite.samples) for d in SIZES for c in CASES}
+    result = {}
+    for name, texts in suite.plans().items():
         state = _OFFSET
-        for text in plans:
-            plan = Plan(text, models)
-            for dtype in SIZES:
-                for case in CASES:
-                    state = fnv1a(outputs(plan, dtype, vector(dtype, case)), state)
-        result[kernel.name] = state.to_bytes(8, "big")
+        for plan in (Plan(text, models) for text in texts):
+            for (dtype, _), data in vectors.items():
+                state = fnv1a(outputs(plan, dtype, data), state)
+        result[name] = state.to_bytes(8, "big")
     return result

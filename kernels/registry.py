@@ -437,7 +437,7 @@ _KERNELS = (
         "reducer",
         (
             Param("k", "count", 10, 1, 1000),
-            Param("width", "count", 256, 16, 4096, keyword=True),
+            Param("width", "count", 256, 8, 4096, keyword=True),
         ),
         "The k most frequent values with their counts: exact up to `width` different values, then "
         "from Count-Min counters. None that occurs more than `error` times is missed.",
