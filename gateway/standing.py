@@ -104,6 +104,11 @@ class StandingJobs:
         plan = parse_plan(request.plan)
         dataset = self._catalog.datasets[request.dataset]
         check_streams(plan, dataset, list(dataset.streams.values()))
+        if plan.ordered:
+            raise RequestError(
+                f"{plan.text!r} remembers from sample to sample without end; standing jobs cut streams"
+                " into batches and cannot run it yet (a query can)"
+            )
         every, every_ms = _every(request.every, plan.step)
         row = StandingSet(
             request.name, plan.text, request.dataset, every, every_ms, self._desk.wall_ms
