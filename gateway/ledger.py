@@ -3,8 +3,12 @@
 WAL with synchronous=FULL: an acknowledgement lets a device delete its outbox, so a commit must be
 on the disk before it is spoken of; a batch shares one sync. One gateway holds a state directory (a
 lock on a file in it). The schema has a version; an older gateway refuses a newer ledger rather than
-guess. Tables without a rowid where the key is the row's place; STRICT, so that a wrong type is an
-error and not a value.
+guess.
+
+Every row has a checksum over its table's name and its values, and every table its number of rows
+and the sum of their checksums, kept by triggers: SQLite's own check sees broken pages, these see
+changed values and lost rows. Tables without a rowid where the key is the row's place; STRICT, so
+that a wrong type is an error and not a value.
 """
 
 import fcntl
@@ -16,8 +20,9 @@ from typing import Any
 
 from atoll.gateway import records as r
 from atoll.gateway.errors import LedgerError
+from atoll.wire._native import crc32c
 
-VERSION = 1
+VERSION = 2
 
 _TABLES: dict[str, tuple[Any, str]] = {
     "setting": (r.SettingSet, "name"),
@@ -34,6 +39,8 @@ _TABLES: dict[str, tuple[Any, str]] = {
     "mark": (r.MarkSet, "job, key"),
     "window": (r.WindowSet, "job, key, sample"),
 }
+# A damaged file's names and texts need not be UTF-8, not even in SQLite's own words about it.
+_UNREADABLE = (sqlite3.Error, TypeError, OverflowError, UnicodeDecodeError)
 _SQL_TYPES = {int: "INTEGER", str: "TEXT", float: "REAL", bytes: "BLOB"}
 
 # Statements of the records that remove: each takes the record's fields by name.
@@ -78,9 +85,18 @@ _REMOVALS: dict[type, tuple[str, ...]] = {
 # A query's partials by task, in the order in which they came: the first of a key stays.
 _PARTIAL_TABLE = (
     "CREATE TABLE partial (query INTEGER, task INTEGER, data BLOB NOT NULL,"
-    " PRIMARY KEY (query, task)) STRICT, WITHOUT ROWID"
+    " row_crc INTEGER NOT NULL, PRIMARY KEY (query, task)) STRICT, WITHOUT ROWID"
 )
-_PARTIAL_ADD = "INSERT OR IGNORE INTO partial VALUES (?, ?, ?)"
+_PARTIAL_ADD = "INSERT OR IGNORE INTO partial VALUES (?, ?, ?, ?)"
+_TOTAL_TABLE = (
+    "CREATE TABLE total (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT"
+)
+_TOTALS = (
+    """CREATE TRIGGER "{0}_added" AFTER INSERT ON "{0}" BEGIN
+    UPDATE total SET rows = rows + 1, sum = sum + new.row_crc WHERE name = '{0}'; END""",
+    """CREATE TRIGGER "{0}_gone" AFTER DELETE ON "{0}" BEGIN
+    UPDATE total SET rows = rows - 1, sum = sum - old.row_crc WHERE name = '{0}'; END""",
+)
 
 
 def _columns(record: Any) -> list[tuple[str, str]]:
@@ -92,15 +108,33 @@ def _create(table: str, record: Any, key: str) -> str:
     columns = ", ".join(f'"{name}" {kind} NOT NULL' for name, kind in _columns(record))
     # A row with a large blob is better in a rowid table; these two hold answers and partials.
     tail = "STRICT" if table in ("query", "window") else "STRICT, WITHOUT ROWID"
-    return f'CREATE TABLE "{table}" ({columns}, PRIMARY KEY ({key})) {tail}'
+    return (
+        f'CREATE TABLE "{table}" ({columns}, row_crc INTEGER NOT NULL, PRIMARY KEY ({key})) {tail}'
+    )
 
 
 def _upsert(table: str, record: Any) -> str:
     marks = ", ".join("?" for _ in record._fields)
-    return f'INSERT OR REPLACE INTO "{table}" VALUES ({marks})'
+    return f'INSERT OR REPLACE INTO "{table}" VALUES ({marks}, ?)'
 
 
-_UPSERTS = {record: _upsert(table, record) for table, (record, _) in _TABLES.items()}
+def _plain(value: Any) -> Any:
+    """A value as SQLite may give it back: True as 1, 2 in a column of reals as 2.0."""
+    if type(value) is float:
+        return int(value) if value.is_integer() else value
+    return int(value) if type(value) is bool else value
+
+
+def _crc(table: str, row: Sequence[Any]) -> int:
+    """The checksum of a row: texts and numbers as Python writes them, blobs as they are."""
+    found = crc32c(repr((table, *(_plain(v) for v in row if type(v) is not bytes))).encode())
+    for value in row:
+        if type(value) is bytes:
+            found = crc32c(value, found)
+    return found
+
+
+_UPSERTS = {record: (table, _upsert(table, record)) for table, (record, _) in _TABLES.items()}
 
 
 class Ledger:
@@ -113,7 +147,7 @@ class Ledger:
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None)
             self._open()
-        except sqlite3.Error as error:
+        except _UNREADABLE as error:
             os.close(self._lock)
             raise LedgerError(
                 f"ledger {self.path} cannot be opened ({_line(error)}); restore it from a copy,"
@@ -138,35 +172,84 @@ class Ledger:
         if tables:
             verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":
-                raise LedgerError(
-                    f"ledger {self.path} is damaged ({_line(verdict)}); restore it from a copy"
-                )
+                raise self._damaged(verdict)
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
-        if not tables:
-            db.execute("BEGIN")
-            for table, (record, key) in _TABLES.items():
-                db.execute(_create(table, record, key))
-            db.execute(_PARTIAL_TABLE)
-            db.execute(f"PRAGMA user_version = {VERSION}")
-            db.execute("COMMIT")
+        db.execute("PRAGMA recursive_triggers = ON")  # or a replaced row would stay in its total
+        if version < VERSION:
+            self._make_tables(exist=bool(tables))
+
+    def _damaged(self, what: object) -> LedgerError:
+        return LedgerError(
+            f"ledger {self.path} is damaged ({_line(what)}); restore it from a copy,"
+            " or move it away to begin anew"
+        )
+
+    def _make_tables(self, *, exist: bool) -> None:
+        """Make the tables; rows of a ledger without checksums are taken over."""
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        db.execute(_TOTAL_TABLE)
+        made = {table: _create(table, record, key) for table, (record, key) in _TABLES.items()}
+        for table, statement in (made | {"partial": _PARTIAL_TABLE}).items():
+            rows = db.execute(f'SELECT * FROM "{table}"').fetchall() if exist else []
+            if exist:
+                db.execute(f'DROP TABLE "{table}"')
+            db.execute(statement)
+            db.execute("INSERT INTO total VALUES (?, 0, 0)", (table,))
+            for trigger in _TOTALS:
+                db.execute(trigger.format(table))
+            for row in rows:
+                marks = ", ".join("?" for _ in row)
+                db.execute(f'INSERT INTO "{table}" VALUES ({marks}, ?)', (*row, _crc(table, row)))
+        db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute("COMMIT")
+
+    def _checked(self, table: str, names: str) -> list[Any]:
+        """All rows of a table, which are as they were written and as many; raises LedgerError."""
+        total = 0
+        rows = []
+        for *row, crc in self._db.execute(f'SELECT {names}, row_crc FROM "{table}"'):
+            if _crc(table, row) != crc:
+                raise self._damaged(f"a row of {table} has changed: {_line(row[:2])[:60]}")
+            total += crc
+            rows.append(row)
+        stated = self._db.execute("SELECT rows, sum FROM total WHERE name = ?", (table,)).fetchone()
+        if stated != (len(rows), total):
+            raise self._damaged(f"table {table} has {len(rows)} rows, not the ones written")
+        return rows
+
+    def verify(self) -> int:
+        """Read everything against its checksums; the number of rows. Raises LedgerError."""
+        try:
+            verdict = self._db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise self._damaged(verdict)
+            count = len(self._checked("partial", "query, task, data"))
+            for table, (record, _) in _TABLES.items():
+                count += len(self._checked(table, _names(record)))
+        except _UNREADABLE as error:
+            raise self._damaged(error) from None
+        return count
 
     def load(self) -> list[r.Record]:
         """All rows as records, in an order in which they can be applied."""
         found: list[r.Record] = []
         try:
             for table, (record, _) in _TABLES.items():
-                names = ", ".join(f'"{name}"' for name in record._fields)
-                found.extend(map(record._make, self._db.execute(f'SELECT {names} FROM "{table}"')))
+                found.extend(map(record._make, self._checked(table, _names(record))))
             open_partials = (
-                "SELECT query, task, data FROM partial WHERE query IN"
+                "SELECT query, task, data, row_crc FROM partial WHERE query IN"
                 " (SELECT number FROM query WHERE state = 'open')"
             )
-            found.append(r.PartialsAdded(self._db.execute(open_partials).fetchall()))
-        except (sqlite3.Error, TypeError) as error:
-            raise LedgerError(
-                f"ledger {self.path} cannot be read ({_line(error)}); restore it from a copy"
-            ) from None
+            partials = []
+            for *row, crc in self._db.execute(open_partials):
+                if _crc("partial", row) != crc:
+                    raise self._damaged("a partial has changed")
+                partials.append((row[0], row[1], row[2]))
+            found.append(r.PartialsAdded(partials))
+        except _UNREADABLE as error:
+            raise self._damaged(error) from None
         return found
 
     def commit(self, batch: Iterable[r.Record]) -> None:
@@ -192,9 +275,11 @@ class Ledger:
     def _write(self, record: Any, rows: Sequence[Any]) -> None:
         if record is r.PartialsAdded:
             for added in rows:
-                self._db.executemany(_PARTIAL_ADD, added.rows)
+                summed = [(*row, _crc("partial", row)) for row in added.rows]
+                self._db.executemany(_PARTIAL_ADD, summed)
         elif record in _UPSERTS:
-            self._db.executemany(_UPSERTS[record], rows)
+            table, statement = _UPSERTS[record]
+            self._db.executemany(statement, [(*row, _crc(table, row)) for row in rows])
         else:
             for row in rows:
                 for statement in _REMOVALS[record]:
@@ -218,6 +303,10 @@ def _grouped(batch: Iterable[r.Record]) -> Iterable[tuple[type, list[Any]]]:
         rows.append(record)
     if kind is not None:
         yield kind, rows
+
+
+def _names(record: Any) -> str:
+    return ", ".join(f'"{name}"' for name in record._fields)
 
 
 def _line(problem: object) -> str:

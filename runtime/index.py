@@ -43,6 +43,9 @@ def _words(row: Row) -> "array[int]":
     return array("Q", (row.seq, row.first_sample, row.wall_ms + _SIGN, place, shape))
 
 
+_NOWHERE = StreamInfo("", "", "i16", 1, 1.0, 1.0, "")
+
+
 class StreamIndex:
     """The blocks of one stream that are on disk."""
 
@@ -114,6 +117,26 @@ class StreamIndex:
             base = self._search(0, row.seq) * WORDS
             rows[base:base] = words
 
+    def rows_in(self, segments: set[int]) -> "dict[int, array[int]]":
+        """The rows that lie in these segments, by segment."""
+        rows = self._rows
+        found: dict[int, array[int]] = {}
+        for at, place in enumerate(rows[3::WORDS]):
+            if place >> _OFFSET_BITS in segments:
+                words = found.setdefault(place >> _OFFSET_BITS, array("Q"))
+                words.extend(rows[at * WORDS : (at + 1) * WORDS])
+        return found
+
+    def extend(self, words: "array[int]") -> bool:
+        """Enter rows behind all that are here; False, and nothing entered, if they are not."""
+        rows = self._rows
+        if rows and words:
+            last = self.row(len(self) - 1)
+            if last.seq >= words[0] or last.end_sample > words[1]:
+                return False
+        rows.extend(words)
+        return True
+
     def forget(self, segments: set[int]) -> int:
         """Drop the rows that lie in these segments; how many they were."""
         rows, kept = self._rows, array("Q")
@@ -152,6 +175,13 @@ class StreamIndex:
             else:
                 found.append(run_of(row))
         return found
+
+
+def rows_of(words: "array[int]") -> list[Row]:
+    """Words as rows."""
+    index = StreamIndex(_NOWHERE, 0)
+    index.extend(words)
+    return [index.row(at) for at in range(len(index))]
 
 
 def run_of(row: Row) -> BlockRun:

@@ -11,8 +11,10 @@ queries are written without a sync: whoever asked still holds the task and has i
 from the same blocks, so a sync would buy wear and nothing else. In the usual case they are
 acknowledged and cut off before the system writes them back at all.
 
-A file that failed a write or a sync is never written again. What opening finds is synced first: a
-process that was killed may have left it unsynced, and from then on it counts as kept.
+A file that is full, and the last one at a clean end, ends with a seal: one that was cut off just
+behind a record is whole by itself, but for the seal. A file that failed a write or a sync is never
+written again. What opening finds is synced first: a process that was killed may have left it
+unsynced, and from then on it counts as kept.
 """
 
 import struct
@@ -33,6 +35,7 @@ SLACK_BYTES = 65_536
 
 _HEAD = struct.Struct("<4sIIQ")  # magic, CRC-32C of the rest, length, number
 _MAGIC = b"ATO1"
+_SEAL = 2**64 - 1  # the number of a record that is no message
 
 
 class Entry(NamedTuple):
@@ -44,13 +47,14 @@ class Entry(NamedTuple):
 
 
 class _File:
-    __slots__ = ("broken", "handle", "live", "path", "size")
+    __slots__ = ("broken", "handle", "live", "path", "sealed", "size")
 
     def __init__(self, path: str, handle: int) -> None:
         self.path = path
         self.handle = handle
         self.size = 0
         self.broken = False  # not to be written again
+        self.sealed = False  # its last record is a seal
         self.live: set[int] = set()
 
 
@@ -77,9 +81,11 @@ class Outbox:
         self._new_name = False
         self.torn = 0
         self.damaged = 0
+        self.unclean = False  # the last process did not end by itself
         self.bytes_written = 0
         files.make_directory(self._path)
         for name in files.names(self._path):
+            self.damaged += self.unclean  # of all files only the last may end without a seal
             self._recover(name)
         if self._open:
             files.sync_directory(self._path)
@@ -104,6 +110,7 @@ class Outbox:
             raise StoreError(f"{path} cannot be read: {error}") from None
         self._open[number] = found
         self._active = max(self._active, number)
+        self.unclean = not found.sealed
         if not found.live:
             self._remove(number)
 
@@ -117,9 +124,11 @@ class Outbox:
                 continue
             if offset > found.size:
                 self.damaged += 1
-            self._entries[message] = Entry(number, offset, length)
-            found.live.add(message)
-            offset = found.size = min(_padded(offset + _HEAD.size + length), len(data))
+            found.sealed = message == _SEAL
+            if not found.sealed:
+                self._entries[message] = Entry(number, offset, length)
+                found.live.add(message)
+            offset = found.size = _padded(offset + _HEAD.size + length)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -141,21 +150,36 @@ class Outbox:
         try:
             file_number, found = self._writable(len(message))
             offset = found.size
-            head = _HEAD.pack(_MAGIC, 0, len(message), number)
-            head = _MAGIC + _crc(head, message).to_bytes(4, "little") + head[8:]
-            total = _HEAD.size + len(message)
-            padding = bytes(_padded(total) - total)
-            try:
-                found.size += self._files.append(found.handle, (head, message, padding))
-            except OSError:
-                self._cut_back(found, offset)
-                raise
+            self._write(found, number, message)
         except OSError as error:
             raise Refused(f"outbox: {error.strerror or error}") from None
         self.bytes_written += found.size - offset
         self._unsynced.append(number)
         self._entries[number] = Entry(file_number, offset, len(message))
         found.live.add(number)
+
+    def _write(self, found: _File, number: int, message: bytes) -> None:
+        """One record at a file's end. Raises OSError, the file then as it was, or broken."""
+        head = _HEAD.pack(_MAGIC, 0, len(message), number)
+        head = _MAGIC + _crc(head, message).to_bytes(4, "little") + head[8:]
+        total = _HEAD.size + len(message)
+        padding = bytes(_padded(total) - total)
+        offset = found.size
+        try:
+            found.size += self._files.append(found.handle, (head, message, padding))
+        except OSError:
+            self._cut_back(found, offset)
+            raise
+        found.sealed = number == _SEAL
+
+    def _seal(self, found: _File) -> None:
+        """Say that this is the file's end; on a full disk it goes without."""
+        if found.broken or found.sealed:
+            return
+        try:
+            self._write(found, _SEAL, b"")
+        except OSError:
+            found.sealed = False
 
     def _cut_back(self, found: _File, size: int) -> None:
         try:
@@ -169,6 +193,7 @@ class Outbox:
         if found is not None and not found.broken and found.size + size <= self._file_bytes:
             return self._active, found
         if found is not None:
+            self._seal(found)
             self._sync_active()
             if not found.live:
                 self._remove(self._active)
@@ -247,10 +272,12 @@ class Outbox:
     def close(self) -> None:
         """Sync and give the files back."""
         self._sync_active()
-        for found in self._open.values():
-            if not found.live and found.size:
-                self._cut_back(found, 0)
-            self._files.close(found.handle)
+        for number, found in list(self._open.items()):
+            if found.live:
+                self._seal(found)
+                self._files.close(found.handle)
+            else:
+                self._remove(number)
         self._open.clear()
 
 
@@ -258,7 +285,8 @@ def _record(data: bytes, offset: int) -> tuple[int, int]:
     """Number and length of the message whose record begins here; the length is -1 if none does."""
     magic, crc, length, number = _HEAD.unpack_from(data, offset)
     start = offset + _HEAD.size
-    if magic != _MAGIC or length > OBJECT_BYTES_MAX or start + length > len(data):
+    # Without its padding the next record would not begin where it is looked for.
+    if magic != _MAGIC or length > OBJECT_BYTES_MAX or _padded(start + length) > len(data):
         return 0, -1
     whole = _crc(data[offset:start], data[start : start + length]) == crc
     return (number, length) if whole else (0, -1)

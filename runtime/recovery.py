@@ -1,4 +1,5 @@
-"""Opening a store: every segment file is walked once, the index is built from what is good.
+"""Opening a store: a segment's index file is read, or the segment is walked once, and the index is
+built from what is good.
 
 A segment whose tail was torn by a power cut is cut back to its last whole record; records damaged
 in the middle stay where they are and are left out of the index, so that they show as missing. Both
@@ -11,14 +12,13 @@ from typing import NamedTuple
 from atoll.runtime.catalog import Catalog, Handles, Shard
 from atoll.runtime.errors import StoreError
 from atoll.runtime.files import Files
-from atoll.runtime.frame import FRAME, GAP
-from atoll.runtime.index import Row, StreamIndex
-from atoll.runtime.segment import Found, Segment, scan
+from atoll.runtime.frame import FILE_HEADER, FORMAT, FRAME, GAP, file_format
+from atoll.runtime.index import WORDS, Row, StreamIndex, rows_of
+from atoll.runtime.sealed import Sealed, read_index
+from atoll.runtime.segment import Found, Segment, body_is_good, scan
 from atoll.wire.block import peek_block
 from atoll.wire.errors import WireError
-
-# A block's header with names at their longest (wire.block.OVERHEAD_BYTES_MAX is 303).
-_PEEK_BYTES = 512
+from atoll.wire.messages import StreamInfo
 
 
 class Recovered(NamedTuple):
@@ -52,8 +52,11 @@ def recover(files: Files, catalog: Catalog, handles: Handles) -> Recovered:
 
 def _recover_shard(files: Files, catalog: Catalog, shard: Shard, handles: Handles) -> Recovered:
     total = Recovered(0, 0, 0, 0)
-    for name in files.names(shard.path):
+    names = files.names(shard.path)
+    for name in names:
         stem, dot, kind = name.partition(".")
+        if kind == "idx" and f"{stem}.seg" not in names:
+            _drop_orphan(files, catalog, stem, f"{shard.path}/{name}")
         if not dot or kind != "seg":
             continue
         try:
@@ -61,7 +64,10 @@ def _recover_shard(files: Files, catalog: Catalog, shard: Shard, handles: Handle
             one = _recover_segment(files, catalog, shard, segment)
         except (OSError, ValueError) as error:
             raise StoreError(f"{shard.path}/{name} cannot be read: {error}") from None
-        if segment.handle >= 0:
+        if segment.handle >= 0 and segment.indexed:
+            files.close(segment.handle)  # opened again when somebody reads
+            segment.handle = -1
+        elif segment.handle >= 0:
             handles.opened(segment)
         total = Recovered._make(a + b for a, b in zip(total, one, strict=True))
     if shard.segments:
@@ -69,9 +75,66 @@ def _recover_shard(files: Files, catalog: Catalog, shard: Shard, handles: Handle
     return total
 
 
+def _drop_orphan(files: Files, catalog: Catalog, stem: str, path: str) -> None:
+    """An index whose segment is gone. Its number is not used again: should the index come back
+    with a power cut, it would speak of another segment's blocks.
+    """
+    try:
+        catalog.next_segment = max(catalog.next_segment, int(stem, 16) + 1)
+        files.remove(path)
+    except (OSError, ValueError):
+        return
+
+
 def _recover_segment(files: Files, catalog: Catalog, shard: Shard, segment: Segment) -> Recovered:
     segment.handle = files.open(segment.path)
     catalog.next_segment = max(catalog.next_segment, segment.number + 1)
+    sealed = read_index(files, segment)
+    head = file_format(files.read(segment.handle, FILE_HEADER.size, 0))
+    if sealed is not None and head == FORMAT and sealed.size == files.size(segment.handle):
+        return _take_index(catalog, shard, segment, sealed)
+    found = _scan_segment(files, catalog, shard, segment)
+    if sealed is not None and sealed.size > segment.size:
+        # Cut off where a record ends: whole to look at, and less than there was.
+        promised = sum(len(rows.words) // WORDS for rows in sealed.streams)
+        return found._replace(damaged=found.damaged + max(1, promised - found.blocks))
+    return found
+
+
+def _take_index(catalog: Catalog, shard: Shard, segment: Segment, sealed: Sealed) -> Recovered:
+    """Enter what the index file lists; nothing else is read."""
+    catalog.segments[segment.number] = segment
+    shard.segments.append(segment)
+    segment.size = segment.synced = sealed.size
+    segment.next_stream = sealed.next_stream
+    segment.indexed = True
+    entered = lost = 0
+    for info, number, words in sealed.streams:
+        rows = rows_of(words)
+        stream = _stream_of(catalog, shard, info, number)
+        if stream is None:
+            lost += len(rows)
+            continue
+        if not stream.extend(words):
+            rows = [row for row in rows if _enter_row(stream, row)]
+        entered += len(rows)
+        catalog.stored_bytes += sum(row.length for row in rows)
+        newest = max((row.wall_ms for row in rows), default=segment.newest_ms)
+        segment.newest_ms = max(segment.newest_ms, newest)
+    return Recovered(entered, 0, 0, lost)
+
+
+def _stream_of(catalog: Catalog, shard: Shard, info: StreamInfo, number: int) -> StreamIndex | None:
+    """The stream of this description, made if it is new; None if it cannot be of this shard."""
+    if (info.dataset, number) != shard.name:
+        return None
+    known = catalog.streams.get((info.dataset, info.key))
+    if known is None:
+        return catalog.add_stream(info, number)
+    return known if known.info == info else None
+
+
+def _scan_segment(files: Files, catalog: Catalog, shard: Shard, segment: Segment) -> Recovered:
     result = scan(files, segment.handle, segment.number, segment.path)
     if not result.end:
         files.close(segment.handle)
@@ -110,30 +173,35 @@ def _enter(
             *(frame.length, frame.sample_count & ~GAP, frame.data_start),
             bool(frame.sample_count & GAP),
         )
-        # Written again in place of a rotten copy: the later one counts.
-        if stream.find(row.seq) >= 0:
-            stream.forget_block(row.seq)
-        if stream.conflict(row):
-            continue
-        stream.add(row)
-        catalog.stored_bytes += row.length
-        segment.newest_ms = max(segment.newest_ms, row.wall_ms)
-        entered += 1
+        if _enter_row(stream, row):
+            catalog.stored_bytes += row.length
+            segment.newest_ms = max(segment.newest_ms, row.wall_ms)
+            entered += 1
     return entered
+
+
+def _enter_row(stream: StreamIndex, row: Row) -> bool:
+    """Enter a block; False if it cannot be one of the stream."""
+    # Written again in place of a rotten copy: the later one counts.
+    if stream.find(row.seq) >= 0:
+        stream.forget_block(row.seq)
+    if stream.conflict(row):
+        return False
+    stream.add(row)
+    return True
 
 
 def _identify(
     files: Files, catalog: Catalog, shard: Shard, segment: Segment, one: Found
 ) -> StreamIndex | None:
-    """The stream of a record, read from its block's own header."""
-    size = min(_PEEK_BYTES, one.frame.length)
+    """The stream of a record by its block, which must be whole: what it is called here, all others
+    of the same number are called, too.
+    """
+    body = files.read(segment.handle, one.frame.length, one.offset + FRAME.size)
+    if not body_is_good(body, one.frame.body_crc):
+        return None
     try:
-        block = peek_block(files.read(segment.handle, size, one.offset + FRAME.size))
+        block = peek_block(body)
     except WireError:
         return None
-    if (block.info.dataset, block.shard) != shard.name:
-        return None
-    known = catalog.streams.get((block.info.dataset, block.info.key))
-    if known is None:
-        return catalog.add_stream(block.info, block.shard)
-    return known if known.info == block.info else None
+    return _stream_of(catalog, shard, block.info, block.shard)

@@ -42,6 +42,7 @@ class Segment:
         "broken",
         "doomed",
         "handle",
+        "indexed",
         "newest_ms",
         "next_stream",
         "number",
@@ -61,6 +62,7 @@ class Segment:
         self.born_ms = 0  # wall time of the first record since this process opened it for writing
         self.newest_ms = -(1 << 63)  # newest wall time of a block: retention by age
         self.broken = False  # an append or a sync failed, or a record is damaged: not written again
+        self.indexed = False  # its index file says what it holds
         self.doomed = False  # deleted while somebody reads
         self.next_stream = 0  # after a restart a stream may get a second number: harmless
         self._streams: dict[object, int] = {}

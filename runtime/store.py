@@ -15,9 +15,10 @@ from typing import NamedTuple
 from atoll.runtime.catalog import Catalog, Handles, Shard
 from atoll.runtime.errors import Missing, Refused
 from atoll.runtime.files import Files
-from atoll.runtime.frame import FILE_HEADER, FRAME, Frame, file_header
+from atoll.runtime.frame import FILE_HEADER, FRAME, Frame, file_header, unpack_frame
 from atoll.runtime.index import Row, StreamIndex, run_of
 from atoll.runtime.recovery import Recovered, recover
+from atoll.runtime.sealed import Rows, index_path, write_index
 from atoll.runtime.segment import Segment, append, body_is_good
 from atoll.wire.block import decode_block
 from atoll.wire.errors import WireError
@@ -78,6 +79,7 @@ class Store:
         self._catalog = Catalog(f"{root}/shards")
         self._handles = Handles(files, self._lock)
         self._staged: dict[tuple[StreamIndex, int], _Staged] = {}
+        self._sealed: list[Shard] = []  # with a full segment, to be indexed after the next sync
         self._tickets = 0
         self.bytes_written = 0
         self.damaged_reads = 0
@@ -193,8 +195,10 @@ class Store:
             fresh = now_ms - last.born_ms < SEGMENT_AGE_MS
             if fresh and last.size + size + FRAME.size <= self._segment_bytes:
                 self._handles.open_for_writing(last)
+                last.indexed = False
                 return last
             last.seal()
+            self._sealed.append(shard)
         segment = self._catalog.new_segment(shard)
         self._files.make_directory(shard.path)
         segment.handle = self._files.open(segment.path, create=True)
@@ -226,7 +230,31 @@ class Store:
                 else:
                     outcome.tickets.append(one.ticket)
                     outcome.added.append(Added(one.stream.info, one.stream.shard, run_of(one.row)))
+        sealed, self._sealed = self._sealed, []
+        for shard in sealed:
+            self._write_indexes(shard, shard.segments[:-1])
         return outcome
+
+    def _write_indexes(self, shard: Shard, segments: Iterable[Segment]) -> None:
+        """Put what segments hold beside them; one without is scanned at the next start."""
+        chosen = {
+            segment.number: segment
+            for segment in segments
+            if not (segment.indexed or segment.broken) and segment.synced == segment.size
+        }
+        if not chosen:
+            return
+        with self._lock:
+            found = [(one.info, one.rows_in(set(chosen))) for one in shard.streams]
+        for number, segment in chosen.items():
+            rows = [
+                Rows(info, shard.name[1], words[number]) for info, words in found if number in words
+            ]
+            try:
+                self.bytes_written += write_index(self._files, segment, rows)
+                segment.indexed = True
+            except OSError:
+                continue
 
     def _enter(self, one: _Staged) -> str:
         if one.stream.find(one.row.seq) >= 0:  # a rotten block that is replaced
@@ -307,7 +335,7 @@ class Store:
                 body = b""
             finally:
                 self._handles.release(segment)
-            if body_is_good(body, int.from_bytes(body[-4:], "little")) and len(body) == row.length:
+            if body:
                 return body
             with self._lock:
                 self.damaged_reads += 1
@@ -317,7 +345,14 @@ class Store:
         raise Missing(f"stream {info.dataset}/{info.key}: block {row.seq} cannot be read whole")
 
     def _read_record(self, segment: Segment, row: Row) -> bytes:
-        return self._files.read(segment.handle, row.length, row.offset + FRAME.size)
+        """The encoded block; empty if it is damaged, or another one in its place."""
+        size = FRAME.size + row.length
+        record = memoryview(self._files.read(segment.handle, size, row.offset))
+        frame = unpack_frame(bytes(record[: FRAME.size]), segment.number, row.offset)
+        body = record[FRAME.size :]
+        if frame is None or frame.length != len(body) or frame.seq != row.seq:
+            return b""
+        return bytes(body) if body_is_good(body, frame.body_crc) else b""
 
     def block(self, dataset: str, key: str, seq: int) -> bytes:
         """An encoded block as it came. Raises `Missing`."""
@@ -338,6 +373,19 @@ class Store:
                 if len(stream) and (not dataset or stream.info.dataset == dataset)
             ]
             return [HeldStream(stream.info, stream.shard, stream.runs()) for stream in chosen]
+
+    def names(self) -> tuple[list[tuple[str, str]], int]:
+        """All streams that have blocks, and how many blocks they have together."""
+        with self._lock:
+            streams = [one for one in self._catalog.streams.values() if len(one)]
+            return [(one.info.dataset, one.info.key) for one in streams], sum(map(len, streams))
+
+    def block_after(self, dataset: str, key: str, seq: int) -> int:
+        """The number of a stream's first block behind block `seq`; -1 if there is none."""
+        with self._lock:
+            stream = self._catalog.streams.get((dataset, key))
+            at = stream.after(seq) if stream is not None else 0
+            return stream.row(at).seq if stream is not None and at < len(stream) else -1
 
     @property
     def stored_bytes(self) -> int:
@@ -392,14 +440,27 @@ class Store:
             dropped = self._catalog.forget(shard, numbers)
         for segment in gone:
             self._handles.retire(segment)
-            self._files.remove(segment.path)
-        if gone:
-            self._files.sync_directory(shard.path)
+        try:
+            for segment in gone:
+                self._remove(segment)
+            if gone:
+                self._files.sync_directory(shard.path)
+        except OSError:
+            pass  # found again at the next start, listed, and released anew
         return dropped
+
+    def _remove(self, segment: Segment) -> None:
+        path = index_path(segment)
+        folder, _, name = path.rpartition("/")
+        if segment.indexed or name in self._files.names(folder):
+            self._files.remove(path)
+        self._files.remove(segment.path)
 
     def close(self) -> None:
         """Sync what is staged and give the files back."""
         self.commit()
+        for shard in self._catalog.shards.values():
+            self._write_indexes(shard, shard.segments)
         self._handles.close_all()
 
 

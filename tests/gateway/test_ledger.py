@@ -258,3 +258,74 @@ def test_a_disk_that_is_full_is_not_the_end(tmp_path):
     ledger._db.execute("PRAGMA max_page_count = 100000")
     ledger.commit([r.SettingSet("epoch", 2)])
     ledger.close()
+
+
+def reopened_with(tmp_path, *statements):
+    """A ledger that somebody changed behind the gateway's back."""
+    ledger = Ledger(tmp_path)
+    rows = [(1, task, b"partial") for task in range(9)]
+    ledger.commit([r.PartialsAdded(rows), r.SettingSet("epoch", 5), r.SettingSet("term", 1)])
+    ledger.commit([r.SettingSet("epoch", 6), r.MarkSet("job", "k", 7)])
+    assert ledger.verify() == 12
+    ledger.close()
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
+        for statement in statements:
+            db.execute(statement)
+    db.close()
+    return Ledger(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("UPDATE setting SET value = 7 WHERE name = 'epoch'", "a row of setting has changed"),
+        ("UPDATE mark SET key = 'l'", "a row of mark has changed"),
+        ("DROP TRIGGER mark_gone", "DELETE"),
+        ("DROP TRIGGER mark_added", "INSERT"),
+    ],
+)
+def test_changed_and_lost_rows_are_noticed(tmp_path, change, said):
+    more = {
+        "DELETE": "DELETE FROM mark",
+        "INSERT": "INSERT INTO mark SELECT job, 'l', sample, row_crc FROM mark",
+    }
+    ledger = reopened_with(tmp_path, change, *([more[said]] if said in more else []))
+    with pytest.raises(LedgerError, match="is damaged") as caught:
+        ledger.load()
+    assert said in more or said in str(caught.value)
+
+
+def test_a_damaged_name_is_no_traceback(tmp_path):
+    Ledger(tmp_path).close()
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE", b"CREATE\xec\xffABLE"))
+    with pytest.raises(LedgerError):
+        Ledger(tmp_path).load()
+
+
+def test_a_changed_partial_is_noticed(tmp_path):
+    ledger = reopened_with(tmp_path, "UPDATE partial SET data = x'00' WHERE task = 3")
+    ledger.load()  # its query is not open: nobody needs it
+    with pytest.raises(LedgerError, match="a row of partial has changed"):
+        ledger.verify()
+
+
+def test_a_ledger_without_checksums_is_taken_over(tmp_path):
+    ledger = reopened_with(tmp_path)
+    before = ledger.load()
+    ledger.close()
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
+        names = [
+            row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")
+        ]
+        for name in names:
+            for trigger in ("added", "gone"):
+                db.execute(f"DROP TRIGGER IF EXISTS {name}_{trigger}")
+            if name != "total":
+                db.execute(f"ALTER TABLE {name} DROP COLUMN row_crc")
+        db.execute("DROP TABLE total")
+        db.execute("PRAGMA user_version = 1")
+    db.close()
+    again = Ledger(tmp_path)
+    assert again.load() == before
+    assert again.verify() == 12

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import Random
@@ -26,8 +27,10 @@ sys.path.insert(0, str(Path(__file__).parent))
 ROOT = Path(__file__).resolve().parents[2]
 # Of all cuts; the device's structures are the ones with most code behind them.
 SHARES = {"flash log": 0.25, "device": 0.60, "ledger": 0.15}
+FLIP_SHARES = {"flash log": 0.40, "device": 0.45, "ledger": 0.15}
 COUNTERS = ("cuts", "doubles", "lost", "torn", "flips", "flips_noticed", "flips_undetected")
-PIECE = 20_000  # cuts of one process
+PIECE = 20_000  # cuts or flips of one process
+FLIPS_A_DISK = 2_000
 LEDGER_TURNS = 25
 
 
@@ -87,7 +90,39 @@ def flash_log(job: dict[str, Any], folder: Path) -> dict[str, int]:
     return {name: result[name] for name in COUNTERS}
 
 
-WORK = {"device": device, "ledger": ledger, "flash log": flash_log}
+def rot(make: Callable[[int], Any], job: dict[str, Any]) -> dict[str, int]:
+    """Rot in disks that `make` fills until so many flips are done."""
+    found = dict.fromkeys(COUNTERS, 0)
+    seed = job["seed"]
+    while found["flips"] < job["flips"]:
+        disk = make(seed)
+        for _ in range(min(FLIPS_A_DISK, job["flips"] - found["flips"])):
+            problem = disk.flip()
+            if problem:
+                found["flips_undetected"] += 1
+                print(f"seed {seed}: {problem}", file=sys.stderr)
+        found["flips"] += disk.flips
+        found["flips_noticed"] += disk.noticed
+        seed += 1
+    return found
+
+
+def device_rot(job: dict[str, Any], folder: Path) -> dict[str, int]:
+    """Rot on a device's disk."""
+    from cut_flips import Flips
+
+    return rot(Flips, job)
+
+
+def ledger_rot(job: dict[str, Any], folder: Path) -> dict[str, int]:
+    """Rot in a ledger."""
+    from cut_flips import LedgerFlips
+
+    return rot(lambda seed: LedgerFlips(folder, seed), job)
+
+
+CUT = {"device": device, "ledger": ledger, "flash log": flash_log}
+ROT = {"device": device_rot, "ledger": ledger_rot, "flash log": flash_log}
 
 
 def build_flash_harness() -> Path:
@@ -104,11 +139,12 @@ def jobs_of(options: argparse.Namespace, program: Path) -> list[dict[str, Any]]:
     jobs: list[dict[str, Any]] = []
     random = Random(options.seed)
     for name in ("ledger", "device", "flash log"):
-        left = round(options.cuts * SHARES[name])
-        while left > 0:
-            cuts = min(left, PIECE)
-            jobs.append({"work": name, "cuts": cuts, "flips": 0, "seed": random.randrange(1 << 30)})
-            left -= cuts
+        for kind, total in (("cuts", SHARES), ("flips", FLIP_SHARES)):
+            left = round(getattr(options, kind) * total[name])
+            while left > 0:
+                job = {"work": name, "cuts": 0, "flips": 0, "seed": random.randrange(1 << 30)}
+                jobs.append(job | {kind: min(left, PIECE)})
+                left -= PIECE
     for one in jobs:
         one["program"] = str(program)
     return jobs
@@ -118,7 +154,7 @@ def run_piece(job: dict[str, Any], recorder: Path, base: Path) -> tuple[dict[str
     """One piece in a process of its own."""
     folder = Path(tempfile.mkdtemp(dir=base))
     environment = dict(os.environ)
-    if job["work"] == "ledger":
+    if job["work"] == "ledger" and job["cuts"]:
         environment |= {
             "LD_PRELOAD": str(recorder),
             "RECORD_UNDER": str(folder / "again"),
@@ -187,7 +223,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.piece:
         job = json.loads(options.piece)
-        print(json.dumps(WORK[job["work"]](job, options.folder)))
+        work = (CUT if job["cuts"] else ROT)[job["work"]]
+        print(json.dumps(work(job, options.folder)))
         return 0
     return campaign(options)
 

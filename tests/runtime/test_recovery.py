@@ -70,3 +70,15 @@ def test_what_cannot_be_read_is_named(tmp_path):
     path.write_bytes(b"")
     with pytest.raises(StoreError, match=r"1/zzz.seg cannot be read"):
         recovered(tmp_path)
+
+
+def test_a_damaged_description_names_no_other_stream(tmp_path):
+    filled(tmp_path, 1)
+    [path] = (tmp_path / "shards").rglob("*.seg")
+    path.with_suffix(".idx").unlink()
+    data = bytearray(path.read_bytes())
+    data[data.index(b"k0") + 1] ^= 1  # k1
+    path.write_bytes(data)
+    found, catalog = recovered(tmp_path)
+    assert (found.blocks, found.damaged) == (3, 1)
+    assert {key for _, key in catalog.streams} == {"k0"}
