@@ -50,6 +50,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers", type=int, default=0, metavar="N", help="compute threads (one a core)"
     )
     parser.add_argument(
+        "--max-wait",
+        type=int,
+        default=200,
+        metavar="MS",
+        help="longest wait of an acknowledgement for its sync (200; 30000 spares a card)",
+    )
+    parser.add_argument(
         "--token",
         default=os.environ.get("ATOLL_TOKEN", ""),
         help="the one-time token of atoll enroll (ATOLL_TOKEN); needed once",
@@ -77,6 +84,7 @@ def run(options: Any) -> int:
             sources=tuple(options.source),
             workers=options.workers,
             token=options.token,
+            commit_ms=options.max_wait,
         )
     )
 

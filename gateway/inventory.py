@@ -83,7 +83,9 @@ class Inventory:
             return
         pending = self._lists.get(device)
         if pending is None:
-            return  # nobody asked: a repeated message
+            # A device that found rot lists unasked what is left; it is asked before it is believed.
+            self.doubt(device)
+            return
         for info, _, runs in message.streams:
             pending.seen.setdefault((info.dataset, info.key), []).extend(runs)
         if not message.more:

@@ -109,6 +109,7 @@ class Core:
             on.OutboxWritten: self._outbox_written,
             on.OutboxRead: self._labour.outbox_read,
             on.HealthRead: self._health_read,
+            on.RotFound: self._custody.rot_found,
             on.Sampled: self._custody.sampled,
             on.StopAsked: self._stop_asked,
         }

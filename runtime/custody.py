@@ -12,6 +12,8 @@ from atoll.runtime.transfers import Transfers, held_messages
 from atoll.wire import messages as wire
 
 RETAIN_S = 60.0
+# Rot is told by a list of everything that is left: not more often than this.
+ROT_S = 60.0
 
 
 class Custody:
@@ -30,6 +32,8 @@ class Custody:
         self._own_stores = 0
         self._restored = False
         self._retain_at = 0.0
+        self._rotten = False
+        self._rot_at = 0.0
 
     @property
     def idle(self) -> bool:
@@ -44,7 +48,10 @@ class Custody:
     def next_wakeup(self) -> float:
         """When `run_due` has something to do."""
         due = self.live.next_close()
-        return self._retain_at if due is None else min(due, self._retain_at)
+        times = [self._retain_at] if due is None else [due, self._retain_at]
+        if self._rotten and self._desk.linked:
+            times.append(self._rot_at)
+        return min(times)
 
     def run_due(self, now: float) -> None:
         """Close blocks whose time is over; let go of what is too old."""
@@ -54,6 +61,21 @@ class Custody:
             kept = [one for one in self.shards if one.retention_s or one.retention_bytes]
             if kept:
                 self._desk.do(do.Retain(kept))
+        if self._rotten and self._desk.linked and now >= self._rot_at:
+            self._rotten = False
+            self._rot_at = now + ROT_S
+            self._desk.do(do.ListStreams("inventory", ""))
+
+    def rot_found(self, event: on.RotFound, now: float) -> None:
+        """Blocks are not what they were: say so, and list what is left, so that they are copied
+        from a replica.
+        """
+        for _ in range(event.blocks):
+            self._desk.count("blocks damaged")
+        self._desk.say(
+            f"{event.blocks} blocks are damaged and not read any more: asking for copies"
+        )
+        self._rotten = True
 
     def mapped(self, message: wire.Map, now: float) -> None:
         """A new map; its retention holds from now on."""

@@ -92,6 +92,14 @@ class HealthRead(NamedTuple):
     stored_bytes: int
 
 
+class RotFound(NamedTuple):
+    """Blocks turned out damaged, by a task, a transfer or the scrubbing; they are not listed any
+    more.
+    """
+
+    blocks: int
+
+
 class Sampled(NamedTuple):
     """New samples of the streams of one source, `sample_count` each; `gap`: some are missing before
     them.
@@ -123,6 +131,7 @@ Event = (
     | OutboxWritten
     | OutboxRead
     | HealthRead
+    | RotFound
     | Sampled
     | StopAsked
 )

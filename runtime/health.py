@@ -14,6 +14,26 @@ _BATTERIES = ("BAT0", "BAT1", "battery")
 _READ_MAX = 4_096
 
 
+class DayCount:
+    """How much a total has grown within the last 24 hours, to the hour; since the start if that is
+    less.
+    """
+
+    def __init__(self) -> None:
+        self._hours: list[tuple[int, int]] = []  # hour, total at its beginning
+
+    def update(self, total: int, now: float) -> int:
+        """Note a total at `now` (seconds); its growth within the last day."""
+        hour = int(now // 3_600)
+        if not self._hours:
+            self._hours.append((hour, 0))
+        elif self._hours[-1][0] != hour:
+            self._hours.append((hour, total))
+        while len(self._hours) > 1 and self._hours[1][0] <= hour - 24:
+            self._hours.pop(0)
+        return total - self._hours[0][1]
+
+
 class HealthReader:
     """Reads the board; CPU idle is the share since the last reading."""
 

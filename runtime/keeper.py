@@ -17,6 +17,7 @@ from atoll.runtime.errors import Missing, Refused
 from atoll.runtime.files import Files
 from atoll.runtime.health import HealthReader
 from atoll.runtime.outbox import Outbox
+from atoll.runtime.scrub import Scrubber
 from atoll.runtime.state import save
 from atoll.runtime.store import Added, Store
 from atoll.wire.codec import decode
@@ -51,6 +52,7 @@ class Keeper:
         health: HealthReader,
         *,
         commit_s: float = COMMIT_S,
+        scrubber: Scrubber | None = None,
     ) -> None:
         self._root = root
         self._files = files
@@ -63,6 +65,8 @@ class Keeper:
         self._waiting: dict[int, tuple[_Request, int]] = {}  # ticket -> request, index
         self._requests: list[_Request] = []
         self._appended: list[int] = []
+        self._scrubber = scrubber or Scrubber(store)
+        self._rot_told = 0
         self._since: float | None = None
         self._last = 0.0
         self.state_bytes = 0
@@ -109,7 +113,10 @@ class Keeper:
             try:
                 effect = self._asked.get(timeout=self._patience())
             except Empty:
-                self._commit()
+                if self._since is None:
+                    self._scrub()
+                else:
+                    self._commit()
                 continue
             if effect is None:
                 break
@@ -120,13 +127,24 @@ class Keeper:
         self._store.close()
         self._outbox.close()
 
-    def _patience(self) -> float | None:
-        """How long to wait for more before syncing; None: there is nothing to sync."""
-        if self._since is None:
-            return None
+    def _patience(self) -> float:
+        """How long to wait for more before syncing or, with nothing to sync, before scrubbing."""
         now = monotonic()
+        if self._since is None:
+            return max(0.0, self._scrubber.due - now)
         whole = self._since + self._commit_s - now
         return max(0.0, min(whole, self._last + self._commit_s / LINGER_SHARE - now))
+
+    def _scrub(self) -> None:
+        self._scrubber.step(monotonic())
+        self._tell_rot()
+
+    def _tell_rot(self) -> None:
+        """Whoever read it: tell the core what turned out damaged since the last time."""
+        found = self._store.damaged_reads - self._rot_told
+        if found:
+            self._rot_told += found
+            self._post(on.RotFound(found))
 
     def _dirty(self) -> None:
         self._last = monotonic()
@@ -263,6 +281,7 @@ class Keeper:
 
     def _measure(self, effect: do.MeasureHealth) -> None:
         self._post(on.HealthRead(self._health.read(), self._store.stored_bytes))
+        self._tell_rot()
 
 
 class _Request:

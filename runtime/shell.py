@@ -12,7 +12,7 @@ from typing import Any
 from atoll.runtime import effects as do
 from atoll.runtime import events as on
 from atoll.runtime.core import Core
-from atoll.runtime.health import health_json
+from atoll.runtime.health import DayCount, health_json
 from atoll.runtime.join import Joiner
 from atoll.runtime.keeper import Keeper, StateSaved
 from atoll.runtime.sources import Source
@@ -65,6 +65,7 @@ class Shell:
         self._sources: list[Source] = []
         self._stopped = False
         self._trouble = ""
+        self._written_day = DayCount()
         self.stalled = 0
         self.joiner: Joiner | None = None  # for a site with passwords
 
@@ -224,8 +225,10 @@ class Shell:
         self._link.publish(topic, encode_status(status), purpose="status", retain=True)
 
     def _publish_health(self, effect: do.PublishHealth) -> None:
+        written = self._keeper.bytes_written
         members: dict[str, int | str] = {
-            "bytes_written": self._keeper.bytes_written,
+            "bytes_written": written,
+            "bytes_written_day": self._written_day.update(written, self._loop.now()),
             "late_samples": sum(source.late for source in self._sources),
             "refused": sum(effect.counters.values()) + self.stalled,
         }

@@ -150,3 +150,23 @@ def test_blocks_of_a_removed_dataset_are_not_taken_back():
     fleet.command("rm", "v")
     fleet.handle(on.DeviceSpoke("a", wire.Held(*device.head, False, False, listed), 0))
     assert fleet.command("datasets") == []
+
+
+def test_a_rotten_block_is_copied_again_from_a_replica():
+    fleet = Fleet("a", "b", "c")
+    for seq in range(5):
+        sample(fleet, "a", seq, seq * 10, range(10))
+    fleet.run(1.0)
+    (shard,) = fleet.core.catalog.datasets["proc"].shards.values()
+    copy = fleet.devices[shard.owners[1]]
+    good = copy.blocks.pop(("proc", "a/cpu", 2))  # damaged: not listed any more
+    runs = []
+    for seq in (0, 1, 3, 4):
+        data = copy.blocks["proc", "a/cpu", seq]
+        runs.append(wire.BlockRun(seq, seq, seq * 10, 10, WALL + seq * 1_000, False, len(data)))
+    info = live_block("a/cpu", 0, 0, range(10))[0]
+    held = wire.HeldStream(info, pinned_shard("a/cpu"), runs)
+    copy.out.append(wire.Held(*copy.head, True, False, [held]))  # unasked
+    fleet.settle()
+    fleet.run(2.0)
+    assert copy.blocks["proc", "a/cpu", 2] == good

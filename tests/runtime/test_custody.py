@@ -60,3 +60,21 @@ def test_too_many_transfers_are_refused():
         one.asked_for_blocks(wire.SendBlocks(1, 1, 1, number, ranges), 0.0)
     failed = [effect for effect in desk.taken() if isinstance(effect, do.Publish)]
     assert len(failed) == desk.counters["too many transfers"] == 44
+
+
+def test_rot_is_told_by_a_list_now_and_then_and_when_somebody_listens():
+    desk, one = custody()
+    one.rot_found(on.RotFound(2), 5.0)
+    one.run_due(5.0)
+    lists = [do.ListStreams("inventory", "")]
+    assert [effect for effect in desk.taken() if isinstance(effect, do.ListStreams)] == []
+    desk.linked = True
+    one.run_due(6.0)
+    assert [effect for effect in desk.taken() if isinstance(effect, do.ListStreams)] == lists
+    one.rot_found(on.RotFound(1), 7.0)
+    one.run_due(7.0)
+    assert [effect for effect in desk.taken() if isinstance(effect, do.ListStreams)] == []
+    assert one.next_wakeup() <= 66.0
+    one.run_due(66.0)
+    assert [effect for effect in desk.taken() if isinstance(effect, do.ListStreams)] == lists
+    assert desk.counters["blocks damaged"] == 3

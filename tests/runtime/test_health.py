@@ -1,6 +1,6 @@
 import json
 
-from atoll.runtime.health import HealthReader, health_json
+from atoll.runtime.health import DayCount, HealthReader, health_json
 from atoll.wire.messages import Health
 
 
@@ -68,3 +68,11 @@ def test_the_json_is_json():
         "why": "a ?quote? ? ?",
         "n": 3,
     }
+
+
+def test_what_was_written_within_a_day():
+    day = DayCount()
+    assert [day.update(100 * hour, hour * 3_600.0) for hour in (0, 1, 23)] == [0, 100, 2_300]
+    assert day.update(2_400, 24 * 3_600.0) == 2_400
+    assert day.update(4_800, 48 * 3_600.0 + 5) == 2_400
+    assert day.update(4_800, 100 * 3_600.0) == 0

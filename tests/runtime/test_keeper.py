@@ -10,6 +10,7 @@ from atoll.runtime.effects import State
 from atoll.runtime.health import HealthReader
 from atoll.runtime.keeper import BLOCKS_BYTES, Keeper, StateSaved
 from atoll.runtime.outbox import Outbox
+from atoll.runtime.scrub import PASS_S, Scrubber
 from atoll.runtime.state import load
 from atoll.runtime.store import Store
 from atoll.wire.codec import encode
@@ -19,15 +20,16 @@ A = info_of("a")
 
 
 class Rig:
-    def __init__(self, path, *, commit_s=0.05):
+    def __init__(self, path, *, commit_s=0.05, scrub_s=PASS_S):
         self.disk = FailingDisk()
         self.root = str(path)
         self.store = Store(self.root, self.disk, reserve_bytes=0)
         self.outbox = Outbox(self.root, self.disk)
         health = HealthReader(self.root)
         self.keeper = Keeper(
-            self.root, self.disk, self.store, self.outbox, health, commit_s=commit_s
-        )
+            self.root, self.disk, self.store, self.outbox, health, commit_s=commit_s,
+            scrubber=Scrubber(self.store, pass_s=scrub_s, shortest_s=0.001),
+        )  # fmt: skip
         self.events = queue.SimpleQueue()
         self.keeper.start(self.events.put)
 
@@ -184,3 +186,25 @@ def test_closing_serves_what_is_queued(tmp_path):
     one.keeper.close()
     assert one.event().refused == []
     assert one.keeper.bytes_written > 200
+
+
+def test_rot_is_found_by_scrubbing_and_told(tmp_path):
+    filled = Store(str(tmp_path), FailingDisk(), reserve_bytes=0)
+    for seq in range(3):
+        filled.stage(block(seq), 1)
+    filled.close()
+    [path] = tmp_path.rglob("*.seg")
+    data = bytearray(path.read_bytes())
+    data[-50] ^= 1  # in the last block
+    path.write_bytes(data)
+    rig = Rig(tmp_path, scrub_s=0.01)
+    try:
+        assert rig.event() == on.RotFound(1)
+        rig.ask(do.ListStreams("inventory", ""))
+        [held] = rig.event().streams
+        assert [(run.first_seq, run.last_seq) for run in held.runs] == [(0, 1)]
+        rig.ask(do.StoreBlocks(9, [block(2)]))  # the copy from a replica
+        assert rig.event().refused == []
+        assert rig.store.block("vibration", "a", 2) == block(2)
+    finally:
+        rig.keeper.close()
