@@ -22,11 +22,11 @@ PYTEST = $(PY) -m pytest --junitxml=$(REPORTS)/$@.xml $(ARGS)
 # A process a core, a file of tests in one of them; more than four would only wait for each other.
 # `make test PARALLEL=` runs them one after another.
 PARALLEL := -n auto --maxprocesses=4 --dist loadfile
-STEPS := lint test test-slow powercut-ci matrix dist
+STEPS := lint test test-slow receipts powercut-ci matrix dist
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-slow check lint format powercut powercut-ci matrix dist \
-        bench bench-pss bench-tasks bench-kernels bench-placement clean distclean
+.PHONY: help setup build demo test test-slow check lint format receipts powercut powercut-ci matrix \
+        dist bench bench-pss bench-tasks bench-kernels bench-placement clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -45,11 +45,11 @@ test:  ## tests that need no root and no emulator, in at most 5 minutes
 	@scripts/setup $(TEST_LEVEL)
 	@$(PYTEST) $(PARALLEL) -m "not root and not slow and not emulator"
 
-test-slow:  ## tests that take longer than ten seconds each, or need root
+test-slow:  ## tests that take longer than ten seconds each, or need root or an emulator
 	@scripts/setup $(TEST_LEVEL)
-	@$(PYTEST) -m "root or slow"
+	@$(PYTEST) -m "root or slow or emulator"
 
-check:  ## all that CI runs: lint, test, test-slow, powercut-ci, matrix, dist
+check:  ## all that CI runs: lint, test, test-slow, receipts, powercut-ci, matrix, dist
 	@scripts/setup check
 	@scripts/check $(filter-out $(DONE),$(STEPS))
 
@@ -72,6 +72,10 @@ powercut:  ## a million power cuts and a million flipped bits, under an hour; bu
 powercut-ci:  ## a tenth of `make powercut`
 	@scripts/setup $(TEST_LEVEL)
 	@$(PY) tests/powercut/powercut.py --cuts 100000 --flips 100000 $(ARGS)
+
+receipts:  ## the same bits of every kernel on x86-64, aarch64, armv7 and five Cortex-M, by emulation
+	@scripts/setup check
+	@$(PY) benchmarks/receipts.py
 
 matrix:  ## tests of wire, transport and runtime with each supported paho-mqtt and cbor2
 	@scripts/setup test
