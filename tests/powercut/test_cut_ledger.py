@@ -15,8 +15,8 @@ def recorder(tmp_path_factory):
 
 def test_every_operation_of_a_workload(recorder, tmp_path):
     campaign = LedgerCampaign(tmp_path, 1)
-    campaign.run_once(record(recorder, tmp_path, 1, 15))
-    assert campaign.cuts > 500
+    campaign.run_once(record(recorder, tmp_path, 1, 6))
+    assert campaign.cuts > 200
 
 
 def test_what_is_recorded(recorder, tmp_path):
@@ -30,6 +30,6 @@ def test_what_is_recorded(recorder, tmp_path):
 
 def test_a_ledger_that_does_not_sync_is_found_out(recorder, tmp_path):
     campaign = LedgerCampaign(tmp_path, 3)
-    operations = record(recorder, tmp_path, 3, 15, pragma="synchronous = OFF")
+    operations = record(recorder, tmp_path, 3, 8, pragma="synchronous = OFF")
     with pytest.raises(Broken):
         campaign.run_once(operations)
