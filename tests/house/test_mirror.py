@@ -4,6 +4,10 @@
 WITHOUT: dict[str, str] = {
     "cli/demo_story.py": "tests/cli/test_demo.py runs it whole, on real processes",
     "cli/demo_live.py": "tests/cli/test_demo.py runs it whole, on real processes",
+    "kernels/golden_models.py": "the models that test_models.py and test_portable.py run on",
+    "kernels/model_text.py": "how plans name models: test_models.py reads and writes such plans",
+    "kernels/reference_rows.py": "an oracle: test_channels.py holds the kernels against it",
+    "kernels/registry_rows.py": "a part of the one table that test_registry.py goes through",
 }
 
 
