@@ -19,6 +19,11 @@
 #if defined(__FAST_MATH__)
 #error "atoll: -ffast-math breaks the numeric contract (docs/numerics.md)"
 #endif
+#if defined(__FMA__) && defined(__GNUC__) && !defined(__clang__)
+/* With -mfma GCC 12 fuses alternating additions and subtractions (the butterflies of an FFT become
+ * vfmaddsub) under -ffp-contract=off too: the spectrum's bits would differ. */
+#pragma GCC target("no-fma")
+#endif
 #if defined(FLT_EVAL_METHOD) && FLT_EVAL_METHOD != 0
 #error "atoll: float expressions must be evaluated in float (use SSE, not x87)"
 #endif
