@@ -1,6 +1,7 @@
 # Every target sets up what it needs (scripts/setup does only what is missing). `make` lists them.
 
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PY := .venv/bin/python
 ATOLL := .venv/bin/atoll
 
@@ -26,7 +27,7 @@ STEPS := lint test test-slow receipts powercut-ci matrix dist
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow check lint format receipts powercut powercut-ci matrix \
-        dist bench bench-pss bench-tasks bench-kernels bench-placement clean distclean
+        dist bench bench-pss bench-tasks bench-kernels bench-placement sim-ci sim-night clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -98,6 +99,17 @@ bench-tasks:  ## cost of a task against dask.distributed on the same work
 bench-kernels:  ## our kernels against the fastest peer installed, one thread
 	@scripts/setup bench
 	@$(PY) benchmarks/kernels.py $(ARGS)
+
+sim-ci:  ## a site under faults, simulated: 2 M events from fixed seeds, nothing lost, doubled or wrong
+	@scripts/setup run
+	@mkdir -p build/bench
+	@$(ATOLL) sim --hours 0.01 --seeds 100000 --events 2000000 --json | tee build/bench/sim-ci.json
+
+sim-night:  ## the same for 100 M events
+	@scripts/setup run
+	@mkdir -p build/bench
+	@$(ATOLL) sim --hours 0.02 --seeds 100000 --first 1000000 --events 100000000 --json \
+	    | tee build/bench/sim-night.json
 
 bench-placement:  ## 1 M shards over 10,000 devices, against uhashring and a vnode ring
 	@scripts/setup bench
