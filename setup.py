@@ -12,7 +12,8 @@ from setuptools import Extension, setup
 
 ROOT = Path(__file__).parent
 PACKAGES = {
-    f"atoll.{name}": name for name in ("kernels", "wire", "transport", "runtime", "gateway", "cli")
+    f"atoll.{name}": name
+    for name in ("kernels", "wire", "transport", "runtime", "gateway", "sim", "cli")
 }
 
 # The numeric contract (docs/numerics.md): ISO C, no contraction, never fast-math. Without -g0 most

@@ -51,6 +51,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "gateway": ("gateway", "run the gateway of a site"),
         "device": ("device", "run a device"),
         "enroll": ("enroll", "make a one-time token for a new device"),
+        "sim": ("sim", "a whole site under faults from a seed: does anything get lost?"),
         "doctor": ("doctor", "what is missing on this machine and how to get it"),
     },
 }

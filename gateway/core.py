@@ -90,6 +90,8 @@ class GatewayCore:
         self.owners.goal_changed = self.moves.look
         self.jobs.task_done = self.takeovers.task_done
         self.moves.shard_done = self._shard_done
+        self.moves.released = self.puts.released
+        self.puts.short = self.moves.look
         self.inventory.grown = self.moves.look
         self.moves.doubted = self.jobs.doubted = self.inventory.doubt
         self._said: dict[type, Callable[[str, Any], None]] = {
@@ -275,6 +277,7 @@ class GatewayCore:
         self.owners.send_map(device)
         self.standing.device_ready(device)
         self.jobs.device_ready(device)
+        self.moves.look_at_device(device)  # puts went on without it
 
     def _device_changed(self, change: Change) -> None:
         device, before, after = change

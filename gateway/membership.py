@@ -215,6 +215,7 @@ class Membership:
             self._save(member)
         if rebooted:
             member.request = -1
+            member.stopping = False  # it was the boot before that drained
         member.born = True
         if first or rebooted:
             self.born(member, rebooted)

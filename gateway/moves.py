@@ -62,6 +62,7 @@ class Moves:
         self._catalog = catalog
         self._owners = owners
         self.shard_done: Callable[[Shard], None] = lambda shard: None
+        self.released: Callable[[str, Shard], None] = lambda device, shard: None
         self.doubted: Callable[[str], None] = lambda device: None
         self._dirty: dict[ShardId, None] = {}
         self._later: list[tuple[float, ShardId]] = []
@@ -188,8 +189,15 @@ class Moves:
             return
         for device in extra:
             self._catalog.drop_shard(device, shard)
+            for number, step in list(self._steps.items()):
+                if step.shard == shard.id and device in (step.source, step.target):
+                    self._end(number, failed=False)
             ref = wire.ShardRef(*shard.id)
             self._desk.tell(device, "task", wire.Release(*self._desk.head(device), [ref]))
+            self.released(device, shard)
+        # Blocks that are sent from now on are of a later epoch: a release that they overtake on
+        # their way does not delete them.
+        self._desk.advance_epoch()
 
     # --- copying ---
 

@@ -9,7 +9,7 @@ is never given to another; the next put to the stream goes on behind it, after a
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from atoll.gateway.catalog import Catalog, Dataset, Shard, ShardId, Stream, shard_of
@@ -90,13 +90,14 @@ class _Transfer(NamedTuple):
 
 
 class Puts:
-    """All puts under way."""
+    """All puts under way; `short(shard)` is called when not all owners of a shard have a piece."""
 
     def __init__(self, desk: Desk, members: Membership, catalog: Catalog, owners: Owners) -> None:
         self._desk = desk
         self._members = members
         self._catalog = catalog
         self._owners = owners
+        self.short: Callable[[Shard], None] = lambda shard: None
         self._streams: dict[PutKey, _PutStream] = {}
         # By stream: the put whose last pieces some disk may have or not.
         self._doubtful: dict[tuple[str, str], bytes] = {}
@@ -337,6 +338,9 @@ class Puts:
             return
         for waiting in flight.pieces:
             self._finish(waiting.row)
+            shard = self._catalog.find(ShardId(waiting.row.dataset, waiting.stream.shard))
+            if shard is not None and not waiting.stored.issuperset(shard.owners):
+                self.short(shard)
         self._close(number, flight)
         self._desk.answer(flight.client, Reply(flight.request, DONE, "{}", b""))
 
@@ -378,6 +382,22 @@ class Puts:
             for waiting in flight.pieces:
                 waiting.awaited.discard(device)
             self._settle(number, flight)
+
+    def released(self, device: str, shard: Shard) -> None:
+        """A device was told to delete a shard: what it still confirms of it may be gone by then.
+
+        Its pieces under way go to the owners of now, with the next resend.
+        """
+        for number, transfer in list(self._transfers.items()):
+            mine = [w for w in transfer.pieces if (w.row.dataset, w.stream.shard) == shard.id]
+            if transfer.device == device and mine:
+                del self._transfers[number]
+        for flight in self._flights.values():
+            for waiting in flight.pieces:
+                if (waiting.row.dataset, waiting.stream.shard) == shard.id:
+                    waiting.awaited.discard(device)
+                    owners = set(self._members.serving(shard.owners))
+                    waiting.awaited |= owners - waiting.stored
 
     def dataset_removed(self, name: str) -> None:
         """A dataset is gone, and what was under way to it."""

@@ -10,8 +10,12 @@ from atoll.runtime.desk import Desk
 from atoll.runtime.live import LiveStreams
 from atoll.runtime.transfers import Transfers, held_messages
 from atoll.wire import messages as wire
+from atoll.wire.block import peek_block
+from atoll.wire.errors import WireError
 
 RETAIN_S = 60.0
+# Shards whose last blocks' epoch is remembered: only as long as a message can be late.
+GIVEN_MAX = 1_024
 # Rot is told by a list of everything that is left: not more often than this.
 ROT_S = 60.0
 
@@ -29,6 +33,7 @@ class Custody:
         self._grown = grown
         self.shards: list[wire.ShardEntry] = []
         self._transfers = Transfers()
+        self._given: dict[tuple[str, int], int] = {}
         self._own_stores = 0
         self._restored = False
         self._retain_at = 0.0
@@ -82,9 +87,15 @@ class Custody:
         self._retain_at = now
 
     def released(self, message: wire.Release, now: float) -> None:
-        """Delete shards, but for those that came back under a newer map."""
+        """Delete shards, but for those that came back under a newer map, or in newer blocks that
+        have overtaken this.
+        """
         current = {(one.dataset, one.shard): one.shard_epoch for one in self.shards}
-        doomed = [ref for ref in message.shards if current.get(ref, 0) <= message.epoch]
+        doomed = [
+            ref
+            for ref in message.shards
+            if max(current.get(ref, 0), self._given.get(ref, 0)) <= message.epoch
+        ]
         for _ in range(len(message.shards) - len(doomed)):
             self._desk.count("stale release")
         if doomed:
@@ -96,10 +107,23 @@ class Custody:
     def given_blocks(self, message: wire.Blocks, *, leased: bool) -> None:
         """Store blocks, with a lease only."""
         if leased:
+            self._note_given(message)
             self._desk.do(do.StoreBlocks(message.transfer, message.blocks))
             return
         self._desk.count("blocks without lease")
         self._fail(message.transfer, "no lease")
+
+    def _note_given(self, message: wire.Blocks) -> None:
+        """Remember under which epoch blocks of each shard came last."""
+        for data in message.blocks:
+            try:
+                block = peek_block(data)
+            except WireError:
+                continue  # the store will refuse it
+            ref = (block.info.dataset, block.shard)
+            self._given[ref] = max(message.epoch, self._given.pop(ref, 0))
+        while len(self._given) > GIVEN_MAX:
+            del self._given[next(iter(self._given))]
 
     def _fail(self, transfer: int, reason: str) -> None:
         self._desk.publish("block", wire.TransferFailed(*self._desk.head, transfer, reason))

@@ -57,7 +57,7 @@ def check_sdist(sdist: Path, source: Path) -> None:
         held = {name.partition("/")[2] for name in archive.getnames()}
     needed = set(SDIST_NEEDS)
     for pattern in ("*.py", "*.pyx", "*.pxi", "*.pxd", "*.h", "*.cddl"):
-        for folder in ("kernels", "wire", "transport", "runtime", "gateway", "cli"):
+        for folder in ("kernels", "wire", "transport", "runtime", "gateway", "sim", "cli"):
             needed.update(str(p.relative_to(source)) for p in (source / folder).rglob(pattern))
     if missing := sorted(needed - held):
         sys.exit(f"dist: {sdist.name} lacks {', '.join(missing)}")

@@ -37,3 +37,10 @@ def test_a_client_keeps_so_many():
     with pytest.raises(RequestError, match="order"):
         early.hold("c", put(3), 0.0)
     early.hold("d", put(3), 0.0)
+
+
+def test_a_put_said_again_waits_no_longer():
+    early = EarlyPuts(4)
+    for at_s in (0.0, 7.0, 9.9):
+        early.hold("c", put(1), at_s)
+    assert early.expired(HOLD_S) == [("c", 1)]

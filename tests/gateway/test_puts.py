@@ -209,3 +209,40 @@ def test_a_full_block_fits_one_message():
     fleet = Fleet("a", "b")
     data = bytes(61_440)
     assert ask(fleet, piece("k" * 128, data)).status == wire.DONE
+
+
+def test_a_put_that_went_on_without_an_owner_is_copied_when_it_is_back():
+    """It drained and restarted without ever being dead."""
+    fleet = Fleet("a", "b")
+    fleet.put("v", {"k": bytes(20)})
+    member = fleet.core.members.members["b"]
+    fleet.handle(on.StatusSeen("b", "draining", member.row.boot, fleet.wall))
+    assert not member.serves
+    assert fleet.put("v", {"k": bytes(40)}, put_id=b"q" * 16).status == wire.DONE
+    stream = fleet.core.catalog.datasets["v"].streams["k"]
+    assert stream.held["a"] != stream.held["b"]
+    device = fleet.devices["b"]
+    device.boot += 1
+    device.birth()
+    device.ask_lease()
+    fleet.settle()
+    assert stream.held["a"] == stream.held["b"]
+
+
+def test_a_copy_that_was_released_does_not_count():
+    fleet = Fleet("a", "b", "c")
+    fleet.put("v", {"k": bytes(20)})
+    puts, stream = fleet.core.puts, fleet.core.catalog.datasets["v"].streams["k"]
+    shard = next(s for s in fleet.core.catalog.all_shards() if s.streams)
+    leaving = shard.owners[1]
+    fleet.cut = {leaving}
+    info = stream.info
+    piece = wire.Piece(info, 0, 0, 0, 0, crc32c(bytes(8)), bytes(8))
+    fleet.handle(on.ClientAsked("c9", wire.Put(1, b"r" * 16, [piece]), fleet.wall))
+    number = next(n for n, t in puts._transfers.items() if t.device == leaving)
+    puts.released(leaving, shard)
+    assert number not in puts._transfers
+    head = (fleet.devices[leaving].boot, 0, 0)
+    fleet.handle(on.DeviceSpoke(leaving, wire.Stored(*head, number, []), fleet.wall))
+    assert fleet.core._desk.counters["late confirmations"] == 1
+    assert all(leaving not in w.stored for f in puts._flights.values() for w in f.pieces)

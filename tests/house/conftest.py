@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("kernels", "wire", "transport", "runtime", "gateway", "cli")
+PACKAGES = ("kernels", "wire", "transport", "runtime", "gateway", "sim", "cli")
 BUILT = {"build", "dist", ".venv", ".git"}
 
 

@@ -13,7 +13,8 @@ DIRECTIONS = {
     "transport": {"wire"},
     "runtime": {"kernels", "wire", "transport"},
     "gateway": {"kernels", "wire", "transport"},
-    "cli": {"kernels", "wire", "transport", "runtime", "gateway"},
+    "sim": {"kernels", "wire", "transport", "runtime", "gateway"},
+    "cli": {"kernels", "wire", "transport", "runtime", "gateway", "sim"},
 }
 
 # Modules that decide: no clock, socket, file, thread or chance of their own. Whatever of ours they

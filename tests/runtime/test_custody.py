@@ -1,8 +1,8 @@
-from device_rig import info_of
+from device_rig import block_of, info_of
 
 from atoll.runtime import effects as do
 from atoll.runtime import events as on
-from atoll.runtime.custody import Custody
+from atoll.runtime.custody import GIVEN_MAX, Custody
 from atoll.runtime.desk import Desk
 from atoll.runtime.fence import Fence
 from atoll.runtime.live import LiveStreams
@@ -78,3 +78,23 @@ def test_rot_is_told_by_a_list_now_and_then_and_when_somebody_listens():
     one.run_due(66.0)
     assert [effect for effect in desk.taken() if isinstance(effect, do.ListStreams)] == lists
     assert desk.counters["blocks damaged"] == 3
+
+
+def test_a_release_that_newer_blocks_have_overtaken_deletes_nothing():
+    desk, one = custody()
+    data = block_of(info_of("k", "d"), 0, 0, b"abcd", shard=3)
+    one.given_blocks(wire.Blocks(1, 9, 1, 5, False, [data, b"no block"]), leased=True)
+    desk.taken()
+    ref = wire.ShardRef("d", 3)
+    one.released(wire.Release(1, 8, 1, [ref]), 0.0)
+    assert (desk.taken(), desk.counters) == ([], {"stale release": 1})
+    one.released(wire.Release(1, 9, 1, [ref]), 0.0)
+    assert desk.taken() == [do.DeleteShards([ref])]
+
+
+def test_given_shards_are_remembered_within_a_bound():
+    _, one = custody()
+    for shard in range(GIVEN_MAX + 5):
+        data = block_of(info_of("k", "d"), 0, 0, b"abcd", shard=shard)
+        one.given_blocks(wire.Blocks(1, 9, 1, 5, False, [data]), leased=True)
+    assert len(one._given) == GIVEN_MAX

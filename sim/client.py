@@ -1,0 +1,172 @@
+"""A client with random wishes: puts, queries, standing jobs, drains.
+
+It says each request again until it is answered, as the real one does, and tells the checker what it
+was promised.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from atoll.sim.checker import Checker
+from atoll.sim.network import HUB, Ear, Network
+from atoll.sim.world import WALL_MS, World
+from atoll.wire import messages as wire
+from atoll.wire.block import crc32c
+from atoll.wire.codec import decode, encode
+from atoll.wire.errors import WireError
+from atoll.wire.limits import OBJECT_BYTES_MAX
+
+AGAIN_S = 7.0
+RATE_HZ = 100.0
+DATASET, LIVE = "v", "live"
+PLANS = (
+    "moments",
+    "window 16 hop=8 | rms | moments",
+    "window 32 | mean, peak | quantiles 0.5",
+    "clip -200 200 | histogram -200 200 bins=16",
+    "diff | abs | minmax",
+)
+OPEN_MAX = 12  # requests under way: a client in doubt does not pile up more
+
+
+class Client:
+    """One client."""
+
+    def __init__(
+        self, world: World, network: Network, checker: Checker, name: str, *, keys: int, shards: int
+    ) -> None:
+        self.world, self.network, self.checker, self.name = world, network, checker, name
+        self.keys, self.shards = keys, shards
+        self.open: dict[int, bytes] = {}
+        self.then: dict[int, Callable[[wire.Reply], None]] = {}
+        self.failed: dict[str, int] = {}
+        self.done: dict[str, int] = {}
+        self.jobs: list[str] = []
+        self.drained: str = ""
+        self._number = 0
+        self._puts = 0
+        self._standing = 0
+        network.join(name, Ear(lambda: None, lambda: None, self._received))
+
+    def ask(
+        self, build: Callable[[int], Any], then: Callable[[wire.Reply], None] = lambda reply: None
+    ) -> int:
+        """Say a request until it is answered."""
+        self._number += 1
+        number = self._number
+        message = build(number)
+        self.open[number] = encode(message)
+        self.then[number] = then
+        if self.world.tell is not None:
+            self.world.tell(f"{self.name} ->", message)
+        self._say(number)
+        return number
+
+    def _say(self, number: int) -> None:
+        data = self.open.get(number)
+        if data is not None:
+            self.network.send(self.name, HUB, "request", data)
+            self.world.after(AGAIN_S, self._say, number)
+
+    def _received(self, sender: str, leaf: str, data: bytes) -> None:
+        try:
+            message = decode(data, size_max=OBJECT_BYTES_MAX)
+        except WireError:
+            return
+        if message.status == wire.PROGRESS or message.request not in self.open:
+            return
+        if self.world.tell is not None:
+            self.world.tell(f"{self.name} <-", message)
+        del self.open[message.request]
+        kind = "failed" if message.status == wire.FAILED else "done"
+        self.done[kind] = self.done.get(kind, 0) + 1
+        if message.status == wire.FAILED:
+            reason = message.body[:60]
+            self.failed[reason] = self.failed.get(reason, 0) + 1
+        self.then.pop(message.request)(message)
+
+    # --- wishes ---
+
+    def wish(self) -> None:
+        """Something at random."""
+        if len(self.open) >= OPEN_MAX:
+            return
+        chance = self.world.random.random()
+        if chance < 0.45 or not self.done:
+            self.put()
+        elif chance < 0.9:
+            self.query(self.world.random.choice(PLANS))
+        elif chance < 0.96:
+            self._stand()
+        else:
+            self._drain()
+
+    def put(self) -> None:
+        """One to three requests with pieces of one to three streams."""
+        random = self.world.random
+        self._puts += 1
+        put_id = self.name.encode().ljust(8, b"-")[:8] + self._puts.to_bytes(8, "big")
+        keys = [f"{self.name}/k{random.randrange(self.keys)}" for _ in range(random.randint(1, 3))]
+        for index in range(random.choice((1, 1, 2, 3))):
+            pieces, named = [], []
+            for key in dict.fromkeys(keys):
+                data = random.randbytes(2 * random.choice((8, 40, 100, 200)))
+                info = wire.StreamInfo(DATASET, key, "i16", 1, RATE_HZ, 1.0, "")
+                name = (put_id, DATASET, key, index)
+                self.checker.pieces[name] = data
+                self.checker.infos[DATASET, key] = info
+                named.append((name, data))
+                wall_ms = WALL_MS + int(self.world.now * 1_000)
+                replicas = 2 + (self.shards > 8)
+                pieces.append(
+                    wire.Piece(info, self.shards, replicas, index, wall_ms, crc32c(data), data)
+                )
+            self._ask_put(put_id, pieces, named)
+
+    def _ask_put(self, put_id: bytes, pieces: list[wire.Piece], named: list[Any]) -> None:
+        def answered(reply: wire.Reply) -> None:
+            if reply.status == wire.DONE:
+                self.checker.put_done(named)
+
+        self.ask(lambda number: wire.Put(number, put_id, pieces), answered)
+
+    def query(
+        self, plan: str, *, dataset: str = "", then: Callable[[wire.Reply], None] | None = None
+    ) -> int:
+        """A query over all that is there."""
+        random = self.world.random
+        by_key = random.random() < 0.2 and then is None
+        timeout_ms = random.choice((0, 0, 2_000, 20_000)) if then is None else 0
+        over = dataset or (LIVE if random.random() < 0.15 else DATASET)
+        return self.ask(
+            lambda number: wire.Run(number, plan, over, by_key, -1, -1, 0, timeout_ms),
+            then or (lambda reply: None),
+        )
+
+    def _stand(self) -> None:
+        random = self.world.random
+        if self.jobs and random.random() < 0.5:
+            job = self.jobs.pop(random.randrange(len(self.jobs)))
+            self.ask(lambda number: wire.Command(number, "stop", job))
+            return
+        self._standing += 1
+        job = f"{self.name}-s{self._standing}"
+        self.jobs.append(job)
+        over = LIVE if random.random() < 0.5 else DATASET
+        plan = random.choice(PLANS)
+        every = str(random.choice((64, 160, 320)))
+        self.ask(lambda number: wire.Start(number, job, plan, over, every))
+
+    def _drain(self) -> None:
+        if self.drained:
+            device, self.drained = self.drained, ""
+            self.ask(lambda number: wire.Command(number, "undrain", device))
+        elif self.checker.devices and self.world.random.random() < 0.5:
+            device = self.drained = self.world.random.choice(sorted(self.checker.devices))
+            self.ask(lambda number: wire.Command(number, "drain", device))
+
+    def undo(self) -> None:
+        """Leave the fleet whole."""
+        if self.drained:
+            device, self.drained = self.drained, ""
+            self.ask(lambda number: wire.Command(number, "undrain", device))

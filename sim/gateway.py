@@ -1,0 +1,181 @@
+"""The gateway: the real core over a ledger in memory, killed at the worst moments.
+
+It stands for the gateway's shell: what several events decide is committed together, and only then
+carried out. A kill may come before the commit, between it and the first effect, or after some.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from atoll.gateway import effects as do
+from atoll.gateway import events as on
+from atoll.gateway.core import GatewayCore, Options
+from atoll.gateway.membership import Change, Membership
+from atoll.gateway.profiles import Profile
+from atoll.gateway.shell import ASKED, SAID
+from atoll.sim.checker import Checker
+from atoll.sim.ledger import MemoryLedger
+from atoll.sim.network import HUB, Ear, Network
+from atoll.sim.world import World
+from atoll.wire.codec import decode, encode
+from atoll.wire.errors import WireError
+from atoll.wire.limits import OBJECT_BYTES_MAX
+from atoll.wire.status import decode_status
+
+COMMIT_S = 0.002
+NEVER = float("inf")
+
+
+class Gateway:
+    """One gateway process after the other, over one ledger."""
+
+    def __init__(
+        self, world: World, network: Network, checker: Checker, profile: Profile, seed: int
+    ) -> None:
+        self.world, self.network, self.checker = world, network, checker
+        self.ledger = MemoryLedger()
+        checker.ledger = self.ledger
+        hexed: Mapping[str, str] = {k: d.hex() for k, d in checker.receipts.items()}
+        self._options = Options("sim", profile, hexed, seed)
+        self.core: GatewayCore | None = None
+        self.generation = 0
+        self.counters: dict[str, int] = {}  # of the processes that are gone
+        self.die_at_flush: int | None = None  # after so many effects; -1: before the commit
+        self._records: list[Any] = []
+        self._effects: list[Any] = []
+        self._flushing = False
+        self._wake_at = NEVER
+
+    def start(self) -> None:
+        """A new process takes over what the ledger says."""
+        self.generation += 1
+        self._records, self._effects, self._flushing = [], [], False
+        self._wake_at = NEVER
+        core = self.core = GatewayCore(self._options)
+        self._watch(core.members)
+        first = core.restore(self.ledger.load(), self.world.now, self.world.wall_ms())
+        ear = Ear(self._up, self._down, self._received)
+        self.network.join(HUB, ear)
+        self._collect(first)
+        self._arm()
+
+    def _watch(self, members: Membership) -> None:
+        told = members.changed
+
+        def changed(change: Change) -> None:
+            self.checker.changed(change)
+            told(change)
+
+        members.changed = changed
+
+    def kill(self) -> None:
+        """SIGKILL: what is not committed never was."""
+        if self.core is None:
+            return
+        for name, count in self.tallies().items():
+            self.counters[name] = self.counters.get(name, 0) + count
+        self.core = None
+        self.generation += 1
+        self.die_at_flush = None
+        self.network.leave(HUB, goodbye=False)
+
+    def tallies(self) -> dict[str, int]:
+        """What the running process has counted."""
+        return {} if self.core is None else self.core._desk.counters
+
+    # --- in ---
+
+    def _up(self) -> None:
+        self.feed(on.LinkOpened(self.world.wall_ms()))
+
+    def _down(self) -> None:
+        self.feed(on.LinkLost())
+
+    def _received(self, sender: str, leaf: str, data: bytes) -> None:
+        event: Any
+        wall_ms = self.world.wall_ms()
+        try:
+            if leaf == "status":
+                state, boot, _ = decode_status(data)
+                event = on.StatusSeen(sender, state, boot, wall_ms)
+            elif leaf == "request":
+                message = decode(data, allowed=ASKED, size_max=OBJECT_BYTES_MAX)
+                event = on.ClientAsked(sender, message, wall_ms)
+            else:
+                message = decode(data, allowed=SAID[leaf], size_max=OBJECT_BYTES_MAX)
+                event = on.DeviceSpoke(sender, message, wall_ms)
+                self.checker.heard(sender, message)
+        except WireError as error:
+            event = on.InputRefused(error.reason)
+        self.feed(event)
+
+    def feed(self, event: Any) -> None:
+        """Let the core have an event."""
+        if self.core is None:
+            return
+        if self.world.tell is not None:
+            self.world.tell("gateway <-", event)
+        self._collect(self.core.handle(event, self.world.now))
+        self._arm()
+
+    def _arm(self) -> None:
+        due = self.core.next_wakeup() if self.core is not None else None
+        if due is not None and due < self._wake_at - 1e-9:
+            self._wake_at = due
+            self.world.at(due + 1e-6, self._wake, self.generation)
+
+    def _wake(self, generation: int) -> None:
+        if generation == self.generation:
+            self._wake_at = NEVER
+            self.feed(on.Woken(self.world.wall_ms()))
+
+    # --- out ---
+
+    def _collect(self, effects: list[do.Effect]) -> None:
+        for effect in effects:
+            if type(effect) is do.Commit:
+                self._records += effect.records
+            else:
+                self._effects.append(effect)
+        if not self._flushing and (self._records or self._effects):
+            self._flushing = True
+            self.world.after(COMMIT_S, self._flush, self.generation)
+
+    def _flush(self, generation: int) -> None:
+        if generation != self.generation:
+            return
+        self._flushing = False
+        records, self._records = self._records, []
+        effects, self._effects = self._effects, []
+        limit = self.die_at_flush
+        if limit is not None and limit < 0:
+            self.kill()
+            return
+        self.commit(records)
+        for at, effect in enumerate(effects):
+            if limit is not None and at >= limit:
+                break
+            self._carry_out(effect)
+        if limit is not None:
+            self.kill()
+
+    def commit(self, records: list[Any]) -> None:
+        """Write records."""
+        if records:
+            self.checker.committing(records)
+            self.ledger.commit(records)
+
+    def _carry_out(self, effect: Any) -> None:
+        if self.world.tell is not None:
+            self.world.tell("gateway ->", effect)
+        kind = type(effect)
+        if kind is do.Tell:
+            device, leaf, message, retain = effect
+            self.checker.telling(device, message)
+            self.network.send(HUB, device, leaf, encode(message), retain=retain)
+        elif kind is do.Answer:
+            self.checker.answering(effect)
+            self.network.send(HUB, effect.client, "reply", encode(effect.message))
+        elif kind is do.ForgetDevice:
+            for leaf in ("status", "birth", "map"):
+                self.network.retained.pop((effect.device, leaf), None)

@@ -1,0 +1,228 @@
+"""One seed: a site made, tried for a while, healed, and looked at.
+
+The safety phase has faults and random work, and nothing wrong may happen. In the liveness phase
+everything is healed, and everything that was begun must end, with nothing that was acknowledged
+missing.
+"""
+
+from typing import NamedTuple
+
+from atoll.gateway.membership import State
+from atoll.gateway.profiles import Profile
+from atoll.runtime import events as on
+from atoll.sim.checker import Checker
+from atoll.sim.client import LIVE, PLANS, Client
+from atoll.sim.device import UNKNOWN, Computer, Device, Kind
+from atoll.sim.gateway import Gateway
+from atoll.sim.nemesis import KINDS, Nemesis
+from atoll.sim.network import Network
+from atoll.sim.world import Violation, World
+from atoll.wire import messages as wire
+
+LIVENESS_S = 400.0  # a device's RETRY and the gateway's patience come one after the other
+LOOK_S = 0.5
+WISH_S = 0.4  # between two wishes of a client, on average
+SAMPLE_S, SAMPLES = 1.0, 40
+CAPACITIES = (0.5, 1.0, 1.0, 2.0, 4.0)
+
+
+class Setup(NamedTuple):
+    """What is simulated."""
+
+    devices: int = 6
+    shards: int = 8
+    hours: float = 0.02
+    faults: tuple[str, ...] = tuple(KINDS)
+    kinds: tuple[Kind, ...] = ()  # the fleet; empty: drawn from the seed
+    clients: int = 2
+
+
+class Outcome(NamedTuple):
+    """What one seed gave."""
+
+    seed: int
+    events: int
+    trace: int
+    answers: int
+    unfinished: int
+    violation: Violation | None
+    virtual_s: float
+    counters: dict[str, int]
+
+
+class Site:
+    """Everything of one seed."""
+
+    def __init__(self, seed: int, setup: Setup) -> None:
+        self.seed, self.setup = seed, setup
+        self.world = world = World(seed)
+        self.network = Network(world)
+        self.checker = Checker(world)
+        self.healthy = UNKNOWN
+        random = world.random
+        out_after_s = random.choice((4.0, 15.0, 60.0))
+        profile = Profile("sim", random.choice((0.5, 1.0, 2.0)), out_after_s, 10.0)
+        self.gateway = Gateway(world, self.network, self.checker, profile, random.getrandbits(32))
+        computer = Computer()
+        self.devices = {
+            kind.name: Device(world, self.network, self.checker, computer, kind)
+            for kind in setup.kinds or self._fleet()
+        }
+        self.checker.devices = self.devices
+        self.clients = [
+            Client(
+                world, self.network, self.checker, f"c{n}",
+                keys=max(2, setup.shards // 2), shards=setup.shards,
+            )
+            for n in range(setup.clients)
+        ]  # fmt: skip
+        self.nemesis = Nemesis(self, setup.faults)
+        self.calm = False
+
+    def _fleet(self) -> list[Kind]:
+        random, count = self.world.random, self.setup.devices
+        zones = random.choice((count, max(2, count // 2), 3))
+        kinds = []
+        for number in range(count):
+            name = f"d{number:02d}" if count <= 100 else f"d{number:05d}"
+            sources: tuple[wire.StreamInfo, ...] = ()
+            if number < 2:
+                sources = (wire.StreamInfo(LIVE, f"{name}/s", "i16", 1, float(SAMPLES), 1.0, ""),)
+            kinds.append(
+                Kind(name, f"z{number % zones}", random.choice(CAPACITIES), "normal", sources)
+            )
+        return kinds
+
+    # --- the phases ---
+
+    def run(self) -> Outcome:
+        """Both phases; a violation ends them."""
+        violation: Violation | None = None
+        unfinished = 0
+        try:
+            self._safety()
+            unfinished = self._liveness()
+        except Violation as found:
+            violation = found
+        counters = dict(self.gateway.counters)
+        for name, count in self.gateway.tallies().items():
+            counters[name] = counters.get(name, 0) + count
+        return Outcome(
+            self.seed, self.world.events, self.world.trace, self.checker.answers, unfinished,
+            violation, self.world.now, counters,
+        )  # fmt: skip
+
+    def _safety(self) -> None:
+        world = self.world
+        self.gateway.start()
+        for device in self.devices.values():
+            world.after(world.random.random(), device.start)
+            if device.kind.sources:
+                world.after(SAMPLE_S, self._sample, device)
+        for client in self.clients:
+            world.after(1.5 + world.random.random(), self._wish, client)
+        world.after(3.0 * world.random.random(), self.nemesis.begin)
+        self.world.run(self.setup.hours * 3_600)
+
+    def _wish(self, client: Client) -> None:
+        if not self.calm:
+            client.wish()
+            self.world.after(self.world.random.expovariate(1 / WISH_S), self._wish, client)
+
+    def _sample(self, device: Device) -> None:
+        if self.calm:
+            return
+        if device.alive:
+            now_ms = int(device.now * 1_000)
+            wall_ms = self.world.wall_ms() + device.wall_offset_ms
+            for info in device.kind.sources:
+                samples = [(info.key, self.world.random.randbytes(2 * SAMPLES))]
+                device.feed(on.Sampled(info.dataset, samples, SAMPLES, now_ms, wall_ms, 2, False))
+        self.world.after(SAMPLE_S, self._sample, device)
+
+    def _liveness(self) -> int:
+        """Heal, wait until all is done, ask once more; what is left undone."""
+        self.calm = True
+        self.nemesis.end()
+        for client in self.clients:
+            client.undo()
+        end = self.world.now + LIVENESS_S
+        while self.world.now < end and not self._settled():
+            self.world.run(self.world.now + LOOK_S)
+            for device in self.devices.values():
+                if not device.alive:  # it was ending well when all was healed
+                    device.start()
+        left = sum(len(client.open) for client in self.clients)
+        self._look_at_end()
+        self._ask_once_more()
+        return left
+
+    def _settled(self) -> bool:
+        core = self.gateway.core
+        if core is None or any(client.open for client in self.clients):
+            return False
+        members = core.members.members
+        if len(members) < len(self.devices) or not all(m.serves for m in members.values()):
+            return False
+        shards = [s for s in core.catalog.all_shards() if s.streams]
+        return not core.moves.under_way and all(
+            set(s.owners) == set(s.goal)
+            and core.moves.live_copies(s) >= min(core.owners.wanted(s), len(members))
+            for s in shards
+        )
+
+    def _look_at_end(self) -> None:
+        """I7, I9: everybody is back, everything is where it shall be, apart."""
+        core = self.gateway.core
+        assert core is not None
+        for client in self.clients:
+            if client.open:
+                number = next(iter(client.open))
+                text = f"{client.name}: request {number} is open (I9)"
+                raise Violation("unfinished", client.name, text)
+        for member in core.members.members.values():
+            if member.state is not State.READY:
+                raise Violation("unfinished", member.id, f"{member.id} is {member.state} (I9)")
+        for shard in core.catalog.all_shards():
+            if not shard.streams:
+                continue
+            copies = core.moves.live_copies(shard)
+            if copies < min(core.owners.wanted(shard), len(self.devices)):
+                about = next(iter(shard.streams))
+                raise Violation(
+                    "unfinished", about, f"{shard.id} has {copies} copies: {shard.owners} (I9)"
+                )
+        for name, count in self.gateway.tallies().items():
+            if name in ("lost", "duplicated", "disagreed") and count:
+                kind = "wrong" if name == "disagreed" else name
+                raise Violation(kind, "gateway", f"the gateway has counted {count} {name} (I2)")
+
+    def _ask_once_more(self) -> None:
+        """I5, I10: with everybody here the answer is complete, right, and lacks nothing."""
+        client, checker = self.clients[0], self.checker
+        if not checker.acked:
+            return
+        replies: list[wire.Reply] = []
+        client.query(PLANS[self.seed % len(PLANS)], dataset="v", then=replies.append)
+        end = self.world.now + 60.0
+        while not replies and self.world.now < end:
+            self.world.run(self.world.now + LOOK_S)
+        if not replies:
+            raise Violation("unfinished", client.name, "the last query has no answer (I9)")
+        if replies[0].status != wire.DONE:
+            raise Violation("lost", client.name, f"the last answer: {replies[0].body[:200]} (I1)")
+        checker.covers(list(checker.queries.values())[-1])
+
+    # --- for the nemesis ---
+
+    def spared(self, name: str) -> bool:
+        """Whether all that a device has is on other disks too, so that it may lose its own."""
+        others = [d.disk.blocks for d in self.devices.values() if d.name != name]
+        return (
+            all(
+                any(seq in blocks.get(stream, {}) for blocks in others)
+                for stream, mine in self.devices[name].disk.blocks.items()
+                for seq in mine
+            )
+            and not self.devices[name].kind.sources
+        )

@@ -1,0 +1,62 @@
+"""The virtual clock: one queue of events, served in order of time, and a hash of all that happened.
+
+Chance comes from one generator of the seed, events of the same time keep the order in which they
+were asked for, and nothing reads the machine's clock: the same seed is the same run, to the bit.
+"""
+
+import heapq
+from collections.abc import Callable
+from random import Random
+from typing import Any
+from zlib import crc32
+
+WALL_MS = 1_700_000_000_000  # the wall clock at time 0
+
+
+class Violation(Exception):
+    """An invariant does not hold. `kind` is the counter it falls under, `about` the object."""
+
+    def __init__(self, kind: str, about: str, text: str) -> None:
+        super().__init__(f"{kind}: {text}")
+        self.kind = kind
+        self.about = about
+
+
+class World:
+    """Time, chance and the events to come. `now` is in seconds."""
+
+    def __init__(self, seed: int) -> None:
+        self.now = 0.0
+        self.random = Random(seed)
+        self.events = 0
+        self.trace = crc32(b"%d" % seed)
+        self.tell: Callable[[str, Any], None] | None = None  # a story is being written
+        self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._count = 0
+
+    def at(self, when: float, call: Callable[..., None], *arguments: Any) -> None:
+        """Have something happen at a time, at once if it is past."""
+        self._count += 1
+        heapq.heappush(self._queue, (max(when, self.now), self._count, call, arguments))
+
+    def after(self, delay_s: float, call: Callable[..., None], *arguments: Any) -> None:
+        """Have something happen after a while."""
+        self._count += 1
+        heapq.heappush(self._queue, (self.now + delay_s, self._count, call, arguments))
+
+    def run(self, until: float) -> None:
+        """Serve all events up to a time, which it then is."""
+        queue, pop = self._queue, heapq.heappop
+        while queue and queue[0][0] <= until:
+            self.now, _, call, arguments = pop(queue)
+            self.events += 1
+            call(*arguments)
+        self.now = until
+
+    def heard(self, data: bytes) -> None:
+        """A message arrives: part of the trace."""
+        self.trace = crc32(data, self.trace ^ int(self.now * 1e6) & 0xFFFFFFFF)
+
+    def wall_ms(self) -> int:
+        """The true wall clock."""
+        return WALL_MS + int(self.now * 1_000)

@@ -1,0 +1,29 @@
+"""A site that is there and calm, to be broken on purpose."""
+
+import pytest
+
+from atoll.sim.site import Setup, Site
+
+
+@pytest.fixture
+def site():
+    """Six devices, no faults, the clients' wishes left out."""
+    one = Site(1, Setup(faults=(), clients=1))
+    one.calm = True
+    one.gateway.start()
+    for device in one.devices.values():
+        device.start()
+    one.world.run(5.0)
+    return one
+
+
+@pytest.fixture
+def stored(site):
+    """And with some data in it."""
+    client = site.clients[0]
+    for _ in range(6):
+        client.put()
+    site.world.run(10.0)
+    assert not client.open
+    assert site.checker.acked
+    return site
