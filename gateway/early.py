@@ -26,7 +26,7 @@ class EarlyPuts:
         held = self._held.setdefault(client, {})
         if put.request not in held and len(held) >= self._most:
             raise RequestError("pieces of a stream came out of their order")
-        # Said again it waits no longer: a client that repeats itself is to hear that it waits in vain.
+        # Said again it waits no longer: who repeats itself is to hear that it waits in vain.
         known = held.get(put.request)
         held[put.request] = _Held(known.deadline if known else now + HOLD_S, put)
 

@@ -106,8 +106,8 @@ class StandingJobs:
         check_streams(plan, dataset, list(dataset.streams.values()))
         if plan.ordered:
             raise RequestError(
-                f"{plan.text!r} remembers from sample to sample without end; standing jobs cut streams"
-                " into batches and cannot run it yet (a query can)"
+                f"{plan.text!r} remembers from sample to sample without end; standing jobs cut"
+                " streams into batches and cannot run it yet (a query can)"
             )
         every, every_ms = _every(request.every, plan.step)
         row = StandingSet(

@@ -5,6 +5,7 @@ All of it runs on loopback, on free ports, and is ended by its process id.
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -19,6 +20,11 @@ from atoll.wire.codec import decode, encode, split
 from atoll.wire.limits import MESSAGE_BYTES_MAX
 from atoll.wire.messages import DONE, FAILED, Reply
 from atoll.wire.topics import Topics
+
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    # A shell's background job ignores Ctrl-C, and so would every process that a test sends it to.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def unused_port():

@@ -171,7 +171,7 @@ def test_a_batch_is_samples_or_time(every, expected):
         ("x", PLAN, "w", "", "no dataset"),
         ("x", PLAN, "v", "often", "every"),
         ("x", PLAN, "v", "0", "every"),
-        ("x", "ewma 0.1 | moments", "v", "", "standing jobs cut"),
+        ("x", "ewma 0.1 | moments", "v", "", "standing jobs"),
     ],
 )
 def test_what_cannot_start_says_why(name, plan, dataset, every, said):
