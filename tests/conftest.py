@@ -21,7 +21,6 @@ from atoll.wire.limits import MESSAGE_BYTES_MAX
 from atoll.wire.messages import DONE, FAILED, Reply
 from atoll.wire.topics import Topics
 
-
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # A shell's background job ignores Ctrl-C, and so would every process that a test sends it to.
     signal.signal(signal.SIGINT, signal.default_int_handler)
