@@ -61,6 +61,7 @@ class Labour:
         """Send the batches that have waited long enough."""
         for batch in self._results.due(now):
             self._send(batch, now)
+        self.standing.run_due(now)
         if self._paused_until and now >= self._paused_until:
             self._paused_until = 0.0
 

@@ -23,6 +23,7 @@ ORDERS_MAX = 64
 HOLE_PATIENCE_S = 60.0
 # What lies before the first block that is here was mostly dropped by retention, not still to come.
 LEADING_PATIENCE_S = 5.0
+OVER = float("-inf")  # patience that has ended
 
 
 class _Order:
@@ -198,9 +199,16 @@ class StandingJobs:
             track.patient_until
             for tracks in self._tracks.values()
             for track in tracks.values()
-            if track.patient_until is not None
+            if track.patient_until is not None and track.patient_until != OVER
         ]
         return min(times, default=None)
+
+    def run_due(self, now: float) -> None:
+        """Patience that has ended wakes nobody again: whoever may not compute now goes on later."""
+        for tracks in self._tracks.values():
+            for track in tracks.values():
+                if track.patient_until is not None and track.patient_until <= now:
+                    track.patient_until = OVER
 
     def settle(self, job: str, results: list[tuple[str, int]], *, kept: bool) -> None:
         """Batches (key, first sample) are in the outbox; or, not `kept`, must be computed again."""

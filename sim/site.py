@@ -56,6 +56,7 @@ class Site:
     def __init__(self, seed: int, setup: Setup) -> None:
         self.seed, self.setup = seed, setup
         self.world = world = World(seed)
+        world.busy_max += 200 * setup.devices
         self.network = Network(world)
         self.checker = Checker(world)
         self.healthy = UNKNOWN

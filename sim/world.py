@@ -33,6 +33,8 @@ class World:
         self.tell: Callable[[str, Any], None] | None = None  # a story is being written
         self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._count = 0
+        self.busy_max = 50_000  # events in a virtual second that are too many
+        self._looked, self._look_at = 0.0, 0
 
     def at(self, when: float, call: Callable[..., None], *arguments: Any) -> None:
         """Have something happen at a time, at once if it is past."""
@@ -50,8 +52,18 @@ class World:
         while queue and queue[0][0] <= until:
             self.now, _, call, arguments = pop(queue)
             self.events += 1
+            if self.events >= self._look_at:
+                self._look(call)
             call(*arguments)
         self.now = until
+
+    def _look(self, call: Callable[..., None]) -> None:
+        """I9: time goes on; a core that wants to be woken again and again at once stops it."""
+        if self.now - self._looked < 1.0 and self._looked > 0.0:
+            about = getattr(getattr(call, "__self__", None), "name", "gateway")
+            text = f"{self.busy_max} events within a second of {self.now:.3f}, now of {about} (I9)"
+            raise Violation("unfinished", about, text)
+        self._looked, self._look_at = self.now, self.events + self.busy_max
 
     def heard(self, data: bytes) -> None:
         """A message arrives: part of the trace."""

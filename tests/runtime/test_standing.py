@@ -115,6 +115,16 @@ def test_a_hole_is_left_behind_when_patience_ends():
     assert starts(made.ready(ACTING, set(), 5.0 + HOLE_PATIENCE_S)) == [("a", 200)]
 
 
+def test_patience_that_has_ended_wakes_nobody_who_may_not_compute():
+    """Else a device that lost its role over a stream with a hole would spin for ever."""
+    made = jobs()
+    made.extend([held("a", 0, 1), held("a", 2, 1)])
+    made.ready(ACTING, set(), 0.0)
+    made.run_due(HOLE_PATIENCE_S)
+    assert made.next_wakeup() is None
+    assert starts(made.ready(ACTING, set(), HOLE_PATIENCE_S + 9.0)) == [("a", 200)]
+
+
 def test_what_retention_dropped_is_left_behind_sooner():
     made = jobs()
     made.extend([held("a", 5, 2)])

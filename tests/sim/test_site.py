@@ -21,6 +21,7 @@ FOUND = [
     (1, SHORT._replace(faults=()), "a put counted a copy that a release deleted"),
     (0, SHORT._replace(hours=0.004), "a device that was away for a put never got its copy"),
     (2, SHORT._replace(hours=0.004), "the same, after its drain"),
+    (201, Setup(hours=0.01), "a device without a role span over a hole in a stream"),
     (10, Setup(), "a piece said again and again waited for ever for the one before it"),
 ]
 

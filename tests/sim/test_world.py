@@ -1,6 +1,8 @@
 """The virtual clock: order, ties, the trace."""
 
-from atoll.sim.world import World
+import pytest
+
+from atoll.sim.world import Violation, World
 
 
 def test_events_come_in_order_of_time_and_ties_as_they_were_asked_for():
@@ -29,3 +31,15 @@ def test_the_trace_knows_what_was_heard_and_when():
         world.heard(data)
         traces.add(world.trace)
     assert len(traces) == 3
+
+
+def test_a_core_that_spins_is_found():
+    world = World(1)
+    world.busy_max = 100
+
+    def again():
+        world.after(1e-6, again)
+
+    world.at(1.0, again)
+    with pytest.raises(Violation, match="I9"):
+        world.run(2.0)
