@@ -50,7 +50,8 @@ class Labour:
 
     def next_wakeup(self) -> float | None:
         """When `run_due` or `woke` has something to do."""
-        due = self._results.next_wakeup(linked=self._desk.linked)
+        # Nothing is sent again before the gateway is heard, and then at once.
+        due = self._results.next_wakeup(linked=self._desk.linked and self._desk.answered)
         stuck = self.standing.next_wakeup()
         times = [time for time in (due, stuck) if time is not None]
         if self._paused_until:

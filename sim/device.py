@@ -195,6 +195,9 @@ class Device:
         self.feed(event)
 
     def _carry(self, effects: list[Any]) -> None:
+        for effect in effects:
+            if type(effect) is do.StoreBlocks:  # looked at when it is decided, not behind a barrier
+                self.checker.storing(self, effect)
         if self._barrier is not None:
             self._barrier.extend(effects)
         else:
@@ -218,6 +221,9 @@ class Device:
                 self._barrier = deque(list(effects)[at + 1 :])
                 self._ask(self.disk.save, effect.state, then=(self._saved,))
                 return
+            if kind is do.Stop:
+                self._Stop()
+                return  # what follows has nobody to do it
             self._carry_out[kind](effect)
 
     def _saved(self, _: Any) -> None:
@@ -258,7 +264,6 @@ class Device:
         self._later(0.0, on.HealthRead(self.health, 0))
 
     def _StoreBlocks(self, effect: do.StoreBlocks) -> None:
-        self.checker.storing(self, effect)
         self._ask(self.disk.store, effect.blocks, then=(self._stored, effect.transfer))
 
     def _stored(self, result: Any, transfer: int | None) -> None:
@@ -335,7 +340,7 @@ class Device:
         self.checker.deleted(self, effect.shards)
         self._ask(self.disk.delete, effect.shards)
 
-    def _Stop(self, effect: Any) -> None:
+    def _Stop(self, _: Any = None) -> None:
         self.core = None
         self.generation += 1
         self.disk.crash(self.world.random)

@@ -60,3 +60,14 @@ def test_refusals_are_results_too():
     sent = [effect.message for effect in desk.taken() if isinstance(effect, do.Publish)]
     assert [len(message.results) for message in sent] == [512, 88]
     assert all(result.failed for message in sent for result in message.results)
+
+
+def test_nobody_is_woken_for_a_resend_before_the_gateway_is_heard():
+    """Else a device would spin for as long as the broker is there and the gateway is not."""
+    desk, one = labour()
+    desk.linked = True
+    one.given_tasks(tasks(1), 0.0)
+    one.work_done(done(1), 0.0)
+    assert one.next_wakeup() is None
+    desk.answered = True
+    assert one.next_wakeup() is not None

@@ -22,6 +22,7 @@ FOUND = [
     (0, SHORT._replace(hours=0.004), "a device that was away for a put never got its copy"),
     (2, SHORT._replace(hours=0.004), "the same, after its drain"),
     (201, Setup(hours=0.01), "a device without a role span over a hole in a stream"),
+    (247, Setup(hours=0.01), "a device with results to resend span while nobody answered"),
     (10, Setup(), "a piece said again and again waited for ever for the one before it"),
 ]
 
