@@ -152,7 +152,7 @@ def measure(devices: int, rounds: int) -> dict[str, Any]:
     owners, full_s = runs[0][0], min(seconds for _, seconds in runs)
     judge.look(sites, loads, owners)
     placed = [load._replace(owners=who) for load, who in zip(loads, owners, strict=True)]
-    cases = []
+    cases: list[dict[str, Any]] = []
     for name, lost in losses(sites).items():
         gone = {n: s._replace(alive=s.alive and n not in lost) for n, s in sites.items()}
         rest = admitted(sites)
