@@ -30,6 +30,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import ceil
 from pathlib import Path
 from random import Random
@@ -159,7 +160,7 @@ def measure(devices: int, rounds: int) -> dict[str, Any]:
         for number in lost:
             rest.remove(number)
         again = Snapshot(SEED, rest, gone, placed)
-        repeats = [timed(lambda again=again: plan(again)) for _ in range(rounds)]
+        repeats = [timed(partial(plan, again)) for _ in range(rounds)]
         after, seconds = repeats[0][0], min(s for _, s in repeats)
         judge.look(gone, loads, after)
         ratio = judge.compare(gone, owners, after)
