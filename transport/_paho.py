@@ -128,6 +128,8 @@ class Connection:
     def tick(self) -> None:
         """Keep alive: to be called a few times in each keep-alive interval."""
         self._guard(self._client.loop_misc)
+        if self._client.socket() is None:  # closed over a ping that was not answered
+            raise ConnectionError("keep-alive: the broker does not answer")
 
     def subscribe(self, pattern: str) -> int:
         """Ask for topics at QoS 1; the request's number."""

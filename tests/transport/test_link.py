@@ -296,7 +296,7 @@ def test_keep_alive_notices_a_broker_that_hangs(wire):
     one.link.start()
     one.until(lambda: one.link.up)
     one.until(lambda: not one.link.up, 5.0)
-    assert "eep" in one.downs[-1] or "lost" in one.downs[-1]
+    assert "keep-alive" in one.downs[-1] or "lost" in one.downs[-1]
 
 
 def test_a_link_costs_nothing_before_it_is_started(loop):
