@@ -112,6 +112,8 @@ class Child:
                     self._lines.append(line.rstrip())
                     del self._lines[:-1000]
                     self._changed.notify_all()
+        # Its output ends a moment before it does; who waits for either must find it ended.
+        self.process.wait()
         with self._changed:
             self._changed.notify_all()
 

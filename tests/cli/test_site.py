@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
-from atoll.cli.site import LocalSite, SiteError, pss_mb, wait_until
+from atoll.cli.site import START_TIMEOUT_S, LocalSite, SiteError, pss_mb, wait_until
 
 
 def test_memory_of_a_process():
@@ -35,11 +36,13 @@ def test_a_site_starts_answers_and_ends(new_site):
 @pytest.mark.site
 def test_a_gateway_that_cannot_start_is_quoted(tmp_path):
     (tmp_path / "gateway").write_text("no folder")
+    started = time.monotonic()
     with (
         LocalSite(tmp_path) as site,
         pytest.raises(SiteError, match="gateway did not start: atoll"),
     ):
         site.start(1)
+    assert time.monotonic() - started < START_TIMEOUT_S / 2, "its end was not noticed"
 
 
 @pytest.mark.site
