@@ -90,6 +90,7 @@ class Joiner:
         self._token = token
         self._secret = secret
         self._link: Link | None = None
+        self._accepted = False  # the token was, in this join
         self.say: Callable[[str], None] = lambda line: None
 
     def refused(self, broker: Broker, reason: str, boot: int) -> None:
@@ -101,15 +102,25 @@ class Joiner:
         link = self._link = Link(self._loop, [by_token], Session(f"{self._device}-join"))
         credential = Credential(boot, 0, 0, make_verifier(self._secret, os.urandom(SALT_BYTES)))
         topic = self._topics.up(self._device, "lease")
+        self._accepted = False
+        link.on_up = self._token_accepted
         link.on_down = self._failed
         link.publish(topic, encode(credential), purpose="lease")
         link.start()
         self._loop.call_later(PATIENCE_S, self._end)
 
+    def _token_accepted(self) -> None:
+        self._accepted = True
+
     def _failed(self, reason: str) -> None:
-        if is_refusal(reason):
+        """The session ended. A token that was taken before has now been exchanged: the broker ends
+        its session as it reads the passwords anew, and that is no news to anybody.
+        """
+        if not is_refusal(reason):
+            return
+        if not self._accepted:
             self.say("the token is refused: it was used or has run out (`atoll enroll` makes one)")
-            self._end()
+        self._end()
 
     def _end(self) -> None:
         link, self._link = self._link, None

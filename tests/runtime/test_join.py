@@ -1,14 +1,18 @@
 import os
-import subprocess
+import signal
 
 import pytest
 from device_rig import MOSQUITTO, Broker, Device, Gateway
 
+from atoll.runtime import join
 from atoll.runtime.errors import StoreError
 from atoll.runtime.files import SystemFiles
 from atoll.runtime.join import check_private, is_refusal, make_secret, read_secret
+from atoll.transport import url
+from atoll.transport.loop import Loop
 from atoll.wire import messages
 from atoll.wire.credential import make_verifier, matches_verifier
+from atoll.wire.topics import Topics
 
 FILES = SystemFiles()
 
@@ -32,6 +36,37 @@ def test_refusals_of_either_protocol():
     assert is_refusal("mqtt://h:1: Connection Refused: bad user name or password.")
     assert is_refusal("mqtt://h:1: Connection Refused: not authorised.")
     assert not is_refusal("mqtt://h:1: Connection refused")
+
+
+class Dialled:
+    """A link that the test accepts and refuses by hand."""
+
+    def __init__(self, *_):
+        self.closed = False
+
+    def publish(self, *_, **__):
+        pass
+
+    def start(self):
+        pass
+
+    def close(self):
+        self.closed = True
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_only_a_token_that_was_never_taken_is_complained_of(monkeypatch, accepted):
+    """Once it is exchanged the broker throws the token's session out, which is as it should be."""
+    links, said = [], []
+    monkeypatch.setattr(join, "Link", lambda *words: links.append(Dialled(*words)) or links[-1])
+    joiner = join.Joiner(Loop(), Topics("test"), "pi", "one-time", "secret")
+    joiner.say = said.append
+    joiner.refused(url.Broker("h", 1), "mqtt://h:1: Not authorized", 1)
+    if accepted:
+        links[0].on_up()
+    links[0].on_down("mqtt://h:1: Not authorized")
+    assert links[0].closed
+    assert ["token is refused" in line for line in said] == [False] + [True] * (not accepted)
 
 
 @pytest.mark.broker
@@ -61,9 +96,10 @@ def test_a_token_is_exchanged_for_a_secret(tmp_path):
         secret = (tmp_path / "store" / "secret").read_text()
         assert matches_verifier(secret, credential.verifier)
         write(credential.verifier, full)
-        subprocess.run(["kill", "-HUP", str(broker.process.pid)], check=True)
+        os.kill(broker.process.pid, signal.SIGHUP)
         gateway.wait_ready()
         assert "pi: joining by token" in device.lines
+        assert not [line for line in device.lines if "token is refused" in line]
         device.terminate()
         device = Device("pi", tmp_path / "store", broker.url)  # needs no token any more
         gateway.until(lambda: gateway.birth.boot == 2 and gateway.statuses[-1] == "ready")
