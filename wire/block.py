@@ -12,6 +12,7 @@ of 8 bytes from the block's start. `sample_count` counts samples per channel. Th
 layout's version.
 """
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import NamedTuple
 
@@ -34,6 +35,7 @@ _MAGIC = b"ATB1"
 _HEADER = Struct("<4sHBBIQQIIQqddIBBBBB3x")
 _CRC = Struct("<I")
 _GAP = 1
+_INFINITE = float("inf")
 # Header, texts and CRC at their largest.
 OVERHEAD_BYTES_MAX = (
     _HEADER.size
@@ -98,7 +100,7 @@ def decode_block(data: bytes | memoryview) -> Block:
     (crc,) = _CRC.unpack_from(data, end)
     if crc32c(view[:end]) != crc:
         raise DecodeError("crc", f"block {block.seq} of {block.info.key} is damaged")
-    return block._replace(data=bytes(view[start:end]))
+    return Block(*block[:-1], bytes(view[start:end]))
 
 
 def peek_block(data: bytes | memoryview) -> Block:
@@ -117,51 +119,56 @@ def _read_header(data: bytes | memoryview) -> tuple[Block, int, int]:
     """The header, where the samples start and where they end."""
     if len(data) < _HEADER.size:
         raise DecodeError("truncated", f"{len(data)} bytes are no block")
-    magic, size, flags, clock, *rest = _HEADER.unpack_from(data)
-    *place, rate_hz, scale, data_size, dtype, channels, s1, s2, s3 = rest
-    shard, seq, first_sample, sample_count, boot, mono_ms, wall_ms = place
-    sizes = [s1, s2, s3]
+    (
+        magic, size, flags, clock, shard, seq, first_sample, sample_count, boot, mono_ms, wall_ms,
+        rate_hz, scale, data_size, dtype, channels, s1, s2, s3,
+    ) = _HEADER.unpack_from(data)  # fmt: skip
+    sizes = (s1, s2, s3)
     if magic != _MAGIC:
         raise DecodeError("magic", "no block, or of a layout that is not known here")
-    if size != _padded(_HEADER.size + sum(sizes)) or flags & ~_GAP or dtype >= len(_DTYPES):
+    if size != _padded(_HEADER.size + s1 + s2 + s3) or flags & ~_GAP or dtype >= len(_DTYPES):
         raise DecodeError("block", "a block's header does not agree with itself")
     if len(data) < size:
         raise DecodeError("truncated", f"{len(data)} bytes of a block's header of {size}")
     dataset, key, unit = _texts(bytes(data[_HEADER.size : size]), sizes)
     info = StreamInfo(dataset, key, _DTYPES[dtype], channels, rate_hz, scale, unit)
     block = Block(
-        *(info, shard, seq, first_sample, sample_count, boot, mono_ms, wall_ms, clock),
-        gap=bool(flags & _GAP),
-        data=b"",
-    )
+        info, shard, seq, first_sample, sample_count, boot, mono_ms, wall_ms, clock,
+        flags == _GAP, b"",
+    )  # fmt: skip
     problem = _problem(block, sizes, data_size)
     if problem:
         raise DecodeError("block", problem)
     return block, size, size + data_size
 
 
-def _texts(data: bytes, sizes: list[int]) -> list[str]:
+def _texts(data: bytes, sizes: tuple[int, int, int]) -> tuple[str, str, str]:
     """The header's texts; what follows them is zeros."""
-    found, at = [], 0
+    first, second, third = sizes
+    second += first
+    third += second
     try:
-        for size in sizes:
-            found.append(data[at : at + size].decode())
-            at += size
+        found = data[:first].decode(), data[first:second].decode(), data[second:third].decode()
     except UnicodeDecodeError as error:
         raise DecodeError("utf8", f"a block's header: {error}") from None
-    if data[at:].strip(b"\0"):
+    if data[third:].strip(b"\0"):
         raise DecodeError("block", "a block's padding is not zero")
     return found
 
 
-def _problem(block: Block, text_sizes: list[int], data_size: int) -> str:
+def _problem(block: Block, text_sizes: Sequence[int], data_size: int) -> str:
     """What is wrong with a block's fields; empty if nothing is."""
     info = block.info
-    bounds = (limits.NAME_BYTES_MAX, limits.KEY_BYTES_MAX, limits.UNIT_BYTES_MAX)
     if info.dtype not in DTYPE_SIZES:
         return f"dtype {info.dtype!r} is none of {', '.join(_DTYPES)}"
-    if any(size > most for size, most in zip(text_sizes, bounds, strict=True)):
-        return f"dataset, key and unit have at most {bounds} bytes, not {text_sizes}"
+    dataset, key, unit = text_sizes
+    if (
+        dataset > limits.NAME_BYTES_MAX
+        or key > limits.KEY_BYTES_MAX
+        or unit > limits.UNIT_BYTES_MAX
+    ):
+        bounds = (limits.NAME_BYTES_MAX, limits.KEY_BYTES_MAX, limits.UNIT_BYTES_MAX)
+        return f"dataset, key and unit have at most {bounds} bytes, not {[*text_sizes]}"
     if info.channels < 1 or block.sample_count < 1:
         return "a block has a channel and a sample at least"
     if data_size > limits.BLOCK_BYTES_MAX:
@@ -169,7 +176,7 @@ def _problem(block: Block, text_sizes: list[int], data_size: int) -> str:
     if data_size != block.sample_count * info.channels * DTYPE_SIZES[info.dtype]:
         wanted = f"{block.sample_count} samples of {info.channels} {info.dtype}"
         return f"{wanted} are not {data_size} bytes"
-    if not 0.0 < info.rate_hz < float("inf") or not abs(info.scale) < float("inf"):
+    if not 0.0 < info.rate_hz < _INFINITE or not abs(info.scale) < _INFINITE:
         return f"rate {info.rate_hz} or scale {info.scale} is no such thing"
     if block.clock > CLOCK_SYNCHRONISED:
         return f"clock quality {block.clock} is not known"

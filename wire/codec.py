@@ -3,9 +3,12 @@ believed.
 
 What comes in passes four gates, in this order: its size; one pass over the bytes (well-formed,
 deterministic, no deeper and no more items than allowed, no length claimed that is not there);
-whether this receiver takes this type of message at all; and, once cbor2 has made objects of it, the
-schema's types and bounds. Each refusal is a `DecodeError` with a reason to count by. What goes out
-passes the schema too, and then the first gates: a peer is never sent what it must refuse.
+whether this receiver takes this type of message at all; and the schema's types and bounds. Each
+refusal is a `DecodeError` with a reason to count by. What goes out passes the schema too, and then
+the first gates: a peer is never sent what it must refuse.
+
+What is right takes the straight way (forms.py), without a tree between message and bytes. The rest,
+which is wrong or of another version, goes by cbor2 and columns.py, which know what to say of it.
 
 Versions: a message's map may grow at its end. Keys above the last one known here are skipped;
 fields that an older sender does not know yet take the defaults of the NamedTuple, and without a
@@ -20,6 +23,7 @@ from atoll.wire._cbor import dumps, halve_float, loads
 from atoll.wire._native import check
 from atoll.wire.columns import Check, Refused, compile_check
 from atoll.wire.errors import DecodeError, EncodeError
+from atoll.wire.forms import compile_form
 from atoll.wire.schema import FIELDS, MESSAGES, NUMBERS
 
 # Reasons by the codes of portable/cbor.pxi.
@@ -46,6 +50,15 @@ _SINGLE_HEAD = 0xFA
 Message = Any  # one of the NamedTuples of messages.py
 
 
+# Compiled at first use: a device neither sends nor takes most of the messages.
+_straight: dict[type, Any] = {}
+
+
+def _straight_form(cls: type, number: int) -> Any:
+    form = _straight[cls] = compile_form(number)
+    return form
+
+
 class _Form(NamedTuple):
     """A message compiled: its keys, and for each field the checks of what comes in and goes out."""
 
@@ -67,7 +80,6 @@ def _compile(number: int) -> _Form:
     return _Form(cls, [*range(len(checks[0]) + 1)], checks[0], checks[1])
 
 
-# Compiled at first use: a device neither sends nor takes most of the messages.
 _forms: dict[int, _Form] = {}
 
 
@@ -85,19 +97,26 @@ def encode(message: Message) -> bytes:
     number = NUMBERS.get(type(message))
     if number is None:
         raise EncodeError("type", f"{type(message).__name__} is no message of the schema")
+    kind = type(message)
+    data = (_straight.get(kind) or _straight_form(kind, number)).encode(message)
+    if data is None:
+        data = _encode_slowly(message, number)
+    if len(data) > limits.OBJECT_BYTES_MAX:
+        raise EncodeError("size", f"{kind.__name__}: {len(data)} bytes")
+    return _checked(data, kind.__name__)
+
+
+def _encode_slowly(message: Message, number: int) -> bytes:
     form = _form(number)
     tree: dict[int, Any] = {0: number}
     try:
         for key, check_field, value in zip(form.keys[1:], form.outgoing, message, strict=True):
             tree[key] = check_field((value,))[0]
-        data = dumps(tree)
+        return dumps(tree)
     except Refused as refused:
         raise EncodeError(refused.reason, str(refused)) from None
     except UnicodeEncodeError as error:
         raise EncodeError("utf8", f"{form.cls.__name__}: {error}") from None
-    if len(data) > limits.OBJECT_BYTES_MAX:
-        raise EncodeError("size", f"{form.cls.__name__}: {len(data)} bytes")
-    return _checked(data, form.cls.__name__)
 
 
 def _checked(data: bytes, name: str) -> bytes:
@@ -132,9 +151,18 @@ def decode(
     number = _number(data)
     if number not in MESSAGES:
         raise DecodeError("unknown", f"message type {number} is not known")
+    cls = MESSAGES[number]
+    if allowed is not None and cls not in allowed:
+        raise DecodeError("unexpected", f"{cls.__name__} has no business here")
+    if type(data) is bytes:
+        message = (_straight.get(cls) or _straight_form(cls, number)).decode(data)
+        if message is not None:
+            return message
+    return _decode_slowly(data, number)
+
+
+def _decode_slowly(data: bytes, number: int) -> Message:
     form = _form(number)
-    if allowed is not None and form.cls not in allowed:
-        raise DecodeError("unexpected", f"{form.cls.__name__} has no business here")
     tree = loads(data)
     try:
         values = _fields(tree, form)

@@ -79,7 +79,10 @@ def _integers(least: int, most: int, where: str) -> Check:
 def _reals(where: str, *, outgoing: bool) -> Check:
     def check(values: Column) -> Column:
         if outgoing and int in {*map(type, values)}:
-            values = [float(value) if type(value) is int else value for value in values]
+            try:
+                values = [float(value) if type(value) is int else value for value in values]
+            except OverflowError:
+                raise Refused("range", where, "a finite number is wanted") from None
         if {*map(type, values)} != {float}:
             raise Refused("type", where, "a float is wanted")
         if not all(map(isfinite, values)):
