@@ -24,7 +24,7 @@ from atoll.gateway.effects import Effect, ShowStatus
 from atoll.gateway.inventory import Inventory
 from atoll.gateway.jobs import Jobs
 from atoll.gateway.listings import Listings
-from atoll.gateway.membership import LAG_TOLERATED_S, Change, Member, Membership, State
+from atoll.gateway.membership import LAG_TOLERATED_S, NEVER, Change, Member, Membership, State
 from atoll.gateway.moves import Moves
 from atoll.gateway.owners import Owners
 from atoll.gateway.profiles import PROFILES, Profile
@@ -78,7 +78,7 @@ class GatewayCore:
         self._clients = Clients(desk, Listings(options.site, desk, parts), parts)
         self._options = options
         self._wire_up()
-        self._expected = float("inf")
+        self._expected = NEVER
         self._last = 0.0
         self._restored = False
 
@@ -141,6 +141,7 @@ class GatewayCore:
         self.jobs.restore_setting(settings["job"])
         self.jobs.resume()
         self._restored = True
+        self._expected = self._next_due()
         return self._desk.take()
 
     def _appliers(self) -> dict[type, Callable[[Any], None]]:
@@ -211,7 +212,7 @@ class GatewayCore:
         self.owners.flush()
         self.moves.flush()
         self.owners.flush()
-        self._expected = self.next_wakeup() or float("inf")
+        self._expected = self._next_due()
         return desk.take()
 
     def _listen(self, device: str, message: Any, said: Callable[[str, Any], None]) -> None:
@@ -229,8 +230,15 @@ class GatewayCore:
 
     def next_wakeup(self) -> float | None:
         """When `handle(Woken)` is due; None: not before another event."""
-        dues = [due for part in self._timed if (due := part.next_due()) is not None]
-        return min(dues, default=None)
+        return None if self._expected == NEVER else self._expected
+
+    def _next_due(self) -> float:
+        first = NEVER
+        for part in self._timed:
+            due = part.next_due()
+            if due is not None and due < first:
+                first = due
+        return first
 
     # --- what devices say ---
 

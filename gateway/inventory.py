@@ -172,7 +172,9 @@ class Inventory:
 
     def next_due(self) -> float | None:
         """When `tick` has something to do."""
-        return min((pending.ask_at for pending in self._lists.values()), default=None)
+        if not self._lists:
+            return None
+        return min(pending.ask_at for pending in self._lists.values())
 
     def tick(self) -> None:
         """Ask again for lists that did not come."""

@@ -81,7 +81,7 @@ class Jobs:
         if row.state != "open":
             self.finished[row.job] = row
             return
-        plan = Plan(row.plan)
+        plan = parse_plan(row.plan)
         cuts, piece = from_text(row.cuts)
         timeout_s = row.timeout_ms / 1000 - max(0, self._desk.wall_ms - row.started_ms) / 1000
         query = Query(row, plan, cuts, tasks_of(cuts, plan, piece), self._desk.now + timeout_s)

@@ -5,7 +5,12 @@ from typing import Any
 
 from atoll.wire.status import finite
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
 
 def dumps(value: Any) -> str:
     """Compact JSON of dicts, lists, texts and numbers."""
-    return json.dumps(finite(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    try:
+        return _encode(value)
+    except ValueError:  # a number that JSON does not have
+        return _encode(finite(value))

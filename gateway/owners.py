@@ -127,6 +127,8 @@ class Owners:
                 goal.append(device)
                 zones.add(kept.row.zone)
         for apart in (True, False):
+            if len(goal) >= wanted:
+                break
             for who in probes(self.seed, shard_point(*shard.id), self.table):
                 if len(goal) >= wanted:
                     break

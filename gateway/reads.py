@@ -191,7 +191,9 @@ class Reads:
 
     def next_due(self) -> float | None:
         """When `tick` has something to do."""
-        return min((read.deadline for read in self._reads.values()), default=None)
+        if not self._reads:
+            return None
+        return min(read.deadline for read in self._reads.values())
 
     def tick(self) -> None:
         """Parts that do not come are asked for again."""

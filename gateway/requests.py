@@ -1,6 +1,7 @@
 """What a request means: its plan, whether the streams bear it, its times, its pieces."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from atoll.gateway import runs
 from atoll.gateway.catalog import Dataset, Stream
@@ -10,9 +11,15 @@ from atoll.kernels import Plan, PlanError
 from atoll.wire import messages as wire
 from atoll.wire.block import DTYPE_SIZES, crc32c
 
+PLANS_KEPT = 256  # a few kilobytes each
 
+
+@lru_cache(PLANS_KEPT)
 def parse_plan(text: str) -> Plan:
-    """The plan of a text; RequestError with the plan's own words where it is none."""
+    """The plan of a text; RequestError with the plan's own words where it is none.
+
+    A plan does not change, and clients ask the same again and again: the newest are kept.
+    """
     try:
         return Plan(text)
     except PlanError as error:

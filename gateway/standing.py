@@ -14,10 +14,10 @@ from atoll.gateway.desk import Desk
 from atoll.gateway.effects import ShowResult
 from atoll.gateway.errors import RequestError
 from atoll.gateway.jsonable import dumps
-from atoll.gateway.membership import Membership
+from atoll.gateway.membership import NEVER, Membership
 from atoll.gateway.records import MarkSet, StandingGone, StandingSet, WindowGone, WindowSet
 from atoll.gateway.requests import check_streams, parse_plan
-from atoll.kernels import KernelError, Plan
+from atoll.kernels import KernelError
 from atoll.wire import messages as wire
 from atoll.wire.limits import STREAMS_MAX
 from atoll.wire.topics import is_name
@@ -51,7 +51,7 @@ class StandingJob:
 
     def __init__(self, row: StandingSet) -> None:
         self.row = row
-        self.plan = Plan(row.plan)
+        self.plan = parse_plan(row.plan)
         self.streams: dict[str, _Progress] = {}
         self.batches = 0
         self.failures = 0
@@ -67,6 +67,7 @@ class StandingJobs:
         self._members = members
         self._catalog = catalog
         self.jobs: dict[str, StandingJob] = {}
+        self._due = NEVER  # when the first news is to be shown
 
     # --- from the ledger ---
 
@@ -89,6 +90,7 @@ class StandingJobs:
         if progress.newest is None or row.sample > progress.newest[0]:
             progress.newest = (row.sample, row.data)
             self.jobs[row.job].changed[row.key] = None
+            self._due = 0.0
 
     # --- requests ---
 
@@ -240,6 +242,7 @@ class StandingJobs:
             if not job.changed:
                 job.show_at = max(job.show_at, self._desk.now)
             job.changed[key] = None
+            self._due = min(self._due, job.show_at)
         progress.ahead[sample] = data
         self._advance(job, progress, stream)
 
@@ -283,15 +286,20 @@ class StandingJobs:
 
     def next_due(self) -> float | None:
         """When `tick` has something to show."""
-        dues = [job.show_at for job in self.jobs.values() if job.changed]
-        return min(dues, default=None)
+        return self._due if self._due < NEVER else None
 
     def tick(self) -> None:
         """Publish the newest windows of jobs that have news."""
+        now = self._desk.now
+        if now < self._due:
+            return
+        self._due = NEVER
         for job in self.jobs.values():
-            if job.changed and self._desk.now >= job.show_at:
-                job.show_at = self._desk.now + SHOW_S
+            if job.changed and now >= job.show_at:
+                job.show_at = now + SHOW_S
                 self._show(job)
+            elif job.changed:
+                self._due = min(self._due, job.show_at)
 
     def _show(self, job: StandingJob) -> None:
         for key in job.changed:

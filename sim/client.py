@@ -5,11 +5,12 @@ was promised.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from atoll.sim.checker import Checker
 from atoll.sim.network import HUB, Ear, Network
-from atoll.sim.world import WALL_MS, World
+from atoll.sim.world import WALL_MS, Alarm, World
 from atoll.wire import messages as wire
 from atoll.wire.block import crc32c
 from atoll.wire.codec import decode, encode
@@ -19,8 +20,9 @@ from atoll.wire.limits import OBJECT_BYTES_MAX
 AGAIN_S = 7.0
 RATE_HZ = 100.0
 DATASET, LIVE = "v", "live"
+EVERY_SAMPLE = "moments"
 PLANS = (
-    "moments",
+    EVERY_SAMPLE,
     "window 16 hop=8 | rms | moments",
     "window 32 | mean, peak | quantiles 0.5",
     "clip -200 200 | histogram -200 200 bins=16",
@@ -38,6 +40,7 @@ class Client:
         self.world, self.network, self.checker, self.name = world, network, checker, name
         self.keys, self.shards = keys, shards
         self.open: dict[int, bytes] = {}
+        self._again: dict[int, Alarm] = {}
         self.then: dict[int, Callable[[wire.Reply], None]] = {}
         self.failed: dict[str, int] = {}
         self.done: dict[str, int] = {}
@@ -59,14 +62,13 @@ class Client:
         self.then[number] = then
         if self.world.tell is not None:
             self.world.tell(f"{self.name} ->", message)
+        self._again[number] = Alarm(partial(self._say, number))
         self._say(number)
         return number
 
     def _say(self, number: int) -> None:
-        data = self.open.get(number)
-        if data is not None:
-            self.network.send(self.name, HUB, "request", data)
-            self.world.after(AGAIN_S, self._say, number)
+        self.network.send(self.name, HUB, "request", self.open[number])
+        self.world.ring(self._again[number], self.world.now + AGAIN_S)
 
     def _received(self, sender: str, leaf: str, data: bytes) -> None:
         try:
@@ -78,6 +80,7 @@ class Client:
         if self.world.tell is not None:
             self.world.tell(f"{self.name} <-", message)
         del self.open[message.request]
+        self._again.pop(message.request).off()
         kind = "failed" if message.status == wire.FAILED else "done"
         self.done[kind] = self.done.get(kind, 0) + 1
         if message.status == wire.FAILED:

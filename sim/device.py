@@ -5,6 +5,7 @@ It stands for runtime's shell, keeper and workers: effects are carried out in th
 """
 
 from collections import deque
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from atoll.kernels import Plan
@@ -15,7 +16,7 @@ from atoll.runtime.workers import read_shape
 from atoll.sim.checker import Checker
 from atoll.sim.disk import Disk
 from atoll.sim.network import HUB, Ear, Network
-from atoll.sim.world import World
+from atoll.sim.world import Alarm, World
 from atoll.wire import messages as wire
 from atoll.wire.codec import decode, encode
 from atoll.wire.errors import WireError
@@ -26,8 +27,7 @@ SYNC_S = 0.02  # of one request; group commit makes it up to 0.2 s
 READ_S = 0.01
 TASK_S = 0.002
 UNKNOWN = wire.Health(-1, -1, -1, -1, -1, -1, -1, -1)
-PARTIALS_KEPT = 4_096
-NEVER = float("inf")
+PARTIALS_KEPT, PLANS_KEPT = 4_096, 256
 
 
 class Kind(NamedTuple):
@@ -46,6 +46,7 @@ class Computer:
     def __init__(self) -> None:
         self._plans: dict[bytes, Plan] = {}
         self._partials: dict[tuple[Any, ...], bytes] = {}
+        self.shape = lru_cache(PLANS_KEPT)(read_shape)
 
     def partial(self, canonical: bytes, task: wire.Task, read: tuple[str, float, bytes]) -> bytes:
         """The plan's partial over a task's samples."""
@@ -83,7 +84,7 @@ class Device:
         self.samples_from = 0.0
         self._computer = computer
         self._receipts = [wire.KernelReceipt(k, d) for k, d in checker.receipts.items()]
-        self._wake_at = NEVER
+        self._alarm = Alarm(self._wake)
         self._barrier: deque[Any] | None = None  # effects behind a state that is being saved
         self._paused: list[Any] | None = None
         self._disk_at = 0.0  # when what was asked of the disk is done
@@ -113,8 +114,8 @@ class Device:
             1 << 30, 1 << 32, MESSAGE_BYTES_MAX, self._receipts, list(kind.sources),
         )  # fmt: skip
         self.generation += 1
-        self._wake_at, self._barrier, self._paused = NEVER, None, None
-        self.core = Core(Identity(birth, state, sorted(disk.outbox)), read_shape)
+        self._barrier, self._paused = None, None
+        self.core = Core(Identity(birth, state, sorted(disk.outbox)), self._computer.shape)
         self.checker.device_started(self)
         will = encode_status(Status("lost", state.boot, 0))
         ear = Ear(
@@ -130,6 +131,7 @@ class Device:
         if self.core is None:
             return
         self.core = None
+        self._alarm.off()
         self.generation += 1
         self.disk.crash(self.world.random)
         self.network.leave(self.name, goodbye=False)
@@ -142,7 +144,6 @@ class Device:
         """Let its monotonic clock run fast or slow from now on."""
         self._offset = self.now - self.world.now * rate
         self.rate = rate
-        self._wake_at = NEVER
         self._arm()
 
     def pause(self) -> None:
@@ -208,11 +209,8 @@ class Device:
         core = self.core
         if core is None:
             return
-        due = core.next_wakeup()
-        if due < self._wake_at - 1e-9:
-            self._wake_at = due
-            when = (due - self._offset) / self.rate + 1e-6
-            self.world.at(when, self._wake, self.generation)
+        when = (core.next_wakeup() - self._offset) / self.rate + 1e-6
+        self.world.ring(self._alarm, when)
 
     def _run_effects(self, effects: Any) -> None:
         for at, effect in enumerate(effects):
@@ -235,10 +233,8 @@ class Device:
         method, *arguments = self.disk.pending.pop(0)
         return method(*arguments)
 
-    def _wake(self, generation: int) -> None:
-        if generation == self.generation:
-            self._wake_at = NEVER
-            self.feed(on.Woke())
+    def _wake(self) -> None:
+        self.feed(on.Woke())
 
     # --- effects ---
 
@@ -342,6 +338,7 @@ class Device:
 
     def _Stop(self, _: Any = None) -> None:
         self.core = None
+        self._alarm.off()
         self.generation += 1
         self.disk.crash(self.world.random)
         self.network.leave(self.name, goodbye=True)

@@ -5,6 +5,7 @@ the sync. At a crash each request under way has been written or has not, by chan
 or not there, as the store's CRC and recovery make it.
 """
 
+from bisect import bisect_right
 from random import Random
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from atoll.wire.codec import decode, encode
 from atoll.wire.errors import WireError
 
 Name = tuple[str, str]  # dataset and key
+NEVER = float("inf")  # behind every number
 
 
 class Stored(NamedTuple):
@@ -31,6 +33,7 @@ class Disk:
 
     def __init__(self) -> None:
         self.blocks: dict[Name, dict[int, Stored]] = {}
+        self._order: dict[Name, list[tuple[int, int]]] = {}  # first sample and number, sorted
         self.outbox: dict[int, bytes] = {}
         self.state = do.State(0, 0, 0, 0, [], [])
         self.pending: list[tuple[Any, ...]] = []  # asked for and not synced
@@ -71,6 +74,7 @@ class Disk:
                 block.gap, len(encoded),
             )  # fmt: skip
             mine[block.seq] = stored = Stored(bytes(encoded), block, run)
+            self._order.pop((info.dataset, info.key), None)
             here.append(stored)
             name = (info.dataset, info.key)
             held = added.setdefault(name, wire.HeldStream(info, block.shard, []))
@@ -102,6 +106,7 @@ class Disk:
         for (dataset, key), mine in list(self.blocks.items()):
             if mine and (dataset, next(iter(mine.values())).block.shard) in gone:
                 del self.blocks[dataset, key]
+                self._order.pop((dataset, key), None)
 
     def message_of(self, ranges: list[wire.BlockRange]) -> tuple[list[bytes], list[Any], str]:
         """A block from the front of some ranges, the rest of them, or why there is none."""
@@ -128,16 +133,20 @@ class Disk:
     def samples(self, name: Name, start: int, stop: int) -> tuple[str, float, bytes] | None:
         """dtype, rate and samples [start, stop) of a stream; None where some are missing."""
         mine = self.blocks.get(name, {})
+        order = self._order.get(name)
+        if order is None:
+            order = self._order[name] = sorted((s.block.first_sample, n) for n, s in mine.items())
         parts, at, info = [], start, None
-        for seq in sorted(mine):
+        for first, seq in order[max(0, bisect_right(order, (start, NEVER)) - 1) :]:
+            if at >= stop or first > at:
+                break
             block = mine[seq].block
-            end = block.first_sample + block.sample_count
-            if block.first_sample <= at < end and at < stop:
+            high = min(stop - first, block.sample_count)
+            if at - first < high:
                 info = block.info
                 width = len(block.data) // block.sample_count
-                low, high = at - block.first_sample, min(stop, end) - block.first_sample
-                parts.append(block.data[low * width : high * width])
-                at = block.first_sample + high
+                parts.append(block.data[(at - first) * width : high * width])
+                at = first + high
         if info is None or at != stop:
             return None
         return info.dtype, info.rate_hz, b"".join(parts)

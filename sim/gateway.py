@@ -16,14 +16,13 @@ from atoll.gateway.shell import ASKED, SAID
 from atoll.sim.checker import Checker
 from atoll.sim.ledger import MemoryLedger
 from atoll.sim.network import HUB, Ear, Network
-from atoll.sim.world import World
+from atoll.sim.world import NEVER, Alarm, World
 from atoll.wire.codec import decode, encode
 from atoll.wire.errors import WireError
 from atoll.wire.limits import OBJECT_BYTES_MAX
 from atoll.wire.status import decode_status
 
 COMMIT_S = 0.002
-NEVER = float("inf")
 
 
 class Gateway:
@@ -44,13 +43,12 @@ class Gateway:
         self._records: list[Any] = []
         self._effects: list[Any] = []
         self._flushing = False
-        self._wake_at = NEVER
+        self._alarm = Alarm(self._wake)
 
     def start(self) -> None:
         """A new process takes over what the ledger says."""
         self.generation += 1
         self._records, self._effects, self._flushing = [], [], False
-        self._wake_at = NEVER
         core = self.core = GatewayCore(self._options)
         self._watch(core.members)
         first = core.restore(self.ledger.load(), self.world.now, self.world.wall_ms())
@@ -75,6 +73,7 @@ class Gateway:
         for name, count in self.tallies().items():
             self.counters[name] = self.counters.get(name, 0) + count
         self.core = None
+        self._alarm.off()
         self.generation += 1
         self.die_at_flush = None
         self.network.leave(HUB, goodbye=False)
@@ -120,14 +119,10 @@ class Gateway:
 
     def _arm(self) -> None:
         due = self.core.next_wakeup() if self.core is not None else None
-        if due is not None and due < self._wake_at - 1e-9:
-            self._wake_at = due
-            self.world.at(due + 1e-6, self._wake, self.generation)
+        self.world.ring(self._alarm, NEVER if due is None else due + 1e-6)
 
-    def _wake(self, generation: int) -> None:
-        if generation == self.generation:
-            self._wake_at = NEVER
-            self.feed(on.Woken(self.world.wall_ms()))
+    def _wake(self) -> None:
+        self.feed(on.Woken(self.world.wall_ms()))
 
     # --- out ---
 

@@ -11,6 +11,7 @@ from typing import Any
 from zlib import crc32
 
 WALL_MS = 1_700_000_000_000  # the wall clock at time 0
+NEVER = float("inf")
 
 
 class Violation(Exception):
@@ -22,6 +23,25 @@ class Violation(Exception):
         self.about = about
 
 
+class Alarm:
+    """A timer that is set anew again and again: one entry in the queue at most is not void.
+
+    Moved to an earlier time it gets a new entry, moved to a later one it keeps the old one and is
+    looked at when that comes up; neither a void entry nor such a look is an event.
+    """
+
+    __slots__ = ("armed", "call", "due")
+
+    def __init__(self, call: Callable[[], None]) -> None:
+        self.call = call
+        self.due = NEVER
+        self.armed = NEVER  # the time of the entry that counts
+
+    def off(self) -> None:
+        """It does not ring any more."""
+        self.due = self.armed = NEVER
+
+
 class World:
     """Time, chance and the events to come. `now` is in seconds."""
 
@@ -31,7 +51,7 @@ class World:
         self.events = 0
         self.trace = crc32(b"%d" % seed)
         self.tell: Callable[[str, Any], None] | None = None  # a story is being written
-        self._queue: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._queue: list[tuple[float, int, Callable[..., None] | None, Any]] = []
         self._count = 0
         self.busy_max = 50_000  # events in a virtual second that are too many
         self._looked, self._look_at = 0.0, 0
@@ -39,18 +59,39 @@ class World:
     def at(self, when: float, call: Callable[..., None], *arguments: Any) -> None:
         """Have something happen at a time, at once if it is past."""
         self._count += 1
-        heapq.heappush(self._queue, (max(when, self.now), self._count, call, arguments))
+        heapq.heappush(self._queue, (when, self._count, call, arguments))
 
     def after(self, delay_s: float, call: Callable[..., None], *arguments: Any) -> None:
         """Have something happen after a while."""
         self._count += 1
         heapq.heappush(self._queue, (self.now + delay_s, self._count, call, arguments))
 
+    def ring(self, alarm: Alarm, when: float) -> None:
+        """Let an alarm ring at a time and not at the one it was set to before."""
+        alarm.due = when
+        if when < alarm.armed:
+            self._count += 1
+            alarm.armed = when
+            heapq.heappush(self._queue, (when, self._count, None, alarm))
+
     def run(self, until: float) -> None:
         """Serve all events up to a time, which it then is."""
         queue, pop = self._queue, heapq.heappop
         while queue and queue[0][0] <= until:
-            self.now, _, call, arguments = pop(queue)
+            when, _, call, arguments = pop(queue)
+            if call is None:
+                alarm = arguments
+                if alarm.armed != when:
+                    continue
+                alarm.armed = NEVER
+                if alarm.due > when:
+                    if alarm.due < NEVER:
+                        self.ring(alarm, alarm.due)
+                    continue
+                alarm.due = NEVER
+                call, arguments = alarm.call, ()
+            if when > self.now:
+                self.now = when
             self.events += 1
             if self.events >= self._look_at:
                 self._look(call)
