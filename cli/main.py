@@ -50,6 +50,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "demo": ("demo", "a whole site on this machine, with a device that dies"),
         "gateway": ("gateway", "run the gateway of a site"),
         "device": ("device", "run a device"),
+        "ledger": ("ledger", "check the gateway's ledger, or rebuild it from the devices"),
         "enroll": ("enroll", "make a one-time token for a new device"),
         "sim": ("sim", "a whole site under faults from a seed: does anything get lost?"),
         "doctor": ("doctor", "what is missing on this machine and how to get it"),

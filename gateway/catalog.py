@@ -35,7 +35,7 @@ REPLICAS_MAX = 7  # more copies than that are a mistake in a request
 DTYPES = ("i16", "i32", "f32")
 # A million streams of 1 KiB each are the most that one gateway's memory is made for.
 STREAMS_MAX = 1_000_000
-DATASETS_MAX = 4_096
+DATASETS_MAX = limits.DATASETS_MAX
 
 
 class ShardId(NamedTuple):

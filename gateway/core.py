@@ -40,7 +40,8 @@ from atoll.wire import messages as wire
 _TERM_ORIGIN_MS = 1_767_225_600_000
 
 
-def _first_term(wall_ms: int) -> int:
+def first_term(wall_ms: int) -> int:
+    """The term before the first of a gateway without a ledger."""
     return max(0, (wall_ms - _TERM_ORIGIN_MS) // 60_000)
 
 
@@ -133,7 +134,7 @@ class GatewayCore:
             self.owners.table = SlotTable.from_slots(settings["slots"], slots, quota)
         self.owners.seed = settings["seed"]
         self._desk.epoch = settings["epoch"]
-        self._desk.term = (settings["term"] or _first_term(wall_ms)) + 1
+        self._desk.term = (settings["term"] or first_term(wall_ms)) + 1
         self._desk.record(r.SettingSet("term", self._desk.term))
         self._desk.record(r.SettingSet("seed", self.owners.seed))
         self.catalog.settle()

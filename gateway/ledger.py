@@ -24,7 +24,7 @@ from atoll.wire._native import crc32c
 
 VERSION = 2
 
-_TABLES: dict[str, tuple[Any, str]] = {
+TABLES: dict[str, tuple[Any, str]] = {
     "setting": (r.SettingSet, "name"),
     "device": (r.DeviceSet, "id"),
     "slot": (r.SlotSet, "number"),
@@ -39,8 +39,10 @@ _TABLES: dict[str, tuple[Any, str]] = {
     "mark": (r.MarkSet, "job, key"),
     "window": (r.WindowSet, "job, key, sample"),
 }
+# A ledger is never mended by guessing, nor left behind: what a person can do about it.
+_WHAT_THEN = "atoll ledger check lists what is wrong, atoll ledger rebuild asks the devices"
 # A damaged file's names and texts need not be UTF-8, not even in SQLite's own words about it.
-_UNREADABLE = (sqlite3.Error, TypeError, OverflowError, UnicodeDecodeError)
+UNREADABLE = (sqlite3.Error, TypeError, OverflowError, UnicodeDecodeError)
 _SQL_TYPES = {int: "INTEGER", str: "TEXT", float: "REAL", bytes: "BLOB"}
 
 # Statements of the records that remove: each takes the record's fields by name.
@@ -125,7 +127,7 @@ def _plain(value: Any) -> Any:
     return int(value) if type(value) is bool else value
 
 
-def _crc(table: str, row: Sequence[Any]) -> int:
+def row_crc(table: str, row: Sequence[Any]) -> int:
     """The checksum of a row: texts and numbers as Python writes them, blobs as they are."""
     found = crc32c(repr((table, *(_plain(v) for v in row if type(v) is not bytes))).encode())
     for value in row:
@@ -134,7 +136,7 @@ def _crc(table: str, row: Sequence[Any]) -> int:
     return found
 
 
-_UPSERTS = {record: (table, _upsert(table, record)) for table, (record, _) in _TABLES.items()}
+_UPSERTS = {record: (table, _upsert(table, record)) for table, (record, _) in TABLES.items()}
 
 
 class Ledger:
@@ -142,16 +144,15 @@ class Ledger:
 
     def __init__(self, state_dir: Path) -> None:
         self.path = state_dir / "ledger.sqlite"
-        self._lock = _lock(state_dir)
+        self._lock = lock_state(state_dir)
         self.commits = 0
         try:
             self._db = sqlite3.connect(self.path, isolation_level=None)
             self._open()
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             os.close(self._lock)
             raise LedgerError(
-                f"ledger {self.path} cannot be opened ({_line(error)}); restore it from a copy,"
-                " or move it away to begin anew"
+                f"ledger {self.path} cannot be opened ({one_line(error)}); {_WHAT_THEN}"
             ) from None
         except LedgerError:
             self._db.close()
@@ -180,17 +181,14 @@ class Ledger:
             self._make_tables(exist=bool(tables))
 
     def _damaged(self, what: object) -> LedgerError:
-        return LedgerError(
-            f"ledger {self.path} is damaged ({_line(what)}); restore it from a copy,"
-            " or move it away to begin anew"
-        )
+        return LedgerError(f"ledger {self.path} is damaged ({one_line(what)}); {_WHAT_THEN}")
 
     def _make_tables(self, *, exist: bool) -> None:
         """Make the tables; rows of a ledger without checksums are taken over."""
         db = self._db
         db.execute("BEGIN IMMEDIATE")
         db.execute(_TOTAL_TABLE)
-        made = {table: _create(table, record, key) for table, (record, key) in _TABLES.items()}
+        made = {table: _create(table, record, key) for table, (record, key) in TABLES.items()}
         for table, statement in (made | {"partial": _PARTIAL_TABLE}).items():
             rows = db.execute(f'SELECT * FROM "{table}"').fetchall() if exist else []
             if exist:
@@ -201,7 +199,9 @@ class Ledger:
                 db.execute(trigger.format(table))
             for row in rows:
                 marks = ", ".join("?" for _ in row)
-                db.execute(f'INSERT INTO "{table}" VALUES ({marks}, ?)', (*row, _crc(table, row)))
+                db.execute(
+                    f'INSERT INTO "{table}" VALUES ({marks}, ?)', (*row, row_crc(table, row))
+                )
         db.execute(f"PRAGMA user_version = {VERSION}")
         db.execute("COMMIT")
 
@@ -210,8 +210,8 @@ class Ledger:
         total = 0
         rows = []
         for *row, crc in self._db.execute(f'SELECT {names}, row_crc FROM "{table}"'):
-            if _crc(table, row) != crc:
-                raise self._damaged(f"a row of {table} has changed: {_line(row[:2])[:60]}")
+            if row_crc(table, row) != crc:
+                raise self._damaged(f"a row of {table} has changed: {one_line(row[:2])[:60]}")
             total += crc
             rows.append(row)
         stated = self._db.execute("SELECT rows, sum FROM total WHERE name = ?", (table,)).fetchone()
@@ -226,9 +226,9 @@ class Ledger:
             if verdict != "ok":
                 raise self._damaged(verdict)
             count = len(self._checked("partial", "query, task, data"))
-            for table, (record, _) in _TABLES.items():
-                count += len(self._checked(table, _names(record)))
-        except _UNREADABLE as error:
+            for table, (record, _) in TABLES.items():
+                count += len(self._checked(table, column_names(record)))
+        except UNREADABLE as error:
             raise self._damaged(error) from None
         return count
 
@@ -236,19 +236,19 @@ class Ledger:
         """All rows as records, in an order in which they can be applied."""
         found: list[r.Record] = []
         try:
-            for table, (record, _) in _TABLES.items():
-                found.extend(map(record._make, self._checked(table, _names(record))))
+            for table, (record, _) in TABLES.items():
+                found.extend(map(record._make, self._checked(table, column_names(record))))
             open_partials = (
                 "SELECT query, task, data, row_crc FROM partial WHERE query IN"
                 " (SELECT number FROM query WHERE state = 'open')"
             )
             partials = []
             for *row, crc in self._db.execute(open_partials):
-                if _crc("partial", row) != crc:
+                if row_crc("partial", row) != crc:
                     raise self._damaged("a partial has changed")
                 partials.append((row[0], row[1], row[2]))
             found.append(r.PartialsAdded(partials))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise self._damaged(error) from None
         return found
 
@@ -275,11 +275,11 @@ class Ledger:
     def _write(self, record: Any, rows: Sequence[Any]) -> None:
         if record is r.PartialsAdded:
             for added in rows:
-                summed = [(*row, _crc("partial", row)) for row in added.rows]
+                summed = [(*row, row_crc("partial", row)) for row in added.rows]
                 self._db.executemany(_PARTIAL_ADD, summed)
         elif record in _UPSERTS:
             table, statement = _UPSERTS[record]
-            self._db.executemany(statement, [(*row, _crc(table, row)) for row in rows])
+            self._db.executemany(statement, [(*row, row_crc(table, row)) for row in rows])
         else:
             for row in rows:
                 for statement in _REMOVALS[record]:
@@ -305,16 +305,18 @@ def _grouped(batch: Iterable[r.Record]) -> Iterable[tuple[type, list[Any]]]:
         yield kind, rows
 
 
-def _names(record: Any) -> str:
+def column_names(record: Any) -> str:
+    """The columns of a record's table, for a statement."""
     return ", ".join(f'"{name}"' for name in record._fields)
 
 
-def _line(problem: object) -> str:
+def one_line(problem: object) -> str:
     """SQLite's words in one line."""
     return " ".join(str(problem).split())
 
 
-def _lock(state_dir: Path) -> int:
+def lock_state(state_dir: Path) -> int:
+    """Hold a state directory: one gateway uses it. Close the handle to release it. LedgerError."""
     try:
         state_dir.mkdir(parents=True, exist_ok=True)
         handle = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -7,9 +7,10 @@ import sys
 from typing import Any
 
 from atoll.gateway.broker import KINDS, BrokerChild
+from atoll.gateway.brought import own_address, own_broker
 from atoll.gateway.config import Config, load
 from atoll.gateway.core import GatewayCore, Options
-from atoll.gateway.enrolment import GATEWAY, Enrolment, check_listen
+from atoll.gateway.enrolment import GATEWAY, Enrolment
 from atoll.gateway.errors import GatewayError
 from atoll.gateway.ledger import Ledger
 from atoll.gateway.profiles import PROFILES
@@ -72,36 +73,15 @@ class _Gateway:
             enrolment = Enrolment(config.state / "access", config.site)
             brokers, kind = config.brokers, "external broker"
             if not brokers:
-                child = self._broker(enrolment)
+                child = own_broker(config, enrolment)
                 kind = f"own {child.kind}"
-                brokers = [self._own(child, enrolment)]
+                brokers = [own_address(child, enrolment)]
             self._serve(ledger, brokers, child, enrolment, kind)
         finally:
             if child is not None:
                 child.stop()
             ledger.close()
         return self._code
-
-    def _broker(self, enrolment: Enrolment) -> BrokerChild:
-        config = self._config
-        check_listen(config.listen, enrolment)
-        if enrolment.exists:
-            enrolment.gateway_secret()
-            enrolment.refresh()
-        child = BrokerChild(
-            config.state / "broker",
-            kind=config.broker_kind,
-            listen=config.listen,
-            port=config.port,
-            access=enrolment.access if enrolment.exists else None,
-        )
-        child.start()
-        return child
-
-    def _own(self, child: BrokerChild, enrolment: Enrolment) -> Broker:
-        if enrolment.exists:
-            return Broker(child.host, child.port, GATEWAY, enrolment.gateway_secret())
-        return Broker(child.host, child.port)
 
     def _serve(
         self,

@@ -15,7 +15,8 @@ from atoll.gateway.membership import KEPT, LEASED, Member, Membership, State
 from atoll.gateway.placement import Load, Site, Snapshot, plan, probes, shard_point
 from atoll.gateway.records import SettingSet, SlotSet, SlotsGone
 from atoll.gateway.slots import SlotTable
-from atoll.wire.messages import Map, ShardEntry
+from atoll.wire.limits import DATASETS_MAX
+from atoll.wire.messages import DatasetEntry, Map, ShardEntry
 
 # What an empty shard counts for, so that shards spread before their bytes are known: one block.
 EMPTY_SHARD_BYTES = 65_536
@@ -221,7 +222,20 @@ class Owners:
             entries.append(
                 ShardEntry(*shard.id, role, shard.epoch, row.retention_s, row.retention_bytes)
             )
-        return Map(*self._desk.head(device), entries)
+        return Map(*self._desk.head(device), entries, self._entries_of(entries))
+
+    def _entries_of(self, entries: Iterable[ShardEntry]) -> list[DatasetEntry]:
+        """The datasets of these shards: a device remembers them for a gateway that forgets."""
+        found = []
+        for name in sorted({entry.dataset for entry in entries})[:DATASETS_MAX]:
+            row = self._catalog.datasets[name].row
+            found.append(
+                DatasetEntry(
+                    name, row.shards, row.replicas, row.retention_s, row.retention_bytes,
+                    row.created_ms,
+                )
+            )  # fmt: skip
+        return found
 
     def _plan(self) -> None:
         shards = [s for s in self._catalog.all_shards() if not s.pinned]

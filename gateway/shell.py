@@ -9,12 +9,13 @@ again until it is answered. Nothing here decides anything about the site.
 import os
 import sys
 import time
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from atoll.gateway import effects as do
 from atoll.gateway import events as on
+from atoll.gateway.assemblers import Assemblers
 from atoll.gateway.core import GatewayCore
 from atoll.gateway.enrolment import Enrolment
 from atoll.gateway.errors import GatewayError, LedgerError
@@ -22,18 +23,15 @@ from atoll.gateway.ledger import Ledger
 from atoll.transport.loop import Loop, Timer
 from atoll.transport.port import Incoming, Port
 from atoll.wire import messages as wire
-from atoll.wire.codec import Assembler, decode, encode, split
-from atoll.wire.errors import DecodeError, EncodeError, WireError
-from atoll.wire.limits import MESSAGE_BYTES_MAX, OBJECT_BYTES_MAX
+from atoll.wire.codec import encode, split
+from atoll.wire.errors import EncodeError, WireError
+from atoll.wire.limits import MESSAGE_BYTES_MAX
 from atoll.wire.status import Status, decode_status, encode_event, encode_status
 from atoll.wire.topics import Topics
 
 # Messages that the link had no room for. What does not fit is dropped and said again by the
 # protocol: puts, tasks and copies are all sent until they are answered.
 OUTGOING_MAX = 16_384
-# Senders whose large messages are being put together, and bytes for each of them.
-ASSEMBLERS_MAX = 32
-ASSEMBLER_BYTES_MAX = 4 * 1_048_576
 LEDGER_RETRY_S = 1.0
 
 SAID = {
@@ -73,7 +71,7 @@ class Shell:
         self._stuck = False
         self._timer: Timer | None = None
         self._outgoing: deque[tuple[str, bytes, str, bool]] = deque()
-        self._assemblers: OrderedDict[str, Assembler] = OrderedDict()
+        self._assemblers = Assemblers()
         self._down = False
         self.was_up = False
         link.on_up = self._link_up
@@ -139,22 +137,7 @@ class Shell:
         return message and on.DeviceSpoke(address.name, message, _wall_ms())
 
     def _message(self, sender: str, payload: bytes, allowed: tuple[type, ...]) -> Any:
-        message = decode(payload, allowed=allowed)
-        if not isinstance(message, wire.Part):
-            return message
-        assembler = self._assemblers.pop(sender, None) or Assembler(ASSEMBLER_BYTES_MAX)
-        self._assemblers[sender] = assembler
-        while len(self._assemblers) > ASSEMBLERS_MAX:
-            self._assemblers.popitem(last=False)
-        whole = assembler.add(message)
-        if whole is None:
-            return None
-        if not assembler.pending_bytes():
-            del self._assemblers[sender]
-        message = decode(whole, allowed=allowed, size_max=OBJECT_BYTES_MAX)
-        if isinstance(message, wire.Part):
-            raise DecodeError("unexpected", "a part of parts")
-        return message
+        return self._assemblers.message(sender, payload, allowed)
 
     def _exchange(self, device: str, credential: wire.Credential) -> None:
         if self.enrolment is not None and self.enrolment.exchange(

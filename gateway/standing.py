@@ -217,7 +217,10 @@ class StandingJobs:
         progress = job.streams.get(key)
         if progress is None:
             progress = job.streams[key] = _Progress()
-        if sample < progress.mark or sample in progress.ahead:
+        newest = -1 if progress.newest is None else progress.newest[0]
+        # Behind the mark and newer than any window known: a rebuilt ledger has no windows.
+        late = newest < sample < progress.mark
+        if (sample < progress.mark and not late) or sample in progress.ahead:
             self._desk.count("repeated")
             known = progress.ahead.get(sample)
             if known is None and progress.newest is not None and progress.newest[0] == sample:
@@ -243,8 +246,9 @@ class StandingJobs:
                 job.show_at = max(job.show_at, self._desk.now)
             job.changed[key] = None
             self._due = min(self._due, job.show_at)
-        progress.ahead[sample] = data
-        self._advance(job, progress, stream)
+        if not late:
+            progress.ahead[sample] = data
+            self._advance(job, progress, stream)
 
     def _advance(self, job: StandingJob, progress: _Progress, stream: Stream) -> None:
         """Move the mark over what is merged without a hole."""

@@ -24,6 +24,7 @@ from atoll.runtime.fence import Fence
 from atoll.runtime.labour import Labour
 from atoll.runtime.lease import LeaseClock
 from atoll.runtime.live import LiveStreams
+from atoll.runtime.memory import Remembered, memory_messages
 from atoll.runtime.spans import Shape
 from atoll.wire import messages as wire
 
@@ -64,7 +65,7 @@ class Core:
         self._lease = LeaseClock(self._birth.profile)
         live = LiveStreams(self._birth.sources, state.boot)
         self._custody = Custody(self._desk, live, self._grown)
-        self._custody.shards = state.shards
+        self._custody.shards, self._custody.datasets = state.shards, state.datasets
         self._labour = Labour(self._desk, shape, boot=state.boot, backlog=identity.backlog)
         self._health = UNKNOWN_HEALTH
         self._stored_bytes = 0
@@ -88,7 +89,7 @@ class Core:
             wire.Release: self._released,
             wire.Blocks: self._given_blocks,
             wire.SendBlocks: self._custody.asked_for_blocks,
-            wire.InventoryAsk: self._custody.asked_for_inventory,
+            wire.InventoryAsk: self._asked_for_inventory,
             wire.Tasks: self._labour.given_tasks,
             wire.Standing: self._given_order,
             wire.Cancel: self._cancelled,
@@ -260,7 +261,7 @@ class Core:
                 )
             return
         if isinstance(message, wire.Map):
-            self._custody.shards = message.shards
+            self._custody.shards, self._custody.datasets = message.shards, message.datasets
         if grown:
             self._save(now)
             if message.boot > term > 0:  # another gateway process: it may not know what was sent
@@ -273,7 +274,8 @@ class Core:
         shards = list(self._custody.shards)
         fence = self._fence
         numbers = (fence.boot, fence.term, fence.map_epoch, fence.lease_epoch)
-        self._desk.do(do.SaveState(do.State(*numbers, shards, orders)))
+        datasets = list(self._custody.datasets)
+        self._desk.do(do.SaveState(do.State(*numbers, shards, orders, datasets)))
         self._labour.standing.moved = False
         size = 64 * len(shards) + sum(64 + 40 * len(order.marks) for order in orders)
         self._marks_at = now + max(MARKS_S, size / MARKS_BYTES_A_S)
@@ -286,6 +288,14 @@ class Core:
         datasets = self._labour.standing.datasets()
         for dataset in sorted({one.dataset for one in message.shards if not one.role} & datasets):
             self._desk.do(do.ListStreams("standing", dataset))
+
+    def _asked_for_inventory(self, message: wire.InventoryAsk, now: float) -> None:
+        self._custody.asked_for_inventory(message, now)
+        if message.memory:
+            custody, orders = self._custody, self._labour.standing.orders()
+            what = Remembered(self._fence.term, custody.datasets, custody.shards, orders)
+            for memory in memory_messages(self._fence.head, what):
+                self._desk.publish("block", memory)
 
     def _released(self, message: wire.Release, now: float) -> None:
         self._custody.released(message, now)

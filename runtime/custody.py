@@ -32,6 +32,7 @@ class Custody:
         self.live = live
         self._grown = grown
         self.shards: list[wire.ShardEntry] = []
+        self.datasets: list[wire.DatasetEntry] = []
         self._transfers = Transfers()
         self._given: dict[tuple[str, int], int] = {}
         self._own_stores = 0

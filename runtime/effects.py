@@ -7,7 +7,16 @@ is acknowledged or published before what it rests on is safe.
 
 from typing import Any, NamedTuple
 
-from atoll.wire.messages import BlockRange, Health, NumberSpan, ShardEntry, ShardRef, Standing, Task
+from atoll.wire.messages import (
+    BlockRange,
+    DatasetEntry,
+    Health,
+    NumberSpan,
+    ShardEntry,
+    ShardRef,
+    Standing,
+    Task,
+)
 
 
 class State(NamedTuple):
@@ -23,6 +32,7 @@ class State(NamedTuple):
     lease_epoch: int
     shards: list[ShardEntry]
     orders: list[Standing]
+    datasets: list[DatasetEntry] = []  # noqa: RUF012  (nobody changes it)
 
 
 class Publish(NamedTuple):

@@ -15,7 +15,7 @@ from atoll.wire._native import crc32c
 from atoll.wire.codec import decode, encode
 from atoll.wire.errors import WireError
 from atoll.wire.limits import MESSAGE_BYTES_MAX
-from atoll.wire.messages import Map, Standing
+from atoll.wire.messages import DatasetEntry, Map, Standing
 
 _HEAD = struct.Struct("<8sHHIQQII")
 _MAGIC = b"ATOLLSTA"
@@ -25,6 +25,7 @@ _LENGTH = struct.Struct("<I")
 STATE_BYTES_MAX = 16 * 1_048_576
 # Shards of one map message: what is left of 64 KiB with 64-byte dataset names.
 _SHARDS_A_RECORD = 512
+_DATASETS_A_RECORD = 512
 
 
 def load(files: Files, root: str) -> State:
@@ -57,7 +58,8 @@ def load(files: Files, root: str) -> State:
 
 def _parse(data: bytes) -> State:
     _, _, _, boot, term, map_epoch, lease_epoch, count = _HEAD.unpack_from(data)
-    state = State(boot, term, map_epoch, lease_epoch, [], [])
+    datasets: list[DatasetEntry] = []
+    state = State(boot, term, map_epoch, lease_epoch, [], [], datasets)
     at = _HEAD.size
     for _ in range(count):
         (length,) = _LENGTH.unpack_from(data, at)
@@ -66,6 +68,7 @@ def _parse(data: bytes) -> State:
         at += length
         if isinstance(message, Map):
             state.shards.extend(message.shards)
+            datasets.extend(message.datasets)
         else:
             state.orders.append(message)
     return state
@@ -75,6 +78,9 @@ def save(files: Files, root: str, state: State) -> int:
     """Put the state on disk; the bytes written. Raises OSError."""
     records = []
     head = (state.term, state.map_epoch, state.lease_epoch)
+    for at in range(0, len(state.datasets), _DATASETS_A_RECORD):
+        datasets = list(state.datasets[at : at + _DATASETS_A_RECORD])
+        records.append(encode(Map(*head, [], datasets)))
     for at in range(0, len(state.shards), _SHARDS_A_RECORD):
         records.append(encode(Map(*head, state.shards[at : at + _SHARDS_A_RECORD])))
     for order in state.orders:

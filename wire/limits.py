@@ -39,6 +39,8 @@ RANGES_MAX = 256  # block ranges asked for in one message
 SHARDS_MAX = (
     1_024  # shards in one release; a map, which may travel in parts, names eight times as many
 )
+ENTRIES_MAX = 512  # of each kind in one message of what a device remembers
+DATASETS_MAX = 4_096  # datasets of a site, and so in one map
 KERNELS_MAX = 128  # receipts in one birth
 PIECES_MAX = 256  # pieces of streams in one put
 

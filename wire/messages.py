@@ -34,7 +34,7 @@ from atoll.wire.schema import (
     record,
 )
 
-PROTOCOL = 1  # version of this schema; N and N-1 work together
+PROTOCOL = 2  # version of this schema; N and N-1 work together
 
 _NAME = Text(limits.NAME_BYTES_MAX)
 _KEY = Text(limits.KEY_BYTES_MAX)
@@ -241,6 +241,74 @@ record(
     shard_epoch=Uint(U64),
     retention_s=Uint(U32),
     retention_bytes=Uint(U64),
+)
+
+
+class DatasetEntry(NamedTuple):
+    """A dataset, so that it can be told from its devices alone: into how many shards its keys are
+    cut, how many replicas each has, what is kept of it (0: all).
+    """
+
+    dataset: str
+    shards: int
+    replicas: int
+    retention_s: int
+    retention_bytes: int
+    created_ms: int
+
+
+record(
+    DatasetEntry,
+    dataset=_NAME,
+    shards=Uint(U16),
+    replicas=Uint(U8),
+    retention_s=Uint(U32),
+    retention_bytes=Uint(U64),
+    created_ms=_WALL,
+)
+
+
+class OrderEntry(NamedTuple):
+    """A standing job as a device keeps it: its order, and how far it has got in some streams."""
+
+    job: str
+    plan: bytes
+    dataset: str
+    every: int
+    every_ms: int
+    marks: list[Mark]
+
+
+record(
+    OrderEntry,
+    job=_NAME,
+    plan=Bytes(limits.PLAN_BYTES_MAX),
+    dataset=_NAME,
+    every=Uint(U32),
+    every_ms=Uint(U32),
+    marks=Array(Record(Mark), limits.STREAMS_MAX),
+)
+
+
+class Past(NamedTuple):
+    """What a device remembers of a stream whose oldest blocks it has let go: the first sample of
+    the gap-free run that the oldest block here belongs to, and where the next block begins.
+    """
+
+    dataset: str
+    key: str
+    anchor: int
+    next_seq: int
+    next_sample: int
+
+
+record(
+    Past,
+    dataset=_NAME,
+    key=_KEY,
+    anchor=Uint(U64),
+    next_seq=Uint(U64),
+    next_sample=Uint(U64),
 )
 
 
@@ -474,6 +542,35 @@ class Credential(NamedTuple):
 message(7, Credential, **_HEAD, verifier=Text(512))
 
 
+class Memory(NamedTuple):
+    """On up/block, asked for by `InventoryAsk`: what the device remembers besides its blocks: the
+    gateway's term, its part of the map, its standing orders. `more`: further messages follow.
+    """
+
+    boot: int
+    epoch: int
+    lease: int
+    term: int
+    more: bool
+    datasets: list[DatasetEntry]
+    shards: list[ShardEntry]
+    orders: list[OrderEntry]
+    pasts: list[Past]
+
+
+message(
+    8,
+    Memory,
+    **_HEAD,
+    term=Uint(U32),
+    more=Flag(),
+    datasets=Array(Record(DatasetEntry), limits.ENTRIES_MAX),
+    shards=Array(Record(ShardEntry), limits.ENTRIES_MAX),
+    orders=Array(Record(OrderEntry), limits.ENTRIES_MAX),
+    pasts=Array(Record(Past), limits.ENTRIES_MAX),
+)
+
+
 # --- both ways ------------------------------------------------------------------------------------
 
 
@@ -569,16 +666,23 @@ message(17, Probe, **_HEAD)
 
 class Map(NamedTuple):
     """Retained on down/map: all shards of this device under `epoch`. A shard that is absent is not
-    deleted.
+    deleted. `datasets`: what they belong to (since version 2).
     """
 
     boot: int
     epoch: int
     lease: int
     shards: list[ShardEntry]
+    datasets: list[DatasetEntry] = []  # noqa: RUF012  (nobody changes it)
 
 
-message(18, Map, **_HEAD, shards=Array(Record(ShardEntry), limits.SHARDS_MAX * 8))
+message(
+    18,
+    Map,
+    **_HEAD,
+    shards=Array(Record(ShardEntry), limits.SHARDS_MAX * 8),
+    datasets=Array(Record(DatasetEntry), limits.DATASETS_MAX),
+)
 
 
 class Tasks(NamedTuple):
@@ -669,14 +773,17 @@ message(
 
 
 class InventoryAsk(NamedTuple):
-    """On down/task: list all blocks held, as `Held` messages."""
+    """On down/task: list all blocks held, as `Held` messages; with `memory` (since version 2), then
+    all else that is remembered, as `Memory` messages.
+    """
 
     boot: int
     epoch: int
     lease: int
+    memory: bool = False
 
 
-message(23, InventoryAsk, **_HEAD)
+message(23, InventoryAsk, **_HEAD, memory=Flag())
 
 
 class Release(NamedTuple):

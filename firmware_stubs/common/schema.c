@@ -40,17 +40,19 @@ const atoll_schema_shape atoll_schema_shapes[] = {
     {0, 128u, ATOLL_SCHEMA_ARRAY, 33},
     {0, 0u, ATOLL_SCHEMA_RECORD, 7},
     {0, 8192u, ATOLL_SCHEMA_ARRAY, 35},
-    {0, 16384u, ATOLL_SCHEMA_BYTES, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 8},
-    {0, 512u, ATOLL_SCHEMA_ARRAY, 38},
+    {0, 4096u, ATOLL_SCHEMA_ARRAY, 37},
+    {0, 16384u, ATOLL_SCHEMA_BYTES, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 9},
-    {0, 256u, ATOLL_SCHEMA_ARRAY, 40},
+    {0, 512u, ATOLL_SCHEMA_ARRAY, 40},
     {0, 0u, ATOLL_SCHEMA_RECORD, 10},
     {0, 256u, ATOLL_SCHEMA_ARRAY, 42},
     {0, 0u, ATOLL_SCHEMA_RECORD, 11},
-    {0, 1024u, ATOLL_SCHEMA_ARRAY, 44},
+    {0, 256u, ATOLL_SCHEMA_ARRAY, 44},
     {0, 0u, ATOLL_SCHEMA_RECORD, 12},
-    {0, 512u, ATOLL_SCHEMA_ARRAY, 46},
+    {0, 1024u, ATOLL_SCHEMA_ARRAY, 46},
+    {0, 0u, ATOLL_SCHEMA_RECORD, 13},
+    {0, 512u, ATOLL_SCHEMA_ARRAY, 48},
 };
 
 const uint8_t atoll_schema_fields[] = {
@@ -62,6 +64,7 @@ const uint8_t atoll_schema_fields[] = {
     2, 27, /* Refusal */
     10, 1, 21, 30, 0, /* Result */
     4, 0, 12, 1, 0, 1, /* ShardEntry */
+    4, 2, 12, 0, 1, 22, /* DatasetEntry */
     10, 0, 1, 1, 1, /* Task */
     10, 1, /* Mark */
     4, 10, 1, 1, /* BlockRange */
@@ -76,14 +79,14 @@ const uint8_t atoll_schema_fields[] = {
     0, 1, 0, 1, 21, 34, /* Blocks */
     0, 1, 0, 0, 0, 0, 0, 21, /* Lease */
     0, 1, 0, /* Probe */
-    0, 1, 0, 36, /* Map */
-    0, 1, 0, 4, 37, 4, 39, /* Tasks */
-    0, 1, 0, 4, 37, 4, 0, 0, 41, /* Standing */
+    0, 1, 0, 36, 38, /* Map */
+    0, 1, 0, 4, 39, 4, 41, /* Tasks */
+    0, 1, 0, 4, 39, 4, 0, 0, 43, /* Standing */
     0, 1, 0, 4, /* Cancel */
-    0, 1, 0, 1, 43, /* SendBlocks */
-    0, 1, 0, /* InventoryAsk */
-    0, 1, 0, 45, /* Release */
-    0, 1, 0, 47, /* Ack */
+    0, 1, 0, 1, 45, /* SendBlocks */
+    0, 1, 0, 21, /* InventoryAsk */
+    0, 1, 0, 47, /* Release */
+    0, 1, 0, 49, /* Ack */
 };
 
 const atoll_schema_form atoll_schema_forms[] = {
@@ -95,26 +98,27 @@ const atoll_schema_form atoll_schema_forms[] = {
     {0, 27, 2, 2}, /* Refusal */
     {0, 29, 5, 5}, /* Result */
     {0, 34, 6, 6}, /* ShardEntry */
-    {0, 40, 5, 5}, /* Task */
-    {0, 45, 2, 2}, /* Mark */
-    {0, 47, 4, 4}, /* BlockRange */
-    {0, 51, 2, 2}, /* ShardRef */
-    {0, 53, 2, 2}, /* NumberSpan */
-    {1, 55, 14, 14}, /* Birth */
-    {2, 69, 8, 8}, /* LeaseRequest */
-    {3, 77, 6, 6}, /* Held */
-    {4, 83, 5, 5}, /* Stored */
-    {5, 88, 6, 6}, /* Partials */
-    {6, 94, 5, 5}, /* TransferFailed */
-    {10, 99, 6, 6}, /* Blocks */
-    {16, 105, 8, 8}, /* Lease */
-    {17, 113, 3, 3}, /* Probe */
-    {18, 116, 4, 4}, /* Map */
-    {19, 120, 7, 7}, /* Tasks */
-    {20, 127, 9, 9}, /* Standing */
-    {21, 136, 4, 4}, /* Cancel */
-    {22, 140, 5, 5}, /* SendBlocks */
-    {23, 145, 3, 3}, /* InventoryAsk */
-    {24, 148, 4, 4}, /* Release */
-    {25, 152, 4, 4}, /* Ack */
+    {0, 40, 6, 6}, /* DatasetEntry */
+    {0, 46, 5, 5}, /* Task */
+    {0, 51, 2, 2}, /* Mark */
+    {0, 53, 4, 4}, /* BlockRange */
+    {0, 57, 2, 2}, /* ShardRef */
+    {0, 59, 2, 2}, /* NumberSpan */
+    {1, 61, 14, 14}, /* Birth */
+    {2, 75, 8, 8}, /* LeaseRequest */
+    {3, 83, 6, 6}, /* Held */
+    {4, 89, 5, 5}, /* Stored */
+    {5, 94, 6, 6}, /* Partials */
+    {6, 100, 5, 5}, /* TransferFailed */
+    {10, 105, 6, 6}, /* Blocks */
+    {16, 111, 8, 8}, /* Lease */
+    {17, 119, 3, 3}, /* Probe */
+    {18, 122, 5, 4}, /* Map */
+    {19, 127, 7, 7}, /* Tasks */
+    {20, 134, 9, 9}, /* Standing */
+    {21, 143, 4, 4}, /* Cancel */
+    {22, 147, 5, 5}, /* SendBlocks */
+    {23, 152, 4, 3}, /* InventoryAsk */
+    {24, 156, 4, 4}, /* Release */
+    {25, 160, 4, 4}, /* Ack */
 };

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ATOLL_SCHEMA_PROTOCOL 1
+#define ATOLL_SCHEMA_PROTOCOL 2
 
 /* The number of each message, and of its fields. */
 enum {
@@ -103,7 +103,8 @@ enum {
     ATOLL_MAP_BOOT = 1,
     ATOLL_MAP_EPOCH = 2,
     ATOLL_MAP_LEASE = 3,
-    ATOLL_MAP_SHARDS = 4
+    ATOLL_MAP_SHARDS = 4,
+    ATOLL_MAP_DATASETS = 5
 };
 enum {
     ATOLL_MESSAGE_TASKS = 19,
@@ -146,7 +147,8 @@ enum {
     ATOLL_MESSAGE_INVENTORY_ASK = 23,
     ATOLL_INVENTORY_ASK_BOOT = 1,
     ATOLL_INVENTORY_ASK_EPOCH = 2,
-    ATOLL_INVENTORY_ASK_LEASE = 3
+    ATOLL_INVENTORY_ASK_LEASE = 3,
+    ATOLL_INVENTORY_ASK_MEMORY = 4
 };
 enum {
     ATOLL_MESSAGE_RELEASE = 24,
@@ -192,7 +194,7 @@ typedef struct atoll_schema_form {
     uint8_t required;
 } atoll_schema_form;
 
-enum { ATOLL_SCHEMA_RECORDS = 13, ATOLL_SCHEMA_FORMS = 30 };
+enum { ATOLL_SCHEMA_RECORDS = 14, ATOLL_SCHEMA_FORMS = 31 };
 
 extern const atoll_schema_shape atoll_schema_shapes[];
 extern const uint8_t atoll_schema_fields[];

@@ -26,6 +26,9 @@ class ScriptedDevice:
         self.tasks = []
         self.map = None
         self.orders = {}
+        self.marks = {}  # by job: how far it has got by itself
+        self.pasts = []
+        self.remembers = True  # False: a device of version 1
         self.told = []
         self.out = []
         self.mute = False  # takes tasks and does not work on them
@@ -113,6 +116,18 @@ class ScriptedDevice:
 
     def _inventoryask(self, message):
         self.out.append(wire.Held(*self.head, True, False, self.held()))
+        if message.memory and self.remembers:
+            mapped = self.map or wire.Map(0, 0, 0, [])
+            orders = [
+                wire.OrderEntry(
+                    job, first.plan, first.dataset, first.every, first.every_ms,
+                    [mark for order in (first, *more) for mark in order.marks]
+                    + self.marks.get(job, []),
+                )
+                for job, (first, *more) in self.orders.items()
+            ]  # fmt: skip
+            lists = (mapped.datasets, mapped.shards, orders, self.pasts)
+            self.out.append(wire.Memory(*self.head, mapped.boot, False, *lists))
 
     def _tasks(self, message):
         self.tasks.append(message)

@@ -571,3 +571,24 @@ def test_an_idle_device_without_a_link_ends_at_once():
     bench.feed(on.StopAsked())
     assert bench.kinds()[-2:] == [do.SaveState, do.Stop]
     assert not bench.of(do.PublishStatus)
+
+
+def test_what_is_remembered_is_told_to_whoever_asks_for_it():
+    data = wire.DatasetEntry("machine", 64, 2, 0, 0, 7)
+    state = State(BOOT, 3, 5, 2, [entry()], [order()], [data])
+    bench = Bench(state=state).ready()
+    bench.tell(wire.InventoryAsk(*bench.head, False))
+    assert bench.published(wire.Memory) == []
+    bench.tell(wire.InventoryAsk(*bench.head, True))
+    (memory,) = bench.published(wire.Memory)
+    assert (memory.term, memory.more) == (bench.head[0], False)
+    assert (memory.shards, memory.datasets) == ([entry()], [data])
+    assert [one.job for one in memory.orders] == [order().job]
+
+
+def test_datasets_of_the_map_are_saved_before_they_are_acted_upon():
+    bench = Bench().ready()
+    data = wire.DatasetEntry("machine", 64, 2, 0, 0, 7)
+    bench.tell(wire.Map(3, 6, 2, [entry(role=1)], [data]))
+    assert bench.kinds()[0] is do.SaveState
+    assert bench.of(do.SaveState)[0].state.datasets == [data]

@@ -6,7 +6,7 @@ from atoll.runtime.effects import State
 from atoll.runtime.errors import StoreError
 from atoll.runtime.files import SystemFiles
 from atoll.runtime.state import load, save
-from atoll.wire.messages import Mark, ShardEntry, Standing
+from atoll.wire.messages import DatasetEntry, Mark, ShardEntry, Standing
 
 FILES = SystemFiles()
 
@@ -57,3 +57,11 @@ def test_a_save_that_was_cut_off_leaves_the_old_state(tmp_path):
     save(FILES, str(tmp_path), State(4, 1, 1, 1, [], []))
     assert load(FILES, str(tmp_path)).boot == 4
     assert sorted(os.listdir(tmp_path)) == ["state"]
+
+
+def test_datasets_come_back_and_a_state_without_them_is_read(tmp_path):
+    datasets = [DatasetEntry(f"d{n}", 64, 2, 60, 10**9, 5) for n in range(600)]
+    save(FILES, str(tmp_path), some_state()._replace(datasets=datasets))
+    assert load(FILES, str(tmp_path)) == some_state()._replace(datasets=datasets)
+    save(FILES, str(tmp_path), some_state())
+    assert load(FILES, str(tmp_path)) == some_state()
