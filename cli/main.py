@@ -44,6 +44,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "drain": ("order", "move everything off a device before it is switched off"),
         "undrain": ("order", "let a drained device hold data again"),
         "forget": ("order", "remove a device that will not come back"),
+        "trust": ("order", "let a device that is under audit work again"),
         "tap": ("tap", "every message of the site, decoded, one line each"),
     },
     "Running a site": {

@@ -1,4 +1,4 @@
-"""`atoll stop`, `cancel`, `rm`, `drain`, `undrain`, `forget`: a verb, a target, an answer."""
+"""`atoll stop`, `cancel`, `rm`, `drain`, `forget` and others: a verb, a target, an answer."""
 
 import argparse
 from typing import Any
@@ -14,6 +14,7 @@ _ORDERS = {
     "drain": ("device", "pi-07", "draining; atoll devices shows what is left on it"),
     "undrain": ("device", "pi-07", "takes data again"),
     "forget": ("device", "pi-07", "forgotten"),
+    "trust": ("device", "pi-07", "trusted again"),
 }
 
 

@@ -295,6 +295,10 @@ class Fleet:
         """Let a drained device hold data again."""
         return self._order("undrain", device)
 
+    def trust(self, device: str) -> dict[str, Any]:
+        """Let a device that is under audit work again."""
+        return self._order("trust", device)
+
     def forget(self, device: str) -> dict[str, Any]:
         """Remove a device that will not come back."""
         return self._order("forget", device)

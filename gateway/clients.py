@@ -38,6 +38,7 @@ class Clients:
             "drain": self._drain,
             "undrain": self._undrain,
             "forget": self._forget,
+            "trust": self._trust,
         }
 
     def ask(self, client: str, message: Any) -> None:
@@ -131,6 +132,14 @@ class Clients:
             self._desk.say("drain", f"{device} takes shards again", device=device)
         return {"draining": "", "device": device}
 
+    def _trust(self, device: str) -> dict[str, Any]:
+        self._member(device)
+        if not self._parts.audits.holds(device):
+            known = ", ".join(self._parts.audits.listing()) or "nobody is"
+            raise RequestError(f"{device} is not under audit; under audit: {known}")
+        self._parts.audits.trust(device, "a person said so")
+        return {"trusted": device}
+
     def _forget(self, device: str) -> dict[str, Any]:
         member = self._member(device)
         if member.state in LEASED:
@@ -138,6 +147,7 @@ class Clients:
         self._parts.owners.dismiss(member)
         touched = self._parts.catalog.drop_device(device)
         self._parts.members.forget(device)
+        self._parts.audits.forgotten(device)
         for shard in touched:
             self._parts.moves.look(shard)
         for shard in list(self._parts.owners.owned.get(device, {}).values()):

@@ -24,9 +24,13 @@ KEYS = {
     "listen": "address on which the own broker listens",
     "port": "port of the own broker; 0: the last one, else 1883, else a free one",
     "broker_kind": "own broker: auto, mosquitto or iotcore",
+    "audit": "percent of the tasks that a second replica computes, too: 0 to 100 (1)",
     "profile": f"timing of devices that name none: {', '.join(PROFILES)}",
 }
-_TYPES: dict[str, type] = {"port": int}
+_TYPES: dict[str, type] = {"port": int, "audit": float}
+
+
+AUDIT_DEFAULT = 1.0
 
 
 class Config(NamedTuple):
@@ -39,6 +43,7 @@ class Config(NamedTuple):
     port: int
     broker_kind: str
     profile: str
+    audit: float = AUDIT_DEFAULT
 
 
 def load(options: Any) -> Config:
@@ -66,8 +71,10 @@ def _file(path: Path) -> dict[str, Any]:
         if name not in KEYS:
             raise ConfigError(f"configuration {path}: unknown key {name!r}{_meant(name)}")
         wanted = _TYPES.get(name, str)
-        if type(value) is not wanted:
-            kind = "a number" if wanted is int else "a text"
+        if wanted is float and type(value) is int:
+            values[name] = float(value)
+        elif type(value) is not wanted:
+            kind = "a text" if wanted is str else "a number"
             raise ConfigError(f"configuration {path}: {name} = {value!r}, {kind} is wanted")
     return values
 
@@ -94,8 +101,12 @@ def _checked(values: dict[str, Any]) -> Config:
     port = values.get("port", 0)
     if not 0 <= port < 65_536:
         raise ConfigError(f"port {port}: 0 to 65535")
+    audit = values.get("audit", AUDIT_DEFAULT)
+    if not 0.0 <= audit <= 100.0:
+        raise ConfigError(f"audit {audit}: 0 to 100 percent of the tasks")
     state = Path(values["state"]) if values.get("state") else default_state(site)
-    return Config(site, brokers, state, values.get("listen", LOOPBACK), port, kind, profile)
+    listen = values.get("listen", LOOPBACK)
+    return Config(site, brokers, state, listen, port, kind, profile, audit)
 
 
 def default_state(site: str) -> Path:

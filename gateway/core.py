@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from atoll.gateway import events as on
 from atoll.gateway import records as r
+from atoll.gateway.audit import Audits
 from atoll.gateway.catalog import Catalog, Shard
 from atoll.gateway.clients import Clients
 from atoll.gateway.core_parts import Parts
@@ -52,6 +53,7 @@ class Options(NamedTuple):
     profile: Profile = PROFILES["normal"]
     receipts: Mapping[str, str] = MappingProxyType({})
     seed: int = 0
+    audit: float = 0.0  # the share of the tasks that a second device computes, too
 
 
 class GatewayCore:
@@ -72,9 +74,10 @@ class GatewayCore:
         self.reads = Reads(desk, self.members, self.catalog)
         self.inventory = Inventory(desk, self.members, self.catalog, self.owners)
         self.takeovers = Takeovers(desk)
+        self.audits = Audits(desk, self.members, self.catalog, options.receipts, options.audit)
         parts = Parts(
             self.members, self.catalog, self.owners, self.puts, self.jobs, self.standing,
-            self.moves, self.reads, self.takeovers,
+            self.moves, self.reads, self.takeovers, self.audits,
         )  # fmt: skip
         self._clients = Clients(desk, Listings(options.site, desk, parts), parts)
         self._options = options
@@ -95,6 +98,9 @@ class GatewayCore:
         self.puts.short = self.moves.look
         self.inventory.grown = self.moves.look
         self.moves.doubted = self.jobs.doubted = self.inventory.doubt
+        self.jobs.settled, self.jobs.disputed = self.audits.settled, self.audits.disputed
+        self.audits.accused, self.audits.trusted = self._accused, self._trusted
+        self.inventory.listed = self.audits.listed
         self._said: dict[type, Callable[[str, Any], None]] = {
             wire.Birth: self._announce,
             wire.LeaseRequest: self.members.request,
@@ -106,7 +112,7 @@ class GatewayCore:
         }
         self._timed: tuple[Any, ...] = (
             self.members, self.puts, self.jobs, self.standing, self.moves, self.reads,
-            self.inventory,
+            self.inventory, self.audits,
         )  # fmt: skip
 
     # --- the ledger ---
@@ -138,6 +144,7 @@ class GatewayCore:
         self._desk.record(r.SettingSet("term", self._desk.term))
         self._desk.record(r.SettingSet("seed", self.owners.seed))
         self.catalog.settle()
+        self.audits.restore(settings)
         self.owners.restore()
         self.jobs.restore_setting(settings["job"])
         self.jobs.resume()
@@ -250,21 +257,28 @@ class GatewayCore:
             self.inventory.expect(device, birth.sources)
 
     def _partials(self, device: str, message: wire.Partials) -> None:
-        if not self.jobs.take(device, message) and not self.standing.take(device, message):
-            self._desk.count("late results", len(message.results))
+        if not self.audits.take(device, message):
+            self._take_results(device, message)
         span = wire.NumberSpan(message.number, message.number)
         self._desk.tell(device, "ack", wire.Ack(*self._desk.head(device), [span]))
+
+    def _take_results(self, device: str, message: wire.Partials) -> None:
+        open_one = self.jobs.open.get(message.job) or self.standing.jobs.get(message.job)
+        if open_one is not None:
+            message = self.audits.admitted(device, open_one.row.dataset, message)
+        if not self.jobs.take(device, message) and not self.standing.take(device, message):
+            self._desk.count("late results", len(message.results))
 
     def _stored(self, device: str, message: wire.Stored) -> None:
         if not self.puts.stored(device, message) and not self.moves.stored(device, message):
             self._desk.count("late confirmations")
 
     def _blocks(self, device: str, message: wire.Blocks) -> None:
-        if not self.reads.came_up(device, message):
+        if not self.reads.came_up(device, message) and not self.audits.came_up(device, message):
             self.moves.came_up(device, message)
 
     def _transfer_failed(self, device: str, message: wire.TransferFailed) -> None:
-        if not self.reads.failed(device, message):
+        if not self.reads.failed(device, message) and not self.audits.failed(device, message):
             self.moves.failed(device, message)
 
     # --- what follows from it ---
@@ -277,6 +291,7 @@ class GatewayCore:
             self.jobs.device_lost(member.id)
             self.moves.device_lost(member.id)
             self.reads.device_lost(member.id)
+        self.audits.born(member.id, rebooted=rebooted)
         self.owners.send_map(member.id)
         if member.serves:
             self._welcome(member.id)
@@ -294,7 +309,8 @@ class GatewayCore:
         if after is State.READY:
             self.owners.admit(member)
             if before is not State.SUSPECT:
-                self.owners.resume_role(device)
+                if not member.audited:
+                    self.owners.resume_role(device)
                 self._welcome(device)
                 self.takeovers.returned(device)
             self.jobs.device_ready(device)
@@ -323,6 +339,18 @@ class GatewayCore:
         if moved:
             text = f"others act for {moved} shards of {device}"
             self._desk.say("takeover", text, device=device, shards=moved)
+
+    def _accused(self, device: str) -> None:
+        """A device is under audit: others do its work and take its shards."""
+        self.jobs.device_lost(device)
+        self.owners.yield_role(device)
+        self.owners.reconsider()
+        self.moves.look_at_device(device)
+
+    def _trusted(self, device: str) -> None:
+        self.owners.reconsider()
+        self.owners.resume_role(device)
+        self.jobs.device_ready(device)
 
     def _shard_done(self, shard: Shard) -> None:
         self.takeovers.shard_done(shard.id)

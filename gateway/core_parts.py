@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from atoll.gateway.audit import Audits
 from atoll.gateway.catalog import Catalog
 from atoll.gateway.jobs import Jobs
 from atoll.gateway.membership import Membership
@@ -25,3 +26,4 @@ class Parts(NamedTuple):
     moves: Moves
     reads: Reads
     takeovers: Takeovers
+    audits: Audits

@@ -80,7 +80,7 @@ class Dispatcher:
     def _candidates(self, query: Query) -> list[str]:
         found = []
         for member in self._members.members.values():
-            if not member.serves:
+            if not member.serves or member.audited:
                 continue
             fit = query.eligible.get(member.id)
             if fit is None:

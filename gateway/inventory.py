@@ -50,6 +50,7 @@ class Inventory:
         self._lists: dict[str, _List] = {}
         self._doubted: dict[str, float] = {}
         self.grown: Callable[[Shard], None] = lambda shard: None
+        self.listed: Callable[..., None] = lambda device, *, whole: None
 
     def ask(self, device: str) -> None:
         """Have a device list all that it holds."""
@@ -143,6 +144,7 @@ class Inventory:
             self._lists[device].doubted = absent
             return
         del self._lists[device]
+        self.listed(device, whole=not absent)
         for dataset, key in absent:
             stream = self._catalog.datasets[dataset].streams[key]
             self._catalog.drop_runs(device, stream, pending.seen.get((dataset, key), ()))

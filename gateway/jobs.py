@@ -48,7 +48,8 @@ class Jobs:
     """All queries.
 
     `task_done(device)` hears of each answered task that was taken from a lost device,
-    `doubted(device)` of a device that could not do a task.
+    `doubted(device)` of a device that could not do a task, `settled(query, device, tasks)` of
+    tasks whose partial counts, `disputed(query, device, task, data)` of one that came with others.
     """
 
     def __init__(
@@ -67,6 +68,10 @@ class Jobs:
         self.finished: dict[str, QuerySet] = {}
         self.task_done: Callable[[str], None] = lambda device: None
         self.doubted: Callable[[str], None] = lambda device: None
+        self.settled: Callable[[Query, str, list[int]], None] = lambda query, device, numbers: None
+        self.disputed: Callable[[Query, str, int, bytes], None] = lambda query, device, n, data: (
+            None
+        )
         self._numbers = 0
         self._asked: dict[tuple[str, int], str] = {}
         self._dispatcher = Dispatcher(desk, members, catalog, receipts)
@@ -215,6 +220,7 @@ class Jobs:
             self._desk.record(PartialsAdded(rows))
             if query.taken:
                 self._takeover(query, rows)
+            self.settled(query, device, [number for _, number, _ in rows])
         self._dispatcher.answered(query, device, answered)
         query.fold()
         if not query.left:
@@ -239,6 +245,7 @@ class Jobs:
                 device=device,
                 job=query.job,
             )
+            self.disputed(query, device, number, data)
 
     def _failed(self, query: Query, device: str, number: int, data: bytes) -> None:
         if query.state[number] != OPEN:

@@ -52,7 +52,7 @@ class Listings:
         return {
             "id": member.id,
             "zone": row.zone,
-            "state": "draining" if row.draining and member.serves else member.state.value,
+            "state": _state(member),
             "weight": member.weight / 100,
             "why": member.gauge.reasons,
             "capacity": row.capacity,
@@ -111,3 +111,10 @@ class Listings:
             "first_ms": first_ms,
             "last_ms": last_ms,
         }
+
+
+def _state(member: Member) -> str:
+    """A device's state, with what is more than a state."""
+    if member.serves and member.audited:
+        return "audited"
+    return "draining" if member.row.draining and member.serves else member.state.value

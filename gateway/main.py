@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--listen", metavar="ADDR", help="address of the own broker (127.0.0.1)")
     parser.add_argument("--port", type=int, help="port of the own broker (1883, else a free one)")
     parser.add_argument("--broker-kind", choices=KINDS, help="own broker (auto)")
+    parser.add_argument(
+        "--audit",
+        type=float,
+        metavar="PERCENT",
+        help="tasks that a second replica computes, too (1)",
+    )
     parser.add_argument("--profile", choices=sorted(PROFILES), help="timing of devices (normal)")
     parser.epilog = "example:\n  atoll gateway --state ./state --site demo"
 
@@ -98,6 +104,7 @@ class _Gateway:
                 PROFILES[config.profile],
                 receipts(),
                 int.from_bytes(os.urandom(4), "little"),
+                config.audit / 100,
             )
         )
         first = core.restore(ledger.load(), loop.now(), _wall_ms())

@@ -79,6 +79,7 @@ class Member:
         self.backlog = 0
         self.health: Health | None = None
         self.held_back = False
+        self.audited = False  # it gave other bytes than it should have (audit.py)
 
     @property
     def id(self) -> str:
@@ -88,7 +89,7 @@ class Member:
     @property
     def weight(self) -> int:
         """Its weight in the placement: capacity in hundredths, scaled by health; 0: none."""
-        if self.row.draining or self.state not in KEPT:
+        if self.row.draining or self.audited or self.state not in KEPT:
             return 0
         return max(1, round(self.row.capacity * 100)) * self.gauge.eighths // 8
 

@@ -225,7 +225,8 @@ class Moves:
     ) -> tuple[str, list[wire.BlockRange]] | None:
         """A source that is not too busy, and STEP_BYTES at most of what the target lacks."""
         sources = [d for d in live if d != target]
-        sources.sort(key=lambda d: (self._busy.get(d, 0), d))
+        members = self._members.members
+        sources.sort(key=lambda d: (members[d].audited, self._busy.get(d, 0), d))
         for source in sources:
             if self._busy.get(source, 0) >= STEPS_PER_DEVICE_MAX:
                 return None

@@ -31,7 +31,7 @@ SHOW_S = 0.2  # a job's result topic changes at most this often
 SHOWN_BYTES_MAX = 65_536
 EVERY = re.compile(r"(\d+)(ms|s|min|h)?")
 UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
-QUERY_NAME = re.compile(r"q\d+")
+RESERVED_NAME = re.compile(r"q\d+|audit\..*")
 
 
 class _Progress:
@@ -96,10 +96,10 @@ class StandingJobs:
 
     def start(self, request: wire.Start) -> StandingJob:
         """Begin a job; the same request again changes nothing."""
-        if not is_name(request.name) or QUERY_NAME.fullmatch(request.name):
+        if not is_name(request.name) or RESERVED_NAME.fullmatch(request.name):
             raise RequestError(
                 f"job name {request.name!r}: letters, digits, '.', '_' and '-', at most 64,"
-                " and not q1, q2, ... (those are queries)"
+                " and not q1, q2, ... (those are queries) or audit. ..."
             )
         if request.dataset not in self._catalog.datasets:
             self._catalog.need(request.dataset)

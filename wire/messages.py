@@ -912,7 +912,7 @@ message(
 
 class Command(NamedTuple):
     """A verb with at most one target, answered by JSON: status, devices, shards, jobs, datasets;
-    stop, cancel, rm, drain, undrain, forget.
+    stop, cancel, rm, drain, undrain, forget, trust.
     """
 
     request: int

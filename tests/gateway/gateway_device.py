@@ -28,6 +28,7 @@ class ScriptedDevice:
         self.orders = {}
         self.marks = {}  # by job: how far it has got by itself
         self.pasts = []
+        self.lies = False  # gives partials with a flipped bit
         self.remembers = True  # False: a device of version 1
         self.told = []
         self.out = []
@@ -174,6 +175,8 @@ class ScriptedDevice:
                 partial = plan.partial(
                     data, start=task.start, anchor=task.anchor, key=task.key, dtype=dtype
                 )
+                if self.lies:
+                    partial = partial[:-1] + bytes([partial[-1] ^ 1])
                 results.append(wire.Result(task.key, task.number, False, partial, 1))
             self.say_results(message.job, results)
         self.tasks = []

@@ -36,10 +36,10 @@ def through_codec(message):
 class Fleet:
     """The core, its devices and clients; `settle` lets everything be said that is to be said."""
 
-    def __init__(self, *names, profile="normal", ledger=None, rows=(), now=0.0):
+    def __init__(self, *names, profile="normal", ledger=None, rows=(), now=0.0, audit=0.0):
         self.now = now
         self.ledger = ledger
-        self.core = GatewayCore(Options("test", PROFILES[profile], RECEIPTS, 7))
+        self.core = GatewayCore(Options("test", PROFILES[profile], RECEIPTS, 7, audit))
         self.devices = {}
         self.replies = []
         self.events = []
