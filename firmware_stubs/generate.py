@@ -18,7 +18,7 @@ FOLDER = Path(__file__).parent / "common"
 # message.
 SAID = ("Birth", "LeaseRequest", "Held", "Stored", "Partials", "TransferFailed", "Blocks")
 TOLD = (
-    *("Lease", "Probe", "Map", "Tasks", "Standing"),
+    *("Lease", "Probe", "Map", "Tasks", "Standing", "Program"),
     *("Cancel", "SendBlocks", "InventoryAsk", "Release", "Ack"),
 )
 

@@ -21,7 +21,7 @@ from atoll.gateway.desk import Desk
 from atoll.gateway.profiles import PROFILES, Profile
 from atoll.gateway.records import DeviceGone, DeviceSet
 from atoll.gateway.weight import Gauge
-from atoll.wire.messages import Birth, Health, Lease, LeaseRequest, Probe
+from atoll.wire.messages import Birth, Health, Lease, LeaseRequest, Probe, StreamInfo
 
 PROBES = 3
 # The gateway was late by more than this: the silence since is its own.
@@ -67,6 +67,8 @@ class Member:
         self.state = State(row.state)
         self.gauge = Gauge(row.eighths)
         self.receipts: dict[str, str] = json.loads(row.receipts)
+        self.programs = False  # it takes programs for the streams that it samples, no plans
+        self.sources: list[StreamInfo] = []  # of such a device
         self.born = False  # its birth was seen by this gateway process
         self.stopping = False  # it says that it drains, about to stop
         self.heard = 0.0
@@ -214,6 +216,8 @@ class Membership:
             member.receipts = receipts
             self._count(member, 1)
             self._save(member)
+        member.programs = birth.programs
+        member.sources = birth.sources if birth.programs else []
         if rebooted:
             member.request = -1
             member.stopping = False  # it was the boot before that drained

@@ -121,6 +121,8 @@ class Owners:
         members, names = self._members.members, self._names()
         wanted = self.wanted(shard)
         goal = [sampler]
+        if sampler in members and members[sampler].programs:
+            return (sampler,)  # it stores nothing that could be copied
         zones = {members[sampler].row.zone} if sampler in members else set()
         for device in shard.goal:
             kept = members.get(device)
@@ -276,7 +278,9 @@ class Owners:
 
     def _sites(self) -> dict[int, Site]:
         return {
-            m.row.number: Site(m.id, m.row.zone, m.weight, m.state in KEPT, m.serves)
+            m.row.number: Site(
+                m.id, m.row.zone, m.weight, m.state in KEPT, m.serves and not m.programs
+            )
             for m in self._members.members.values()
             if m.state not in (State.NEW,)
         }

@@ -1,7 +1,8 @@
 """Standing jobs: orders to devices, batches merged once, the newest window of each stream shown.
 
-A batch's key is (job, stream key, first sample). `mark` is how far a stream is merged without a
-hole; batches ahead of it (a backlog may come after news) are kept until the mark has passed them.
+A batch's key is (job, stream key, number); the number is its first sample, or names a run and a
+sample (progress.py). `mark` is how far a stream is merged without a hole; batches ahead of it (a
+backlog may come after news) are kept until the mark has passed them.
 A device that comes to act for a shard is sent the marks of its streams and goes on from there; what
 two devices computed twice is equal and counts once.
 """
@@ -14,7 +15,9 @@ from atoll.gateway.desk import Desk
 from atoll.gateway.effects import ShowResult
 from atoll.gateway.errors import RequestError
 from atoll.gateway.jsonable import dumps
-from atoll.gateway.membership import NEVER, Membership
+from atoll.gateway.membership import NEVER, Member, Membership
+from atoll.gateway.programs import batch_samples, programs
+from atoll.gateway.progress import Line, Progress, mark_key, place_of, run_of, stream_key
 from atoll.gateway.records import MarkSet, StandingGone, StandingSet, WindowGone, WindowSet
 from atoll.gateway.requests import check_streams, parse_plan
 from atoll.kernels import KernelError
@@ -34,25 +37,13 @@ UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
 RESERVED_NAME = re.compile(r"q\d+|audit\..*")
 
 
-class _Progress:
-    """One stream of one job."""
-
-    __slots__ = ("ahead", "mark", "newest", "shown")
-
-    def __init__(self) -> None:
-        self.mark = -1  # nothing merged yet
-        self.ahead: dict[int, bytes] = {}
-        self.newest: tuple[int, bytes] | None = None
-        self.shown: dict[str, Any] | None = None
-
-
 class StandingJob:
     """One standing job."""
 
     def __init__(self, row: StandingSet) -> None:
         self.row = row
         self.plan = parse_plan(row.plan)
-        self.streams: dict[str, _Progress] = {}
+        self.streams: dict[str, Progress] = {}
         self.batches = 0
         self.failures = 0
         self.changed: dict[str, None] = {}
@@ -78,15 +69,18 @@ class StandingJobs:
     def restore_mark(self, row: MarkSet) -> None:
         """Take a stream's mark from the ledger."""
         if row.job in self.jobs:
-            self.jobs[row.job].streams.setdefault(row.key, _Progress()).mark = row.sample
+            streams = self.jobs[row.job].streams
+            progress = streams.setdefault(stream_key(row.key), Progress())
+            progress.lines.setdefault(run_of(row.sample), Line()).mark = row.sample
 
     def restore_window(self, row: WindowSet) -> None:
         """Take a batch from the ledger; marks come first."""
         if row.job not in self.jobs:
             return
-        progress = self.jobs[row.job].streams.setdefault(row.key, _Progress())
-        if row.sample >= progress.mark:
-            progress.ahead[row.sample] = row.data
+        progress = self.jobs[row.job].streams.setdefault(row.key, Progress())
+        line = progress.line(row.sample)
+        if line is not None and row.sample >= line.mark:
+            line.ahead[row.sample] = row.data
         if progress.newest is None or row.sample > progress.newest[0]:
             progress.newest = (row.sample, row.data)
             self.jobs[row.job].changed[row.key] = None
@@ -183,12 +177,28 @@ class StandingJobs:
 
     def _send(self, job: StandingJob, device: str, marks: list[wire.Mark]) -> None:
         row, head = job.row, self._desk.head(device)
+        member = self._members.members.get(device)
+        if member is not None and member.programs:
+            self._send_programs(job, member)
+            return
         for at in range(0, max(1, len(marks)), STREAMS_MAX):
             order = wire.Standing(
                 *head, row.name, job.plan.canonical, row.dataset, row.every, row.every_ms,
                 marks[at : at + STREAMS_MAX],
             )  # fmt: skip
             self._desk.tell(device, "task", order)
+
+    def _send_programs(self, job: StandingJob, member: Member) -> None:
+        head, size = self._desk.head(member.id), member.row.message_max
+        found, reasons = programs(job.row, job.plan, member.sources, head, size)
+        for message in found:
+            self._desk.tell(member.id, "task", message)
+        for reason in reasons:
+            self._refused(job, member.id, reason)
+
+    def _refused(self, job: StandingJob, device: str, reason: str) -> None:
+        text = f"{device} cannot run {job.row.name}: {reason}"
+        self._desk.say("refused", text, device=device, job=job.row.name)
 
     # --- results ---
 
@@ -202,6 +212,9 @@ class StandingJobs:
             if failed:
                 job.failures += 1
                 self._desk.count("task failures")
+                member = self._members.members.get(device)
+                if member is not None and member.programs:
+                    self._refused(job, device, f"{key}: {data.decode('utf-8', 'replace')}")
                 continue
             stream = streams.get(key)
             if stream is None:
@@ -216,13 +229,14 @@ class StandingJobs:
         key = stream.info.key
         progress = job.streams.get(key)
         if progress is None:
-            progress = job.streams[key] = _Progress()
+            progress = job.streams[key] = Progress()
+        line = progress.line(sample)
         newest = -1 if progress.newest is None else progress.newest[0]
         # Behind the mark and newer than any window known: a rebuilt ledger has no windows.
-        late = newest < sample < progress.mark
-        if (sample < progress.mark and not late) or sample in progress.ahead:
+        late = line is not None and newest < sample < line.mark
+        if line is None or (sample < line.mark and not late) or sample in line.ahead:
             self._desk.count("repeated")
-            known = progress.ahead.get(sample)
+            known = line.ahead.get(sample) if line is not None else None
             if known is None and progress.newest is not None and progress.newest[0] == sample:
                 known = progress.newest[1]
             if known is not None and known != data:
@@ -239,7 +253,7 @@ class StandingJobs:
         job.batches += 1
         self._desk.record(WindowSet(name, key, sample, data))
         if progress.newest is None or sample > progress.newest[0]:
-            if progress.newest is not None and progress.newest[0] not in progress.ahead:
+            if progress.newest is not None and not _waits(progress, progress.newest[0]):
                 self._desk.record(WindowGone(name, key, progress.newest[0]))
             progress.newest = (sample, data)
             if not job.changed:
@@ -247,38 +261,38 @@ class StandingJobs:
             job.changed[key] = None
             self._due = min(self._due, job.show_at)
         if not late:
-            progress.ahead[sample] = data
-            self._advance(job, progress, stream)
+            line.ahead[sample] = data
+            for waited in progress.surplus():
+                self._drop(job, progress, stream, waited)
+            self._advance(job, progress, line, stream)
 
-    def _advance(self, job: StandingJob, progress: _Progress, stream: Stream) -> None:
+    def _advance(self, job: StandingJob, progress: Progress, line: Line, stream: Stream) -> None:
         """Move the mark over what is merged without a hole."""
-        before = progress.mark
-        if progress.mark < 0:
+        before = line.mark
+        if line.mark < 0:
             # The first batch of a stream is its first anchor's, unless older ones are still due.
-            first = stream.anchors[0] if stream.anchors else min(progress.ahead)
-            progress.mark = min(first, min(progress.ahead))
+            first = stream.anchors[0] if stream.anchors else min(line.ahead)
+            line.mark = min(first, min(line.ahead))
         while True:
-            if progress.ahead.pop(progress.mark, None) is not None:
-                self._drop(job, progress, stream, progress.mark)
-                progress.mark = self._following(job, stream, progress.mark)
-            elif len(progress.ahead) > AHEAD_MAX:
-                progress.mark = min(progress.ahead)
+            if line.ahead.pop(line.mark, None) is not None:
+                self._drop(job, progress, stream, line.mark)
+                line.mark = self._following(job, stream, line.mark)
+            elif len(line.ahead) > AHEAD_MAX:
+                line.mark = min(line.ahead)
                 self._desk.count("lost")
             else:
                 break
-        if progress.mark != before:
-            self._desk.record(MarkSet(job.row.name, stream.info.key, progress.mark))
+        if line.mark != before:
+            key = mark_key(stream.info.key, line.mark)
+            self._desk.record(MarkSet(job.row.name, key, line.mark))
 
-    def _drop(self, job: StandingJob, progress: _Progress, stream: Stream, sample: int) -> None:
+    def _drop(self, job: StandingJob, progress: Progress, stream: Stream, sample: int) -> None:
         if progress.newest is None or progress.newest[0] != sample:
             self._desk.record(WindowGone(job.row.name, stream.info.key, sample))
 
     def _following(self, job: StandingJob, stream: Stream, sample: int) -> int:
         """Where the next batch of a stream begins: `every` on, or at the next gap."""
-        every, step = job.row.every, job.plan.step
-        if job.row.every_ms:
-            every = max(step, round(stream.info.rate_hz * job.row.every_ms / 1_000) // step * step)
-        following = sample + every
+        following = sample + batch_samples(job.row, job.plan.step, stream.info.rate_hz)
         for anchor in reversed(stream.anchors):
             if anchor <= sample:
                 break
@@ -315,7 +329,7 @@ class StandingJobs:
                 value: Any = job.plan.finish(data)
             except KernelError as error:
                 value = {"error": str(error)}
-            progress.shown = {"sample": sample, "value": value}
+            progress.shown = {**place_of(sample), "value": value}
         job.changed.clear()
         shown: dict[str, Any] = {}
         size = 0
@@ -352,6 +366,12 @@ class StandingJobs:
             }
             for job in self.jobs.values()
         ]
+
+
+def _waits(progress: Progress, sample: int) -> bool:
+    """Whether a batch is kept because those before it have not come."""
+    line = progress.lines.get(run_of(sample))
+    return line is not None and sample in line.ahead
 
 
 def _every(text: str, step: int) -> tuple[int, int]:

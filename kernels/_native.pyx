@@ -137,6 +137,10 @@ cdef class Machine:
             raise failure(status)
         return rows[:4 * p.rows * p.width] if p.reducers == 0 else b""
 
+    def renew(self) -> None:
+        """Begin a new partial where the last one ended; windows and filters go on."""
+        plan_renew(<plan *>self.state)
+
     def checkpoint(self, bint rows) -> bytes:
         """The sample stages' memories; with `rows` the row stages'."""
         cdef plan *p = <plan *>self.state

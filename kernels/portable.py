@@ -27,6 +27,7 @@ PUBLIC = (
     "plan_locate",
     "plan_push",
     "plan_partial",
+    "plan_renew",
     "plan_absorb",
     "plan_checkpoint",
     "plan_resume",

@@ -28,6 +28,7 @@ NAME_BYTES_MAX = 64  # site, device, client, dataset, job and zone names
 KEY_BYTES_MAX = 128  # stream keys
 UNIT_BYTES_MAX = 16  # units of samples
 PLAN_BYTES_MAX = 16_384  # a plan's canonical form: coefficients and small models travel inside
+PROGRAM_BYTES_MAX = 32_768  # a plan's words for the interpreter: 8,192 of them
 PLAN_TEXT_BYTES_MAX = 4_096
 REASON_BYTES_MAX = 512  # what is said to people about a refusal or an error
 

@@ -382,7 +382,8 @@ class Birth(NamedTuple):
 
     `capacity` is its weight in the placement; `profile` names its timing (fast, normal, battery,
     metered, demo); `message_max` is the largest message it takes; `sources` are the streams it
-    samples itself.
+    samples itself. `programs`: it stores no blocks and reads no plans; its standing jobs come as
+    `Program`.
     """
 
     boot: int
@@ -399,6 +400,7 @@ class Birth(NamedTuple):
     message_max: int
     receipts: list[KernelReceipt]
     sources: list[StreamInfo]
+    programs: bool = False
 
 
 message(
@@ -416,6 +418,7 @@ message(
     message_max=Uint(U32),
     receipts=Array(Record(KernelReceipt), limits.KERNELS_MAX),
     sources=Array(Record(StreamInfo), limits.STREAMS_MAX),
+    programs=Flag(),
 )
 
 
@@ -739,6 +742,41 @@ message(
     every_ms=Uint(U32),
     marks=Array(Record(Mark), limits.STREAMS_MAX),
 )
+
+
+class Program(NamedTuple):
+    """On down/task, to a microcontroller: a standing job over a stream that it samples, made ready
+    for that stream's dtype and rate.
+
+    `words` are the interpreter's program, 32 bits each, little-endian. Each batch is what lies in
+    `every` samples, and takes `overlap` samples beyond them. Its results are numbered
+    `RUN_SAMPLES | run << 32 | first sample of the batch in its run`: a run ends with a boot or
+    where samples were lost, and the next one has a higher number.
+    """
+
+    boot: int
+    epoch: int
+    lease: int
+    job: str
+    key: str
+    every: int
+    overlap: int
+    words: bytes
+
+
+message(
+    26,
+    Program,
+    **_HEAD,
+    job=_NAME,
+    key=_KEY,
+    every=Uint(U32),
+    overlap=Uint(U32),
+    words=Bytes(limits.PROGRAM_BYTES_MAX),
+)
+
+# A batch's number that names a run and a sample in it, and none of the stream.
+RUN_SAMPLES = 1 << 62
 
 
 class Cancel(NamedTuple):

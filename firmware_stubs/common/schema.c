@@ -18,13 +18,13 @@ const atoll_schema_shape atoll_schema_shapes[] = {
     {0, 255u, ATOLL_SCHEMA_UINT, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 1},
     {0, 256u, ATOLL_SCHEMA_ARRAY, 13},
+    {0, 0u, ATOLL_SCHEMA_FLAG, 0},
     {-1, 1000u, ATOLL_SCHEMA_INT, 0},
     {-1, 9223372036854775807u, ATOLL_SCHEMA_INT, 0},
     {-300000, 300000u, ATOLL_SCHEMA_INT, 0},
     {-1, 4294967295u, ATOLL_SCHEMA_INT, 0},
     {-1, 100u, ATOLL_SCHEMA_INT, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 2},
-    {0, 0u, ATOLL_SCHEMA_FLAG, 0},
     {INT64_C(-9223372036854775807), 9223372036854775807u, ATOLL_SCHEMA_INT, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 3},
     {0, 64u, ATOLL_SCHEMA_ARRAY, 23},
@@ -47,22 +47,23 @@ const atoll_schema_shape atoll_schema_shapes[] = {
     {0, 512u, ATOLL_SCHEMA_ARRAY, 40},
     {0, 0u, ATOLL_SCHEMA_RECORD, 10},
     {0, 256u, ATOLL_SCHEMA_ARRAY, 42},
+    {0, 32768u, ATOLL_SCHEMA_BYTES, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 11},
-    {0, 256u, ATOLL_SCHEMA_ARRAY, 44},
+    {0, 256u, ATOLL_SCHEMA_ARRAY, 45},
     {0, 0u, ATOLL_SCHEMA_RECORD, 12},
-    {0, 1024u, ATOLL_SCHEMA_ARRAY, 46},
+    {0, 1024u, ATOLL_SCHEMA_ARRAY, 47},
     {0, 0u, ATOLL_SCHEMA_RECORD, 13},
-    {0, 512u, ATOLL_SCHEMA_ARRAY, 48},
+    {0, 512u, ATOLL_SCHEMA_ARRAY, 49},
 };
 
 const uint8_t atoll_schema_fields[] = {
     3, 7, /* KernelReceipt */
     4, 10, 11, 12, 5, 5, 6, /* StreamInfo */
-    15, 16, 16, 17, 18, 18, 18, 19, /* Health */
-    1, 1, 1, 1, 22, 21, 1, /* BlockRun */
+    16, 17, 17, 18, 19, 19, 19, 20, /* Health */
+    1, 1, 1, 1, 22, 15, 1, /* BlockRun */
     13, 0, 24, /* HeldStream */
     2, 27, /* Refusal */
-    10, 1, 21, 30, 0, /* Result */
+    10, 1, 15, 30, 0, /* Result */
     4, 0, 12, 1, 0, 1, /* ShardEntry */
     4, 2, 12, 0, 1, 22, /* DatasetEntry */
     10, 0, 1, 1, 1, /* Task */
@@ -70,23 +71,24 @@ const uint8_t atoll_schema_fields[] = {
     4, 10, 1, 1, /* BlockRange */
     4, 0, /* ShardRef */
     1, 1, /* NumberSpan */
-    0, 1, 0, 2, 3, 4, 5, 6, 2, 1, 1, 0, 9, 14, /* Birth */
-    0, 1, 0, 0, 1, 1, 0, 20, /* LeaseRequest */
-    0, 1, 0, 21, 21, 26, /* Held */
+    0, 1, 0, 2, 3, 4, 5, 6, 2, 1, 1, 0, 9, 14, 15, /* Birth */
+    0, 1, 0, 0, 1, 1, 0, 21, /* LeaseRequest */
+    0, 1, 0, 15, 15, 26, /* Held */
     0, 1, 0, 1, 29, /* Stored */
     0, 1, 0, 1, 4, 32, /* Partials */
     0, 1, 0, 1, 27, /* TransferFailed */
-    0, 1, 0, 1, 21, 34, /* Blocks */
-    0, 1, 0, 0, 0, 0, 0, 21, /* Lease */
+    0, 1, 0, 1, 15, 34, /* Blocks */
+    0, 1, 0, 0, 0, 0, 0, 15, /* Lease */
     0, 1, 0, /* Probe */
     0, 1, 0, 36, 38, /* Map */
     0, 1, 0, 4, 39, 4, 41, /* Tasks */
     0, 1, 0, 4, 39, 4, 0, 0, 43, /* Standing */
+    0, 1, 0, 4, 10, 0, 0, 44, /* Program */
     0, 1, 0, 4, /* Cancel */
-    0, 1, 0, 1, 45, /* SendBlocks */
-    0, 1, 0, 21, /* InventoryAsk */
-    0, 1, 0, 47, /* Release */
-    0, 1, 0, 49, /* Ack */
+    0, 1, 0, 1, 46, /* SendBlocks */
+    0, 1, 0, 15, /* InventoryAsk */
+    0, 1, 0, 48, /* Release */
+    0, 1, 0, 50, /* Ack */
 };
 
 const atoll_schema_form atoll_schema_forms[] = {
@@ -104,21 +106,22 @@ const atoll_schema_form atoll_schema_forms[] = {
     {0, 53, 4, 4}, /* BlockRange */
     {0, 57, 2, 2}, /* ShardRef */
     {0, 59, 2, 2}, /* NumberSpan */
-    {1, 61, 14, 14}, /* Birth */
-    {2, 75, 8, 8}, /* LeaseRequest */
-    {3, 83, 6, 6}, /* Held */
-    {4, 89, 5, 5}, /* Stored */
-    {5, 94, 6, 6}, /* Partials */
-    {6, 100, 5, 5}, /* TransferFailed */
-    {10, 105, 6, 6}, /* Blocks */
-    {16, 111, 8, 8}, /* Lease */
-    {17, 119, 3, 3}, /* Probe */
-    {18, 122, 5, 4}, /* Map */
-    {19, 127, 7, 7}, /* Tasks */
-    {20, 134, 9, 9}, /* Standing */
-    {21, 143, 4, 4}, /* Cancel */
-    {22, 147, 5, 5}, /* SendBlocks */
-    {23, 152, 4, 3}, /* InventoryAsk */
-    {24, 156, 4, 4}, /* Release */
-    {25, 160, 4, 4}, /* Ack */
+    {1, 61, 15, 14}, /* Birth */
+    {2, 76, 8, 8}, /* LeaseRequest */
+    {3, 84, 6, 6}, /* Held */
+    {4, 90, 5, 5}, /* Stored */
+    {5, 95, 6, 6}, /* Partials */
+    {6, 101, 5, 5}, /* TransferFailed */
+    {10, 106, 6, 6}, /* Blocks */
+    {16, 112, 8, 8}, /* Lease */
+    {17, 120, 3, 3}, /* Probe */
+    {18, 123, 5, 4}, /* Map */
+    {19, 128, 7, 7}, /* Tasks */
+    {20, 135, 9, 9}, /* Standing */
+    {26, 144, 8, 8}, /* Program */
+    {21, 152, 4, 4}, /* Cancel */
+    {22, 156, 5, 5}, /* SendBlocks */
+    {23, 161, 4, 3}, /* InventoryAsk */
+    {24, 165, 4, 4}, /* Release */
+    {25, 169, 4, 4}, /* Ack */
 };

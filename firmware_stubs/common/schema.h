@@ -25,7 +25,8 @@ enum {
     ATOLL_BIRTH_STORAGE_BYTES = 11,
     ATOLL_BIRTH_MESSAGE_MAX = 12,
     ATOLL_BIRTH_RECEIPTS = 13,
-    ATOLL_BIRTH_SOURCES = 14
+    ATOLL_BIRTH_SOURCES = 14,
+    ATOLL_BIRTH_PROGRAMS = 15
 };
 enum {
     ATOLL_MESSAGE_LEASE_REQUEST = 2,
@@ -129,6 +130,17 @@ enum {
     ATOLL_STANDING_MARKS = 9
 };
 enum {
+    ATOLL_MESSAGE_PROGRAM = 26,
+    ATOLL_PROGRAM_BOOT = 1,
+    ATOLL_PROGRAM_EPOCH = 2,
+    ATOLL_PROGRAM_LEASE = 3,
+    ATOLL_PROGRAM_JOB = 4,
+    ATOLL_PROGRAM_KEY = 5,
+    ATOLL_PROGRAM_EVERY = 6,
+    ATOLL_PROGRAM_OVERLAP = 7,
+    ATOLL_PROGRAM_WORDS = 8
+};
+enum {
     ATOLL_MESSAGE_CANCEL = 21,
     ATOLL_CANCEL_BOOT = 1,
     ATOLL_CANCEL_EPOCH = 2,
@@ -194,7 +206,7 @@ typedef struct atoll_schema_form {
     uint8_t required;
 } atoll_schema_form;
 
-enum { ATOLL_SCHEMA_RECORDS = 14, ATOLL_SCHEMA_FORMS = 31 };
+enum { ATOLL_SCHEMA_RECORDS = 14, ATOLL_SCHEMA_FORMS = 32 };
 
 extern const atoll_schema_shape atoll_schema_shapes[];
 extern const uint8_t atoll_schema_fields[];

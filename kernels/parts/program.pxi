@@ -336,7 +336,15 @@ cdef uint32_t plan_init(void *state, size_t room, const uint32_t *words, size_t 
         memset(plan_at(p, plan_op(p, k).state_at), 0, stage_memory(p, k))
     for k in range(p.frames):
         frame_init(p, plan_op(p, p.first_frame + k))
+    plan_renew(p)
+    return STATUS_OK
+
+
+cdef void plan_renew(plan *p) noexcept nogil:
+    """Begin a new partial: the reducers are as at the start, windows and filters go on."""
+    cdef uint32_t k
     for k in range(p.reducers * plan_copies(p)):
         reducer_init(plan_op(p, p.first_reducer + k % p.reducers),
                      plan_at(p, plan_branches(p)[k]), p)
-    return STATUS_OK
+    p.units = 0
+    p.rows = 0

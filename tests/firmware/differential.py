@@ -31,7 +31,7 @@ SHAPED = {"fields", "type", "range", "length"}
 UNKNOWN = {"unknown", "unexpected"}
 SAID = ("Birth", "LeaseRequest", "Held", "Stored", "Partials", "TransferFailed", "Blocks")
 TOLD = ("Lease", "Probe", "Map", "Tasks", "Standing", "Cancel", "SendBlocks", "InventoryAsk")
-CLASSES = [getattr(messages, name) for name in (*SAID, *TOLD, "Release", "Ack")]
+CLASSES = [getattr(messages, name) for name in (*SAID, *TOLD, "Release", "Ack", "Program")]
 BATCH = 20_000
 EDGES = (0, 1, 23, 24, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**63 - 1, 2**64 - 1)
 

@@ -16,7 +16,9 @@ RECEIPTS = [wire.KernelReceipt(k, d) for k, d in own_receipts().items()]
 class ScriptedDevice:
     """Answers what it is told; `out` holds the messages it has said."""
 
-    def __init__(self, name, *, zone="", capacity=1.0, boot=1, profile="normal"):
+    def __init__(self, name, *, zone="", capacity=1.0, boot=1, profile="normal", sources=()):
+        """`sources`: streams that it samples as a microcontroller does, which stores nothing."""
+        self.sources = list(sources)
         self.name, self.zone, self.capacity, self.profile = name, zone, capacity, profile
         self.boot, self.epoch, self.lease = boot, 0, 0
         self.requests = 0
@@ -51,9 +53,10 @@ class ScriptedDevice:
                 1,
                 1 << 30,
                 1 << 30,
-                65_536,
+                1_024 if self.sources else 65_536,
                 self.receipts,
-                [],
+                self.sources,
+                bool(self.sources),
             )
         )
 
@@ -140,6 +143,9 @@ class ScriptedDevice:
         self.orders.pop(message.job, None)
 
     def _standing(self, message):
+        self.orders.setdefault(message.job, []).append(message)
+
+    def _program(self, message):
         self.orders.setdefault(message.job, []).append(message)
 
     def _ack(self, message):

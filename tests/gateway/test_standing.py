@@ -70,7 +70,7 @@ def test_news_before_the_backlog_counts_once_each():
     assert progress(fleet).mark == 0
     say(fleet, 0, 100)
     assert progress(fleet).mark == 400
-    assert progress(fleet).ahead == {}
+    assert progress(fleet).lines[0].ahead == {}
     say(fleet, 0, 100, 200, 300)
     assert fleet.core._desk.counters["repeated"] == 4
     assert fleet.core.standing.jobs["hum"].batches == 4

@@ -1,0 +1,82 @@
+"""How far a standing job has got in one stream: marks, and batches that wait for those before.
+
+A stream that is stored has one line of batches, numbered by their first samples. A microcontroller
+stores nothing: its batches are numbered by run and sample (`wire.Program`), and each run is a line
+of its own, since nobody knows where a run ends until it has. The last `RUNS_MAX` runs are kept, so
+that a result which comes again after a reset is known.
+"""
+
+from atoll.wire.messages import RUN_SAMPLES
+
+RUNS_MAX = 16  # of a microcontroller's stream; its outbox is shorter than that many resets
+RUN_SHIFT = 32
+_SEPARATOR = "\x1f"  # between a key and the place of a run's mark; no key has it
+
+
+def run_of(number: int) -> int:
+    """The run of a batch; 0 for a stream that is stored."""
+    return (number - RUN_SAMPLES) >> RUN_SHIFT if number >= RUN_SAMPLES else 0
+
+
+def place_of(number: int) -> dict[str, int]:
+    """A batch's number for people: the sample, and the run where there are runs."""
+    if number < RUN_SAMPLES:
+        return {"sample": number}
+    return {"run": run_of(number), "sample": number & (1 << RUN_SHIFT) - 1}
+
+
+class Line:
+    """Batches that follow each other. `mark`: everything before it is merged; -1: nothing yet."""
+
+    __slots__ = ("ahead", "mark")
+
+    def __init__(self) -> None:
+        self.mark = -1
+        self.ahead: dict[int, bytes] = {}
+
+
+class Progress:
+    """One stream of one job. `newest`: number and partial of the newest batch."""
+
+    __slots__ = ("lines", "newest", "shown")
+
+    def __init__(self) -> None:
+        self.lines: dict[int, Line] = {}
+        self.newest: tuple[int, bytes] | None = None
+        self.shown: dict[str, object] | None = None
+
+    @property
+    def mark(self) -> int:
+        """How far a stored stream is merged; -1: not at all."""
+        return self.lines[0].mark if 0 in self.lines else -1
+
+    def line(self, number: int) -> Line | None:
+        """The line of a batch; None if its run is older than those remembered."""
+        run = run_of(number)
+        found = self.lines.get(run)
+        if found is not None:
+            return found
+        if len(self.lines) >= RUNS_MAX and run < min(self.lines):
+            return None
+        found = self.lines[run] = Line()
+        if run:
+            found.mark = number >> RUN_SHIFT << RUN_SHIFT
+        return found
+
+    def surplus(self) -> list[int]:
+        """Forget the oldest runs beyond `RUNS_MAX`; the batches that waited in them."""
+        waited: list[int] = []
+        while len(self.lines) > RUNS_MAX:
+            waited += self.lines.pop(min(self.lines)).ahead
+        return waited
+
+
+def mark_key(key: str, number: int) -> str:
+    """Under which name the ledger keeps the mark of this batch's line: runs take turns."""
+    run = run_of(number)
+    return f"{key}{_SEPARATOR}{run % RUNS_MAX}" if run else key
+
+
+def stream_key(name: str) -> str:
+    """The stream's key in `mark_key`'s name."""
+    return name.partition(_SEPARATOR)[0]
