@@ -26,8 +26,8 @@ PARALLEL := -n auto --maxprocesses=4 --dist loadfile
 STEPS := lint test test-slow receipts powercut-ci matrix dist
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-slow check lint format receipts powercut powercut-ci matrix \
-        dist bench bench-pss bench-tasks bench-kernels bench-placement sim-ci sim-night clean distclean
+.PHONY: help setup build demo test test-slow check lint format receipts property powercut \
+        powercut-ci matrix dist bench bench-pss bench-tasks bench-kernels bench-placement sim-ci sim-night clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -65,6 +65,10 @@ format:  ## let ruff rewrite what it can
 	@scripts/setup dev
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+
+property:  ## ten times the cuts and merge orders of every kernel that the tests draw, by hypothesis
+	@scripts/setup test
+	@$(PYTEST) -n auto --maxprocesses=4 tests/kernels/property_cuts.py
 
 powercut:  ## a million power cuts and a million flipped bits, under an hour; build/bench/powercut.json
 	@scripts/setup test

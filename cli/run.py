@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     local.add_argument(
         "--rate", type=float, metavar="HZ", help="samples a second, where the file does not say"
     )
+    local.add_argument("--scale", type=float, help="what a bare `scale` multiplies by (the file's)")
     local.add_argument("--column", help="which column of a .csv")
     local.add_argument(
         "--dtype", choices=("i16", "i32", "f32"), help="sample type of a .csv column"
@@ -90,15 +91,22 @@ def _over_fleet(options: Any) -> dict[str, Any]:
 
 
 def _over_file(options: Any) -> dict[str, Any]:
+    from atoll.cli.files import Reading, load
     from atoll.kernels import Plan
 
     if options.since is not None or options.until is not None or options.last is not None:
         raise UsageError("a file has no times: --since, --until and --last go with --over")
     plan = Plan(options.plan)
-    streams = _streams(options)
+    recordings = load(options.file, Reading(None, options.column, options.dtype))
     started_s = time.perf_counter()
     partials = {
-        key: plan.partial(samples, rate=rate, key=key) for key, (samples, rate) in streams.items()
+        each.key: plan.partial(
+            each.samples,
+            rate=options.rate or each.rate_hz,
+            key=each.key,
+            scale=each.scale if options.scale is None else options.scale,
+        )
+        for each in recordings
     }
     merged = plan.merge([partials[key] for key in sorted(partials)])
     found: dict[str, Any] = {
@@ -108,21 +116,14 @@ def _over_file(options: Any) -> dict[str, Any]:
         "missing": [],
         "job": None,
         "elapsed_s": time.perf_counter() - started_s,
-        "streams": len(streams),
-        "tasks": len(streams),
+        "streams": len(recordings),
+        "tasks": len(recordings),
         "gaps": 0,
     }
     if options.by:
         found["value"] = {key: plan.finish(partials[key]) for key in sorted(partials)}
         found["partial"] = ""
     return found
-
-
-def _streams(options: Any) -> dict[str, tuple[Any, float | None]]:
-    from atoll.cli.files import Reading, load
-
-    recordings = load(options.file, Reading(None, options.column, options.dtype))
-    return {each.key: (each.samples, options.rate or each.rate_hz) for each in recordings}
 
 
 def _print(result: dict[str, Any], *, by_key: bool) -> None:

@@ -28,13 +28,13 @@ def parse_plan(text: str) -> Plan:
 
 def check_streams(plan: Plan, dataset: Dataset, streams: Sequence[Stream]) -> None:
     """RequestError unless the plan can run over these streams and merge what comes back."""
-    kinds = sorted({(s.info.dtype, s.info.rate_hz) for s in streams})
-    for dtype, rate_hz in kinds:
+    kinds = sorted({(s.info.dtype, s.info.rate_hz, s.info.scale) for s in streams})
+    for dtype, rate_hz, scale in kinds:
         try:
-            plan.check(dtype, rate_hz if rate_hz > 0.0 else None)
+            plan.check(dtype, rate_hz if rate_hz > 0.0 else None, scale)
         except PlanError as error:
             raise RequestError(f"over {dataset.row.name}: {error}") from None
-    dtypes = sorted({dtype for dtype, _ in kinds})
+    dtypes = sorted({dtype for dtype, _, _ in kinds})
     if len(dtypes) > 1:
         raise RequestError(
             f"dataset {dataset.row.name} has streams of {' and '.join(dtypes)}:"

@@ -35,6 +35,10 @@ include "parts/samples.pxi"
 include "parts/filters.pxi"
 include "parts/memory.pxi"
 include "parts/spectrum.pxi"
+include "parts/logarithm.pxi"
+include "parts/psd.pxi"
+include "parts/peaks.pxi"
+include "parts/resample.pxi"
 include "parts/trend.pxi"
 include "parts/models.pxi"
 include "parts/trees.pxi"
@@ -101,10 +105,13 @@ cdef class Machine:
         """Windows run so far; samples taken where there is no window."""
         return (<plan *>self.state).units
 
-    def locate(self, uint64_t at, bytes key) -> None:
-        """Say where the next sample stands: its index in the stream of this key (a prefix)."""
+    def locate(self, uint64_t at, uint32_t rest, bytes key) -> None:
+        """Say where the next sample stands: its index in the stream of this key (a prefix).
+
+        rest: where resampled samples stand between two, in parts of `up`.
+        """
         cdef size_t n = min(<size_t>len(key), <size_t>KEY_BYTES)
-        plan_locate(<plan *>self.state, at, <const uint8_t *>PyBytes_AS_STRING(key), n)
+        plan_locate(<plan *>self.state, at, rest, <const uint8_t *>PyBytes_AS_STRING(key), n)
 
     def push(self, samples, Py_ssize_t start, Py_ssize_t count, Py_ssize_t windows) -> bytes:
         """Run samples[start:start + count]; the rows of up to `windows` windows as f32 bytes."""

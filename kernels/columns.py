@@ -55,15 +55,26 @@ def columns(ops: "Sequence[Op]") -> tuple[Column, ...]:
         if group == "window":
             row = (Column((), op.words[0], True, channels),)
         elif group == "spectrum":
-            row = (Column((name,), row[0].width // 2 + 1, True, channels),)
+            points = op.words[0] if name == "psd" else row[0].width
+            row = (Column((name,), points // 2 + 1, True, channels),)
         elif group == "feature":
-            width = len(op.words) - 2 if name == "lines" else 1
-            row = features = (*features, Column((name,), width, op.kernel.vector, channels))
+            column = Column((name,), feature_width(op), op.kernel.vector, channels)
+            row = features = (*features, column)
         elif name in WATCHING:
             row = tuple(c._replace(path=(*c.path, name)) for c in row)
         elif group == "row":
             row = (gives(op),)
     return row
+
+
+def feature_width(op: "Op") -> int:
+    """How many numbers a feature gives a window."""
+    name = op.kernel.name
+    if name == "lines":
+        return len(op.words) - 2
+    if name == "peaks":
+        return 2 * op.words[0]
+    return op.words[0] if name == "mel" else 1
 
 
 def gives(op: "Op") -> Column:

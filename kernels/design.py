@@ -1,73 +1,51 @@
-"""Filter coefficients and frequency bins, for a plan whose rate is known.
+"""The words of operations that depend on the stream: filters, bins, its scale.
 
-Sines come from own series in float64 (IEEE arithmetic only, no libm), so that every machine designs
-the same bits. Filters are Butterworth, by the analogue prototype and the bilinear transform with
-pre-warped edges (Oppenheim, Schafer, "Discrete-time signal processing", 7.1), as scipy's `butter`
-designs them; each section is scaled to gain 1 where the pass band's gain is 1, which leaves their
-product the same and keeps f32 sections in range. Notches follow R. Bristow-Johnson's cookbook.
+Filters are Butterworth, by the analogue prototype and the bilinear transform with pre-warped edges
+(Oppenheim, Schafer, "Discrete-time signal processing", 7.1), as scipy's `butter` designs them; each
+section is scaled to gain 1 where the pass band's gain is 1, which leaves their product the same and
+keeps f32 sections in range. Sections by q follow R. Bristow-Johnson's cookbook. Sines are those of
+series.py, so that every machine designs the same bits.
 """
 
 from math import sqrt
 from typing import NamedTuple
 
+from atoll.kernels import design_bins as spectral
+from atoll.kernels import design_fir
+from atoll.kernels.design_fir import below_half
 from atoll.kernels.errors import PlanError
-from atoll.kernels.geometry import FIR_GIVEN
 from atoll.kernels.grammar import Op
 from atoll.kernels.numbers import f32_bits, f32_value
+from atoll.kernels.series import PI, cosine, root, sine
 
-KINDS = ("lowpass", "highpass", "bandpass", "bandstop", "notch")
-TAPS_MAX = 512  # as the portable part
-PI = 3.141592653589793
+KINDS = ("lowpass", "highpass", "bandpass", "bandstop", "notch", "sections")
+SECTION_WORDS, SECTIONS_MAX = 5, 8  # as the portable part
+NOTCH_Q = 30.0
 
 # b0 b1 b2 a1 a2 of the section that changes nothing: stands in where the rate is not known.
 IDENTITY = (f32_bits(1.0), 0, 0, 0, 0)
 
 
 class Context(NamedTuple):
-    """What a design depends on beside the operation."""
+    """What a design depends on beside the operation: the rate where the operation stands (Hz), the
+    window or segment that a spectrum is of, the stream's own scale.
+    """
 
     rate: float | None
     window: int
+    scale: float | None = None
+    density: bool = False
 
 
-def sine(x: float) -> float:
-    """sin x for 0 <= x <= pi, within 2 ulp of float64."""
-    if x > PI / 2:
-        x = PI - x
-    if x > PI / 4:
-        return _cosine_series(PI / 2 - x)
-    return _sine_series(x)
-
-
-def cosine(x: float) -> float:
-    """cos x for 0 <= x <= pi."""
-    if x > PI / 2:
-        return -cosine(PI - x)
-    return _sine_series(PI / 2 - x) if x > PI / 4 else _cosine_series(x)
-
-
-def _sine_series(x: float) -> float:
-    term = total = x
-    for k in range(2, 22, 2):
-        term = -term * x * x / (k * (k + 1))
-        total += term
-    return total
-
-
-def _cosine_series(x: float) -> float:
-    term = total = 1.0
-    for k in range(1, 21, 2):
-        term = -term * x * x / (k * (k + 1))
-        total += term
-    return total
-
-
-def root(z: complex) -> complex:
-    """The principal square root, of real square roots alone."""
-    size = sqrt(z.real * z.real + z.imag * z.imag)
-    re = sqrt(max(0.0, (size + z.real) / 2))
-    im = sqrt(max(0.0, (size - z.real) / 2))
-    return complex(re, -im if z.imag < 0 else im)
+def behind(op: Op, context: Context) -> Context:
+    """The context of what follows `op`: some stages change the rate, or what bins mean."""
+    name, rate = op.kernel.name, context.rate
+    if name == "psd":
+        return context._replace(window=op.words[0], density=True)
+    if rate is None or name not in ("decimate", "resample"):
+        return context
+    up, by = (1, op.words[0]) if name == "decimate" else op.words[:2]
+    return context._replace(rate=rate * up / by)
 
 
 def warp(hz: float, rate: float) -> float:
@@ -133,143 +111,97 @@ def _size(z: complex) -> float:
     return sqrt(z.real * z.real + z.imag * z.imag)
 
 
-def notch(hz: float, q: float, rate: float) -> tuple[float, ...]:
-    """One section with a zero at hz, hz / q wide."""
+def cookbook(kind: str, hz: float, q: float, rate: float) -> tuple[float, ...]:
+    """One section at one frequency: a resonance of q, or a band hz / q wide."""
     angle = 2 * PI * hz / rate
     c, alpha = cosine(angle), sine(angle) / (2 * q)
     a0 = 1 + alpha
-    return 1 / a0, -2 * c / a0, 1 / a0, -2 * c / a0, (1 - alpha) / a0
-
-
-def turns_sine(turns: float) -> float:
-    """sin(2 pi turns), for any number of turns below 2^40."""
-    part = turns - turns // 1
-    return sine(2 * PI * part) if part <= 0.5 else -sine(2 * PI * (1 - part))
-
-
-def firwin(kind: str, taps: int, edges: list[float], rate: float) -> list[float]:
-    """Windowed-sinc taps, Hamming, of gain 1 where the pass band's middle (0, half the rate) is."""
-    low = 0.0 if kind == "lowpass" else edges[0] / rate
-    high = 0.5 if kind == "highpass" else edges[-1] / rate
-    raw = []
-    for k in range(taps):
-        t = k - (taps - 1) / 2
-        ideal = 2 * (high - low)
-        if t != 0:
-            ideal = (turns_sine(high * t) - turns_sine(low * t)) / (PI * t)
-        raw.append(ideal * (0.54 - 0.46 * turns_sine(k / (taps - 1) + 0.25)))
-    at = {"lowpass": 0.0, "highpass": 0.5}.get(kind, (low + high) / 2)
-    gain = sum(h * turns_sine(at * (k - (taps - 1) / 2) + 0.25) for k, h in enumerate(raw))
-    return [h / gain for h in raw]
+    b = {
+        "lowpass": ((1 - c) / 2, 1 - c, (1 - c) / 2),
+        "highpass": ((1 + c) / 2, -(1 + c), (1 + c) / 2),
+        "bandpass": (alpha, 0.0, -alpha),
+    }.get(kind, (1.0, -2 * c, 1.0))
+    return b[0] / a0, b[1] / a0, b[2] / a0, -2 * c / a0, (1 - alpha) / a0
 
 
 def lowered(op: Op, context: Context) -> tuple[int, ...]:
     """Words that the interpreter takes for an operation; placeholders where there is no rate."""
-    name = op.kernel.name
+    name, rate, window = op.kernel.name, context.rate, context.window
+    if name == "scale" and not op.words:
+        return _own_scale(context.scale), 0
     if name == "biquad":
-        return _biquad(op, context)
+        return _biquad(op, rate)
     if name == "fir":
-        return _fir(op, context)
+        return design_fir.fir_words(op, rate)
+    if name == "resample":
+        return design_fir.resample_words(op)
     if name == "slope":
-        return (f32_bits(context.rate or 0.0),)
+        return (f32_bits(rate or 0.0),)
     if name == "envelope":
         hz = [f32_value(word) for word in op.words]
-        return _sections("lowpass", 2, hz, 0.0, context, name) if hz[0] > 0 else ()
+        return _sections("lowpass", 2, hz, 0.0, rate, name) if hz[0] > 0 else ()
+    if name == "psd":
+        return spectral.psd_words(op, rate)
     if name == "lines":
-        return _lines(op, context)
+        return spectral.line_words(op, rate, window)
     if name == "band":
-        low, high = (f32_value(word) for word in op.words)
-        return _bins(low, high, context, name)
+        return spectral.band_words(op, rate, window, density=context.density)
     if name == "centroid":
-        return (f32_bits(context.rate / context.window) if context.rate else 0,)
+        return (spectral.bin_hz(rate, window),)
+    if name == "peaks":
+        return op.words[0], spectral.bin_hz(rate, window)
+    if name == "mel":
+        return spectral.mel_words(op, rate, window)
     if name == "goertzel":
-        return _goertzel(f32_value(op.words[0]), context)
+        return spectral.goertzel_words(f32_value(op.words[0]), rate, window)
     return op.words
 
 
-def _biquad(op: Op, context: Context) -> tuple[int, ...]:
-    kind, order = KINDS[op.words[0]], op.words[1]
-    hz = [f32_value(word) for word in op.words[3:]]
-    edges = 2 if kind in ("bandpass", "bandstop") else 1
-    if len(hz) != edges:
-        raise PlanError(f"biquad {kind} takes {edges} frequencies, not {len(hz)}")
-    return _sections(kind, order, hz, f32_value(op.words[2]), context, f"biquad {kind}")
+def _own_scale(scale: float | None) -> int:
+    """The stream's own scale as f32; 1 stands in where it is not known."""
+    try:
+        return f32_bits(1.0 if scale is None else scale)
+    except OverflowError:
+        raise PlanError(f"scale: the stream's {scale:g} is beyond the range of f32") from None
 
 
-def _fir(op: Op, context: Context) -> tuple[int, ...]:
-    if op.words[0] == FIR_GIVEN:
-        if not 2 <= len(op.words) - 2 <= TAPS_MAX:
-            raise PlanError(f"fir takes 2 to {TAPS_MAX} taps, not {len(op.words) - 2}")
-        return op.words[2:]
-    kind = ("lowpass", "highpass", "bandpass")[op.words[0]]
-    hz = [f32_value(word) for word in op.words[2:]]
-    edges = 2 if kind == "bandpass" else 1
-    if len(hz) != edges or sorted(set(hz)) != hz or hz[0] <= 0:
-        raise PlanError(f"fir {kind} takes {edges} rising frequencies above 0 Hz, not {hz}")
-    if kind == "highpass" and op.words[1] % 2 == 0:
+def _biquad(op: Op, rate: float | None) -> tuple[int, ...]:
+    kind, order, q = KINDS[op.words[0]], op.words[1], f32_value(op.words[2])
+    given = op.words[3:]
+    if kind == "sections":
+        return _given_sections(given)
+    hz = [f32_value(word) for word in given]
+    if kind == "notch" and q == 0:
+        q = NOTCH_Q
+    if q and order != 2:
+        raise PlanError(f"biquad {kind}: either q or order, not both")
+    single = kind in ("lowpass", "highpass", "notch") or q > 0
+    if len(hz) != (1 if single else 2):
         raise PlanError(
-            "fir highpass needs an odd number of taps: an even one is 0 at half the rate"
+            f"biquad {kind} takes {'1 frequency' if single else '2 frequencies'}, not {len(hz)}"
         )
-    if context.rate is None:
-        return (0,) * op.words[1]
-    _below_half(hz[-1], context.rate, f"fir {kind}")
-    return tuple(f32_bits(h) for h in firwin(kind, op.words[1], hz, context.rate))
+    return _sections(kind, order, hz, q, rate, f"biquad {kind}")
+
+
+def _given_sections(words: tuple[int, ...]) -> tuple[int, ...]:
+    count, rest = divmod(len(words), SECTION_WORDS)
+    if rest or not 1 <= count <= SECTIONS_MAX:
+        raise PlanError(
+            f"biquad sections takes b0 b1 b2 a1 a2 of 1 to {SECTIONS_MAX} sections, not "
+            f"{len(words)} numbers"
+        )
+    return words
 
 
 def _sections(
-    kind: str, order: int, hz: list[float], q: float, context: Context, name: str
+    kind: str, order: int, hz: list[float], q: float, rate: float | None, name: str
 ) -> tuple[int, ...]:
     if sorted(set(hz)) != hz or hz[0] <= 0:
         raise PlanError(f"{name}: frequencies must rise from above 0 Hz, not {hz}")
-    if context.rate is None:
+    if rate is None:
         twice = kind in ("bandpass", "bandstop")
-        count = 1 if kind == "notch" else order if twice else (order + 1) // 2
+        count = 1 if q else order if twice else (order + 1) // 2
         return IDENTITY * count
-    _below_half(hz[-1], context.rate, name)
-    if kind == "notch":
-        sections = [notch(hz[0], q, context.rate)]
-    else:
-        sections = butterworth(kind, order, hz, context.rate)
+    below_half(hz[-1], rate, name)
+    sections = [cookbook(kind, hz[0], q, rate)] if q else butterworth(kind, order, hz, rate)
     return tuple(f32_bits(value) for section in sections for value in section)
-
-
-def _below_half(hz: float, rate: float, name: str) -> None:
-    if not 0 <= hz < rate / 2:
-        raise PlanError(f"{name}: {hz:g} Hz does not lie below half the rate of {rate:g} Hz")
-
-
-def _bins(low: float, high: float, context: Context, name: str) -> tuple[int, int]:
-    """First and last bin whose frequencies lie in [low, high]."""
-    if context.rate is None:
-        return 0, 0
-    per_hz = context.window / context.rate
-    first, last = -int(-low * per_hz // 1), int(high * per_hz // 1)
-    first, last = max(0, first), min(context.window // 2, last)
-    if first > last:
-        width = context.rate / context.window
-        raise PlanError(
-            f"{name}: no bin lies in {low:g} .. {high:g} Hz; bins are {width:g} Hz apart"
-        )
-    return first, last
-
-
-def _lines(op: Op, context: Context) -> tuple[int, ...]:
-    tol, around = f32_value(op.words[0]), f32_value(op.words[1])
-    words: list[int] = []
-    for word in op.words[2:]:
-        hz = f32_value(word)
-        if context.rate is not None:
-            _below_half(hz, context.rate, "lines")
-        words += _bins(hz - tol, hz + tol, context, "lines")
-        words += _bins(hz - around, hz + around, context, "lines")
-    return tuple(words)
-
-
-def _goertzel(hz: float, context: Context) -> tuple[int, int]:
-    """2 cos of the frequency, and the factor from |X|^2 to power."""
-    if context.rate is None:
-        return 0, 0
-    _below_half(hz, context.rate, "goertzel")
-    ends = 1.0 if hz == 0 else 2.0
-    angle = 2 * PI * hz / context.rate
-    return f32_bits(2 * cosine(angle)), f32_bits(ends / (float(context.window) * context.window))

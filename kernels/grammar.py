@@ -10,12 +10,13 @@ Every error shows the text with a caret under what is wrong. The text is bounded
 """
 
 from collections.abc import Mapping
+from math import gcd
 from typing import NamedTuple
 
 from atoll.kernels import model_text
 from atoll.kernels.columns import columns, takes, width
 from atoll.kernels.errors import PlanError
-from atoll.kernels.kernel import REQUIRED, Kernel, Param
+from atoll.kernels.kernel import ABSENT, REQUIRED, Kernel, Param
 from atoll.kernels.models import COLUMNS_MAX, Model
 from atoll.kernels.numbers import f32_bits, f32_value
 from atoll.kernels.registry import BY_NAME, PART_UNIT
@@ -29,6 +30,7 @@ _GROUPS = ("stream", "sample", "window", "frame", "spectrum", "feature", "row", 
 SPECTRAL_CODE = 64
 FFT_MIN, FFT_MAX = 16, 65536
 DECIMATE_MAX = 4096  # of all decimations together
+UP_MAX = 64  # samples that resample makes of one: they must fit in a chunk (parts/samples.pxi)
 VECTOR_MAX = 65536  # numbers of a row that merge averages (parts/vectors.pxi)
 
 
@@ -157,9 +159,11 @@ def _words(
         values = given.get(param.name)
         if values:
             found = [_value(text, kernel, param, token, value) for token, value in values]
-            if len(set(found)) != len(found):
+            if len(set(found)) != len(found) and not param.repeats:
                 raise _fault(f"{kernel.name}: {param.name} is given twice", text, values[-1][0])
-        elif param.default is REQUIRED:
+        elif param.default is ABSENT and not given:
+            return ()
+        elif param.default in (REQUIRED, ABSENT):
             raise _fault(f"{kernel.name} needs {param.name}: {kernel.signature}", text, call.name)
         else:
             found = [default_word(param, by_name)]
@@ -222,6 +226,15 @@ def _value(text: str, kernel: Kernel, param: Param, token: Token, value: str) ->
 
 def _check_together(text: str, call: Call, kernel: Kernel, words: list[int]) -> None:
     """What single arguments cannot show."""
+    if kernel.name == "resample":
+        common = gcd(words[0], words[1])
+        words[:2] = words[0] // common, words[1] // common
+        if words[0] == words[1]:
+            raise _fault("resample: up and down are equal, nothing would change", text, call.name)
+        if words[0] > UP_MAX * words[1]:
+            raise _fault(f"resample: at most {UP_MAX} samples are made of one", text, call.name)
+    if kernel.name == "psd" and words[1] > words[0]:
+        raise _fault("psd: hop must not be above the segment", text, call.name)
     if kernel.name == "median" and words[0] % 2 == 0:
         raise _fault("median: width must be odd", text, call.name)
     if kernel.name == "threshold" and f32_value(words[1]) > f32_value(words[0]):
@@ -238,6 +251,7 @@ def _decimation_fits(ops: "list[Op] | tuple[Op, ...]") -> bool:
     total = 1
     for op in ops:
         total *= op.words[0] if op.kernel.name == "decimate" else 1
+        total *= op.words[1] if op.kernel.name == "resample" else 1
     return total <= DECIMATE_MAX
 
 
@@ -299,11 +313,14 @@ def check_order(text: str, ops: "list[Op] | tuple[Op, ...]") -> None:
             Token(ops[-1].kernel.name, ops[-1].at),
         )
     if not _decimation_fits(ops):
-        raise PlanError(f"all decimations together are beyond {DECIMATE_MAX}")
-    reducers = [op.kernel for op in ops if op.kernel.group == "reducer"]
+        slow = [op for op in ops if op.kernel.name in ("decimate", "resample")]
+        reason = f"all decimations together are beyond {DECIMATE_MAX}"
+        raise _fault(reason, text, Token(slow[-1].kernel.name, slow[-1].at))
+    reducers = [op for op in ops if op.kernel.group == "reducer"]
     wide = width(columns(ops))
-    if reducers and not reducers[0].joint and wide * len(reducers) > BRANCHES_MAX:
-        raise PlanError(f"{wide} columns by {len(reducers)} reducers are more than {BRANCHES_MAX}")
+    if reducers and not reducers[0].kernel.joint and wide * len(reducers) > BRANCHES_MAX:
+        reason = f"{wide} columns by {len(reducers)} reducers are more than {BRANCHES_MAX}"
+        raise _fault(reason, text, Token(reducers[0].kernel.name, reducers[0].at))
 
 
 def _misfit(op: Op, last: str, before: list[Op]) -> str:
@@ -319,8 +336,10 @@ def _misfit(op: Op, last: str, before: list[Op]) -> str:
         return "a plan has one window"
     if group in ("frame", "spectrum", "feature") and last in ("stream", "sample"):
         return f"{name} needs a window before it, as in: window 1024 | {name}"
+    if name == "resample" and any(o.kernel.name == name for o in before):
+        return "a plan has one resample; several ratios multiply to one"
     if group == "spectrum":
-        return _spectrum_misfit(before)
+        return _spectrum_misfit(op, before)
     if group == "feature":
         return _feature_misfit(op, before)
     if group == "row" or op.kernel.joint:
@@ -335,12 +354,18 @@ def _misfit(op: Op, last: str, before: list[Op]) -> str:
     return ""
 
 
-def _spectrum_misfit(before: list[Op]) -> str:
-    length = next(o.words[0] for o in before if o.kernel.group == "window")
-    if any(o.kernel.group == "spectrum" for o in before):
-        return "a plan has one spectrum"
+def _spectrum_misfit(op: Op, before: list[Op]) -> str:
+    name = op.kernel.name
+    window = next(o.words[0] for o in before if o.kernel.group == "window")
+    spectra = [o.kernel.name for o in before if o.kernel.group == "spectrum"]
+    if spectra:
+        return f"a plan has one spectrum, and {spectra[0]} is one"
+    length = op.words[0] if name == "psd" else window
     if not FFT_MIN <= length <= FFT_MAX or length & (length - 1):
-        return f"spectrum takes windows of {FFT_MIN} to {FFT_MAX}, a power of two, not {length}"
+        what = "segments" if name == "psd" else "windows"
+        return f"{name} takes {what} of {FFT_MIN} to {FFT_MAX}, a power of two, not {length}"
+    if length > window:
+        return f"psd: a segment of {length} does not lie within the window of {window}"
     return ""
 
 
@@ -353,7 +378,10 @@ def _feature_misfit(op: Op, before: list[Op]) -> str:
     if op.kernel.code >= SPECTRAL_CODE and not spectral:
         return f"{name} reads a spectrum, as in: window 1024 | spectrum | {name}"
     if op.kernel.code < SPECTRAL_CODE and spectral:
-        return f"{name} is a feature of a window; after a spectrum there are lines, band, centroid"
+        return (
+            f"{name} is a feature of a window; after a spectrum there are lines, band, centroid, "
+            "entropy, peaks, mel"
+        )
     return ""
 
 
@@ -381,14 +409,6 @@ def _row_misfit(op: Op, before: list[Op]) -> str:
 def _reducer_misfit(name: str, before: list[Op]) -> str:
     if any(op.kernel.joint for op in before):
         return f"{name} takes single columns and {before[-1].kernel.name} whole rows: use two plans"
-    if any(op.kernel.group == "row" for op in before):
-        return ""
-    for op in before:
-        if op.kernel.group == "feature" and op.kernel.vector and len(op.words) > 3:
-            return (
-                f"{name} takes one number a window, {op.kernel.name} gives "
-                f"{len(op.words) - 2}: name one frequency, or leave {name} out"
-            )
     return ""
 
 

@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 REQUIRED = object()
+ABSENT = object()  # left out with all that follows: the operation then has no words
 
 
 class Param(NamedTuple):
@@ -16,6 +17,7 @@ class Param(NamedTuple):
     many: bool = False
     keyword: bool = False
     choices: tuple[str, ...] = ()
+    repeats: bool = False  # of many values some may be equal
 
 
 class Kernel(NamedTuple):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from atoll.kernels.builds import Machine, state_size
 from atoll.kernels.columns import Column, channels_of, columns, width
+from atoll.kernels.design import KINDS
 from atoll.kernels.digest import sha256
 from atoll.kernels.errors import KernelError, PlanError
 from atoll.kernels.finish import FINISHERS, NoStates, States, Value
@@ -22,7 +23,14 @@ from atoll.kernels.geometry import FIR_GIVEN, geometry
 from atoll.kernels.grammar import Op, parse
 from atoll.kernels.model_text import models_of
 from atoll.kernels.models import Model
-from atoll.kernels.program import DTYPES, canonical, from_canonical, normalised, program
+from atoll.kernels.program import (
+    DTYPES,
+    Stream,
+    canonical,
+    from_canonical,
+    normalised,
+    program,
+)
 from atoll.kernels.rows import KEY_MAX, Run, decode, encode, table
 from atoll.kernels.samples import view
 
@@ -31,11 +39,11 @@ DTYPE_AT = 12
 STATES_AT = 13
 
 # Kernels whose words depend on the sampling rate; an envelope's do where it has a cut-off.
-RATED = frozenset({"biquad", "goertzel", "slope", "lines", "band", "centroid"})
+RATED = frozenset({"goertzel", "slope", "psd", "lines", "band", "centroid", "peaks", "mel"})
 # Kernels that remember without end; an envelope does where it has a cut-off.
 RUNNING = frozenset({"biquad", "ema", "threshold", "ewma", "cusum", "novelty"})
 # Sample stages that give floats of whatever they take.
-FLOATING = frozenset({"scale", "biquad", "envelope", "ema", "fir"})
+FLOATING = frozenset({"scale", "biquad", "envelope", "ema", "fir", "resample"})
 # Programs kept, by dtype and rate: a device sees few rates, a fleet's gateway perhaps dozens.
 PROGRAMS_MAX = 64
 
@@ -55,7 +63,9 @@ class Piece(NamedTuple):
     anchor: int
     key: str
     dtype: str | None
+    scale: float | None
     checkpoint: bytes
+    onward: bool  # whether another piece goes on from this one
 
 
 def is_running(op: Op) -> bool:
@@ -69,6 +79,8 @@ def is_rated(op: Op) -> bool:
     name = op.kernel.name
     if name == "fir":
         return op.words[0] != FIR_GIVEN
+    if name == "biquad":
+        return KINDS[op.words[0]] != "sections"
     return name in RATED or (name == "envelope" and op.words[0] != 0)
 
 
@@ -92,23 +104,30 @@ class Plan:
         self._source = source
         self._features = [op for op in ops if op.kernel.group == "feature"]
         self._reducers = [op for op in ops if op.kernel.group == "reducer"]
-        self._programs: dict[tuple[str, float | None], bytes] = {}
+        self._programs: dict[Stream, bytes] = {}
         self._lies = geometry(ops)
+        self.need = self._lies.need
         self.window_given = any(op.kernel.group == "window" for op in ops)
         self.window, self.step = self._lies.window, self._lies.step
         self.rows = not self._reducers
         self.kernels = tuple(dict.fromkeys(op.kernel.name for op in ops))
         self.ordered = any(map(is_running, ops))
-        self.overlap = max(0, self._lies.need - self.step)
+        self.overlap = max(0, self._lies.span - self.step)
         if self.ordered and not self.window_given:
             self.overlap = 0  # what the stages hold is in the checkpoint
         self.rated = any(is_rated(op) for op in ops)
+        self.scaled = any(op.kernel.name == "scale" and not op.words for op in ops)
         self.text = normalised(ops)
         self.channels = channels_of(ops)
         self.models = models_of(ops)
+        if self.rows and self.ordered and not self.window_given and self._lies.ratio[1] > 1:
+            raise PlanError(
+                f"{self.text!r} makes more samples than there are and gives each as a row: cut "
+                "them into windows, or end in a reducer"
+            )
         self._columns = columns(ops)
         self._rowed = any(op.kernel.group == "row" or op.kernel.joint for op in ops)
-        words = self._program("f32", None)  # arguments that only the design checks
+        words = self._program(Stream("f32"))  # arguments that only the design checks
         if self.models and state_size(words) == 0:
             raise PlanError(f"a model of {self.text!r} is damaged: its words contradict each other")
 
@@ -135,17 +154,19 @@ class Plan:
         """RAM of the state for `dtype`, flash of the kernels used, operations a sample."""
         from atoll.kernels.cost import flash_bytes, ops_per_sample
 
-        ram = state_size(self._program(dtype, None))
+        ram = state_size(self._program(Stream(dtype)))
         return Cost(ram, flash_bytes(self.kernels, board), ops_per_sample(self._ops, self.step))
 
-    def check(self, dtype: str, rate: float | None = None) -> None:
-        """Raise PlanError where the plan cannot run on streams of this dtype and rate (Hz)."""
+    def check(self, dtype: str, rate: float | None = None, scale: float | None = None) -> None:
+        """Raise PlanError where the plan cannot run on such streams (rate in Hz)."""
         if dtype not in DTYPES:
             raise PlanError(f"dtype {dtype!r} is none of {', '.join(DTYPES)}")
         if rate is not None and not 0 < rate < float("inf"):
             raise PlanError(f"rate must be a positive number of Hz, not {rate!r}")
+        if scale is not None and not abs(scale) < float("inf"):
+            raise PlanError(f"scale must be a finite number, not {scale!r}")
         if rate is not None:
-            self._program(dtype, rate)
+            self._program(Stream(dtype, rate, scale))
 
     def partial(
         self,
@@ -156,6 +177,7 @@ class Plan:
         anchor: int = 0,
         key: str = "",
         dtype: str | None = None,
+        scale: float | None = None,
         checkpoint: bytes = b"",
     ) -> bytes:
         """What the plan makes of one piece of a stream, ready to merge.
@@ -164,10 +186,10 @@ class Plan:
         start: index in the stream of samples[0]; anchor: that of the first sample of the gap-free
         run; their difference is a multiple of `step`. Every window that lies whole inside the piece
         is computed; pieces that follow each other share `overlap` samples. key names the stream in
-        rows and beside extremes.
+        rows and beside extremes. scale: the stream's own, which a bare `scale` applies.
         checkpoint: what `advance` gave for the piece before, for plans that are `ordered`.
         """
-        piece = Piece(start, anchor, key, dtype, checkpoint)
+        piece = Piece(start, anchor, key, dtype, scale, checkpoint, onward=False)
         return self._run_piece(samples, rate, piece)[0]
 
     def advance(
@@ -179,23 +201,27 @@ class Plan:
         anchor: int = 0,
         key: str = "",
         dtype: str | None = None,
+        scale: float | None = None,
         checkpoint: bytes = b"",
     ) -> tuple[bytes, bytes]:
         """`partial`, and the checkpoint from which the next piece goes on.
 
         The next piece starts `step` times the number of windows later (where there is no window:
-        after this piece's last sample).
+        after this piece's last sample). Where several windows begin in a step, those of a step
+        that is not whole are left to the next piece.
         """
-        piece = Piece(start, anchor, key, dtype, checkpoint)
+        piece = Piece(start, anchor, key, dtype, scale, checkpoint, onward=True)
         return self._run_piece(samples, rate, piece)
 
     def _run_piece(
         self, samples: object, rate: float | None, piece: "Piece"
     ) -> tuple[bytes, bytes]:
         seen, found, count = view(samples, piece.dtype, self.channels)
-        self.check(found, rate)
+        self.check(found, rate, piece.scale)
         if self.rated and rate is None:
             raise KernelError(f"{self.text!r} depends on the sampling rate: pass rate= in Hz")
+        if self.scaled and piece.scale is None:
+            raise KernelError(f"{self.text!r} applies the stream's own scale: pass scale=")
         offset = piece.start - piece.anchor
         if piece.start < 0 or offset < 0 or offset % self.step:
             raise KernelError(
@@ -205,25 +231,35 @@ class Plan:
         name = piece.key.encode()
         if len(name) > KEY_MAX:
             raise KernelError(f"the key has {len(name)} bytes, at most {KEY_MAX} fit")
-        machine = self.machine(found, rate)
-        at = piece.start
-        if self.ordered and offset:
-            given = self._lies.outputs(offset)
-            machine.resume(self._opened(piece), offset // self._lies.scale - given)
-            at = piece.start if self.window_given else piece.anchor + given * self._lies.scale
-        machine.locate(at, name)
-        windows, handed, used = self._extent(count)
-        if not self.window_given and self.rows:
-            windows = used
+        machine = self.machine(found, rate, piece.scale)
+        at = self._place(machine, piece, offset, name)
+        windows, handed, used = self._extent(count, piece.onward)
         data = machine.push(seen, 0, handed, windows)
         saved = machine.checkpoint(False) if self.ordered else b""
-        data += machine.push(seen, handed, used - handed, windows)
+        if used > handed:
+            data += machine.push(seen, handed, used - handed, windows)
         saved += machine.checkpoint(True) if self.ordered else b""
         next_checkpoint = self._head(piece.start + handed) + saved if self.ordered else b""
         if not self.rows:
             return machine.partial(), next_checkpoint
-        runs = [(name, piece.start, windows, data)] if windows else []
-        return encode(self.id, runs, self.step), next_checkpoint
+        given = len(data) // (4 * width(self._columns))
+        runs = [(name, at, given, data)] if given else []
+        return self._encode(runs), next_checkpoint
+
+    def _place(self, machine: Machine, piece: "Piece", offset: int, name: bytes) -> int:
+        """Tell a machine what stages remember and where the piece's first value stands; there."""
+        by, up = self._lies.ratio
+        at, rest = piece.start, 0
+        if self.ordered and offset:
+            given = self._lies.outputs(offset)
+            machine.resume(self._opened(piece), offset * up // by - given)
+            if not self.window_given:
+                at, rest = piece.anchor + given * by // up, given * by % up
+        machine.locate(at, rest, name)
+        return at
+
+    def _encode(self, runs: Iterable[Run]) -> bytes:
+        return encode(self.id, runs, self.step, self._lies.windows_a_step)
 
     def _head(self, position: int) -> bytes:
         return b"AC\x01\x00" + self.id[:8] + position.to_bytes(8, "little")
@@ -244,33 +280,38 @@ class Plan:
             raise KernelError(f"the checkpoint is for sample {place}, not {piece.start}")
         return given[20:]
 
-    def _extent(self, count: int) -> tuple[int, int, int]:
-        """Windows that lie whole in `count` samples; samples up to the next piece's; samples used.
+    def _extent(self, count: int, onward: bool) -> tuple[int, int, int]:
+        """Rows at most of `count` samples; samples up to the next piece's; samples used.
 
         Filters that run on have to see all samples up to where the next piece starts.
         """
+        lies = self._lies
         if not self.window_given:
-            return 0, count, count
-        windows = self._lies.windows(count)
-        used = self._lies.need + (windows - 1) * self.step if windows else 0
-        handed = min(count, windows * self.step)
-        if self.ordered:
-            return windows, handed, max(used, handed)
-        return windows, min(used, handed), used
+            by, up = lies.ratio
+            return count * up // by + 1, count, count
+        windows = lies.windows(count)
+        steps = windows // lies.windows_a_step
+        if self.ordered and onward:
+            windows = steps * lies.windows_a_step
+        used = lies.inputs((windows - 1) * lies.hop + lies.window) if windows else 0
+        if not self.ordered:
+            return windows, used, used
+        handed = min(count, steps * self.step)
+        return windows, handed, max(used, handed)
 
-    def words(self, dtype: str, rate: float | None = None) -> bytes:
+    def words(self, dtype: str, rate: float | None = None, scale: float | None = None) -> bytes:
         """The interpreter's program for such streams, as a microcontroller takes it."""
-        return self._program(dtype, rate)
+        return self._program(Stream(dtype, rate, scale))
 
-    def machine(self, dtype: str, rate: float | None = None) -> Machine:
+    def machine(self, dtype: str, rate: float | None = None, scale: float | None = None) -> Machine:
         """A fresh interpreter state for such streams."""
-        return Machine(self._program(dtype, rate))
+        return Machine(self._program(Stream(dtype, rate, scale)))
 
     def merge(self, partials: Iterable[bytes]) -> bytes:
         """The partial of all pieces together; of none, the empty partial."""
         given = list(partials)
         if self.rows:
-            return encode(self.id, [run for p in given for run in self._runs(p)], self.step)
+            return self._encode([run for p in given for run in self._runs(p)])
         dtype = next(filter(None, map(partial_dtype, given)), "i16")
         machine = self.machine(dtype)
         for partial in given:
@@ -297,19 +338,28 @@ class Plan:
             return self._column(states, value, self._columns[0])
         return nested((c.path, self._column(states, value, c)) for c in self._columns)
 
-    def run(self, samples: object, rate: float | None = None) -> dict[str, Value]:
+    def run(
+        self, samples: object, rate: float | None = None, *, scale: float | None = None
+    ) -> dict[str, Value]:
         """The result over one array, or over a mapping of key to array (each its own stream)."""
         if isinstance(samples, Mapping):
-            pieces = [self.partial(samples[key], rate, key=key) for key in sorted(samples)]
+            pieces = [
+                self.partial(samples[key], rate, key=key, scale=scale) for key in sorted(samples)
+            ]
             return self.finish(self.merge(pieces))
-        return self.finish(self.partial(samples, rate))
+        return self.finish(self.partial(samples, rate, scale=scale))
 
     def run_by_key(
-        self, streams: Mapping[str, object], rate: float | None = None
+        self,
+        streams: Mapping[str, object],
+        rate: float | None = None,
+        *,
+        scale: float | None = None,
     ) -> dict[str, dict[str, Value]]:
         """A result for each stream of a mapping."""
         return {
-            key: self.finish(self.partial(streams[key], rate, key=key)) for key in sorted(streams)
+            key: self.finish(self.partial(streams[key], rate, key=key, scale=scale))
+            for key in sorted(streams)
         }
 
     def _runs(self, partial: bytes) -> list[Run]:
@@ -338,14 +388,18 @@ class Plan:
         widened = dtype == "i16" and any(op.kernel.group == "sample" for op in self._ops)
         return DTYPES["i32" if widened else dtype]
 
-    def _program(self, dtype: str, rate: float | None) -> bytes:
-        rate = rate if self.rated else None
-        words = self._programs.get((dtype, rate))
+    def _program(self, stream: Stream) -> bytes:
+        stream = Stream(
+            stream.dtype,
+            stream.rate if self.rated else None,
+            stream.scale if self.scaled else None,
+        )
+        words = self._programs.get(stream)
         if words is None:
-            words = program(self._ops, self.id, dtype, rate=rate, source=self._source)
+            words = program(self._ops, self.id, stream, self._source)
             if len(self._programs) >= PROGRAMS_MAX:
                 self._programs.clear()
-            self._programs[dtype, rate] = words
+            self._programs[stream] = words
         return words
 
 

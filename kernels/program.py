@@ -10,12 +10,13 @@ are made anew for each (dtype, rate).
 """
 
 from struct import pack
+from typing import NamedTuple
 
 from atoll.kernels import model_text
-from atoll.kernels.design import Context, lowered
+from atoll.kernels.design import Context, behind, lowered
 from atoll.kernels.errors import PlanError
 from atoll.kernels.grammar import OPS_MAX, Op, default_word, parse
-from atoll.kernels.kernel import REQUIRED, Kernel, Param
+from atoll.kernels.kernel import ABSENT, REQUIRED, Kernel, Param
 from atoll.kernels.numbers import f32_text, part_text
 from atoll.kernels.registry import BY_CODE
 
@@ -107,11 +108,13 @@ def _written(op: Op) -> str:
         return " ".join(positional + keyword)
     for param in op.kernel.params:
         taken = words if param.many else words[:1]
+        if not taken and param.default is ABSENT:
+            break
         if not taken:
             raise PlanError(f"{op.kernel.name} lacks {param.name}: {op.kernel.signature}")
         words = words[len(taken) :]
         by_name[param.name] = taken[0]
-        if param.default is not REQUIRED and taken == [default_word(param, by_name)]:
+        if param.default not in (REQUIRED, ABSENT) and taken == [default_word(param, by_name)]:
             continue
         shown = [_word_text(op.kernel, param, word) for word in taken]
         if param.keyword:
@@ -137,24 +140,31 @@ def _word_text(kernel: Kernel, param: Param, word: object) -> str:
     return str(word)
 
 
-def program(
-    ops: tuple[Op, ...], plan_id: bytes, dtype: str, *, rate: float | None, source: str
-) -> bytes:
+class Stream(NamedTuple):
+    """What a program is made for: dtype, rate in Hz and scale of the stream."""
+
+    dtype: str
+    rate: float | None = None
+    scale: float | None = None
+
+
+def program(ops: tuple[Op, ...], plan_id: bytes, stream: Stream, source: str) -> bytes:
     """Words for the interpreter, little-endian; without a rate, of the same layout only.
 
     `source` is the text as written, which errors of the design show.
     """
-    words = [PROGRAM_VERSION, DTYPES[dtype]]
+    words = [PROGRAM_VERSION, DTYPES[stream.dtype]]
     words += [int.from_bytes(plan_id[k : k + 4], "little") for k in (0, 4)]
     words.append(len(ops))
     window = next((op.words[0] for op in ops if op.kernel.group == "window"), 1)
-    context = Context(rate, window)
+    context = Context(stream.rate, window, stream.scale)
     for op in ops:
         try:
             arguments = lowered(op, context)
         except PlanError as error:
             raise PlanError(error.reason, source, op.at, len(op.kernel.name)) from None
         words += [op.kernel.code, len(arguments), *arguments]
+        context = behind(op, context)
     if len(words) > WORDS_MAX or len(ops) > OPS_MAX:
         raise PlanError(f"the plan needs {len(words)} words, at most {WORDS_MAX} fit")
     return pack(f"<{len(words)}I", *words)

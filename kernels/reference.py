@@ -16,13 +16,14 @@ from struct import pack, unpack
 
 from atoll.kernels import reference_rows as twins
 from atoll.kernels import reference_signal as signal
-from atoll.kernels.columns import columns
-from atoll.kernels.design import Context
+from atoll.kernels import reference_spectral as spectral
+from atoll.kernels.columns import columns, feature_width
+from atoll.kernels.design import Context, behind, lowered
 from atoll.kernels.finish import bin_middle
 from atoll.kernels.geometry import geometry
 from atoll.kernels.grammar import Op, parse
 from atoll.kernels.models import Model
-from atoll.kernels.numbers import INFINITY, NAN, f32_value, part_text
+from atoll.kernels.numbers import INFINITY, NAN, f32_bits, f32_value, part_text
 from atoll.kernels.reference_float import (
     deviations,
     divide,
@@ -215,9 +216,9 @@ def moments(x: Samples, floats: bool) -> dict[str, float]:
     return out
 
 
-def minmax(x: Samples, floats: bool, step: int) -> dict[str, object]:
+def minmax(x: Samples, floats: bool, step: Fraction) -> dict[str, object]:
     """Both extremes and where they are met first, NaN left out, -0 as 0."""
-    values = [(v + 0.0 if floats else v, k * step) for k, v in enumerate(x) if v == v]
+    values = [(v + 0.0 if floats else v, math.floor(k * step)) for k, v in enumerate(x) if v == v]
     out: dict[str, object] = {"count": len(values), "nan": len(x) - len(values)}
     for name, sign in (("min", 1), ("max", -1)):
         v, at = min(values, key=lambda value: (sign * value[0], value[1]), default=(None, None))
@@ -269,7 +270,7 @@ def quantiles(x: Samples, floats: bool, bins: int, *parts: int) -> dict[str, flo
     return out
 
 
-def reduce(op: Op, x: Samples, dtype: str, step: int = 1) -> object:
+def reduce(op: Op, x: Samples, dtype: str, step: Fraction = Fraction(1)) -> object:
     """One reducer over all its values, which stand `step` samples apart."""
     floats = dtype == "f32"
     name, words = op.kernel.name, op.words
@@ -293,7 +294,7 @@ def reduce(op: Op, x: Samples, dtype: str, step: int = 1) -> object:
 # Plans.
 
 
-def stage(op: Op, x: Samples, floats: bool, rate: float | None) -> tuple[list[Number], bool]:
+def stage(op: Op, x: Samples, floats: bool, context: Context) -> tuple[list[Number], bool]:
     """One sample stage, and whether floats come out."""
     name = op.kernel.name
     if name == "abs":
@@ -301,14 +302,15 @@ def stage(op: Op, x: Samples, floats: bool, rate: float | None) -> tuple[list[Nu
     if name == "clip":
         return clip(x, floats, f32_value(op.words[0]), f32_value(op.words[1])), floats
     if name == "scale":
-        return scale(x, f32_value(op.words[0]), f32_value(op.words[1])), True
+        by, add = op.words or (f32_bits(context.scale or 0.0), 0)
+        return scale(x, f32_value(by), f32_value(add)), True
     if name == "diff":
         return diff(x, floats), floats
     if name == "decimate":
         return list(x[:: op.words[0]]), floats
     if name == "median":
         return signal.median(x, op.words[0]), floats
-    return signal.stage(op, x, rate), True
+    return signal.stage(op, x, context.rate), True
 
 
 def run(
@@ -317,50 +319,70 @@ def run(
     dtype: str,
     rate: float | None = None,
     models: Mapping[str, Model] | None = None,
+    scale: float | None = None,
 ) -> dict[str, object]:
     """What Plan(text, models).run gives for one stream."""
     ops = parse(text, models)
     given, floats = x, dtype == "f32"
     by_group = {g: [op for op in ops if op.kernel.group == g] for g in GROUPS}
+    context = Context(rate, next((op.words[0] for op in by_group["window"]), 1), scale)
     for op in by_group["sample"]:
-        x, floats = stage(op, x, floats, rate)
+        x, floats = stage(op, x, floats, context)
+        context = behind(op, context)
     reducers = by_group["reducer"]
     rowed = bool(by_group["row"]) or any(op.kernel.joint for op in reducers)
     if not by_group["window"]:
         if rowed:
             return through_rows(ops, [[f32(v)] for v in x])
         dtype = "f32" if floats else ("i32" if x is not given else dtype)
-        stride = geometry(ops).step
+        stride = apart(ops)
         return {op.kernel.name: reduce(op, x, dtype, stride) for op in reducers}
     length, hop = by_group["window"][0].words
     windows = [x[k : k + length] for k in range(0, len(x) - length + 1, hop)]
     frames = by_group["frame"] + by_group["spectrum"]
-    framed = [through(frames, window, floats) for window in windows]
+    framed = [through(frames, window, floats, context) for window in windows]
+    for op in by_group["spectrum"]:
+        context = behind(op, context)
     if rowed:
-        return through_rows(ops, rows_of(by_group["feature"], framed, rate, length))
+        return through_rows(ops, rows_of(by_group["feature"], framed, context))
     if not by_group["feature"]:
-        return {"spectrum": [row for row, _ in framed]}
-    out: dict[str, object] = {}
-    for op in by_group["feature"]:
-        rows = [feature(op, *frame, rate, length) for frame in framed]
-        values = flat(rows)
-        reduced = {r.kernel.name: reduce(r, values, "f32", geometry(ops).step) for r in reducers}
-        out[op.kernel.name] = reduced or rows
-    return out
+        return {by_group["spectrum"][0].kernel.name: [row for row, _ in framed]}
+    return {
+        op.kernel.name: reduced([feature(op, *frame, context) for frame in framed], reducers, ops)
+        for op in by_group["feature"]
+    }
+
+
+def apart(ops: tuple[Op, ...]) -> Fraction:
+    """Samples of the stream from value to value."""
+    lies = geometry(ops)
+    return Fraction(lies.step, lies.windows_a_step)
+
+
+def reduced(rows: list[float | list[float]], reducers: list[Op], ops: tuple[Op, ...]) -> object:
+    """A feature's rows through the reducers; of several numbers each apart, as lists."""
+    if not reducers:
+        return rows
+    parts = [list(p) for p in zip(*[r if isinstance(r, list) else [r] for r in rows], strict=True)]
+    step = apart(ops)
+    found = [{r.kernel.name: reduce(r, p, "f32", step) for r in reducers} for p in parts or [[]]]
+    if len(found) == 1:
+        return found[0]
+    return {name: [each[name] for each in found] for name in found[0]}
 
 
 GROUPS = ("sample", "window", "frame", "spectrum", "feature", "row", "reducer")
 
 
 def rows_of(
-    features: list[Op], framed: Sequence[tuple[Samples, bool]], rate: float | None, window: int
+    features: list[Op], framed: Sequence[tuple[Samples, bool]], context: Context
 ) -> list[list[float]]:
     """For each window its features side by side, or the window or spectrum itself."""
     if not features:
         return [[f32(v) for v in x] for x, _ in framed]
     rows = []
     for frame in framed:
-        found = [feature(op, *frame, rate, window) for op in features]
+        found = [feature(op, *frame, context) for op in features]
         rows.append([v for one in found for v in (one if isinstance(one, list) else [one])])
     return rows
 
@@ -383,7 +405,7 @@ def through_rows(ops: tuple[Op, ...], rows: list[list[float]]) -> dict[str, obje
         value: object = [list(row) for row in zip(*parts, strict=True)] if listed else parts[0]
         if reducers:
             each = [
-                {op.kernel.name: reduce(op, part, "f32", geometry(ops).step) for op in reducers}
+                {op.kernel.name: reduce(op, part, "f32", apart(ops)) for op in reducers}
                 for part in parts
             ]
             several = {op.kernel.name: [one[op.kernel.name] for one in each] for op in reducers}
@@ -395,28 +417,23 @@ def through_rows(ops: tuple[Op, ...], rows: list[list[float]]) -> dict[str, obje
     return out
 
 
-def flat(rows: Sequence[float | list[float]]) -> list[float]:
-    """Rows as numbers, where a feature gives lists of one."""
-    return [row[0] if isinstance(row, list) else row for row in rows]
-
-
-def feature(
-    op: Op, x: Samples, floats: bool, rate: float | None, window: int
-) -> float | list[float]:
+def feature(op: Op, x: Samples, floats: bool, context: Context) -> float | list[float]:
     """A feature of one window; NaN where the window holds one."""
     twin = FEATURES.get(op.kernel.name)
     if any(v != v for v in x):
-        return [NAN] * (len(op.words) - 2) if op.kernel.name == "lines" else NAN
-    return twin(x, floats) if twin else signal.feature(op, x, floats, Context(rate, window))
+        return [NAN] * feature_width(op) if op.kernel.vector else NAN
+    return twin(x, floats) if twin else signal.feature(op, x, floats, context)
 
 
-def through(frames: list[Op], x: Samples, floats: bool) -> tuple[Samples, bool]:
+def through(frames: list[Op], x: Samples, floats: bool, context: Context) -> tuple[Samples, bool]:
     """A window after its frame stages."""
     for op in frames:
         if op.kernel.name == "detrend":
             x, floats = detrend(x, floats, op.words[0]), True
         elif op.kernel.name == "taper":
-            x, floats = signal.taper(x, op.words[0]), True
+            x, floats = spectral.taper(x, op.words[0]), True
+        elif op.kernel.name == "psd":
+            x, floats = spectral.psd(x, floats, lowered(op, context)), True
         else:
-            x, floats = signal.spectrum(x), True
+            x, floats = spectral.spectrum(x), True
     return x, floats

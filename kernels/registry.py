@@ -9,6 +9,8 @@ result. `words` of an operation are its arguments in the order of `params`.
 
 from atoll.kernels.kernel import Kernel, Param
 from atoll.kernels.registry_rows import ROW_KERNELS
+from atoll.kernels.registry_samples import SAMPLE_KERNELS
+from atoll.kernels.registry_spectral import SPECTRAL_KERNELS
 
 # Largest values that the portable part accepts too (parts/operations.pxi).
 WINDOW_MAX = 1 << 20
@@ -20,128 +22,11 @@ EXACT = "exact"
 # Of a window of n samples: n/16 additions a lane, and the tree.
 LANES = "(n/16 + 8) 2^-24"
 ROUNDED = f"integers: correctly rounded; f32: relative {LANES}"
-SAMPLES_NAN = "NaN stays NaN, infinities follow IEEE 754; integers saturate"
 FRAME_NAN = "a NaN makes the whole window NaN"
 FEATURE_NAN = "a NaN in the window gives NaN; infinities follow IEEE 754"
 REDUCER_NAN = "NaN is counted and left out"
 
 _KERNELS = (
-    Kernel(
-        "abs", 1, "sample", (), "Magnitude of each sample.", "as the samples", EXACT, SAMPLES_NAN, 1
-    ),
-    Kernel(
-        "clip",
-        2,
-        "sample",
-        (Param("low", "number"), Param("high", "number")),
-        "Samples held within [low, high]; on integers the bounds go to the integers inside.",
-        "as the samples",
-        EXACT,
-        SAMPLES_NAN,
-        2,
-    ),
-    Kernel(
-        "scale",
-        3,
-        "sample",
-        (Param("by", "number"), Param("add", "number", 0.0)),
-        "x by + add, as f32.",
-        "by's unit",
-        "2 roundings to f32",
-        SAMPLES_NAN,
-        2,
-    ),
-    Kernel(
-        "diff",
-        4,
-        "sample",
-        (),
-        "Each sample less the one before; one sample fewer.",
-        "as the samples",
-        "integers exact (i32 saturates); f32 correctly rounded",
-        SAMPLES_NAN,
-        1,
-    ),
-    Kernel(
-        "biquad",
-        5,
-        "sample",
-        (
-            Param(
-                "kind", "choice", choices=("lowpass", "highpass", "bandpass", "bandstop", "notch")
-            ),
-            Param("order", "count", 2, 1, 8, keyword=True),
-            Param("q", "number", 30.0, 0.01, 10000, keyword=True),
-            Param("hz", "number", many=True),
-        ),
-        "Butterworth filter of this order (as scipy's butter), or a notch of this q; gives f32, "
-        "in second-order sections; runs in order from a checkpoint.",
-        "as the samples",
-        "design 2^-24 a coefficient; arithmetic 2^-24 an operation, amplified by the poles",
-        SAMPLES_NAN,
-        9,
-    ),
-    Kernel(
-        "envelope",
-        6,
-        "sample",
-        (Param("cutoff", "number", 0.0, 0.0),),
-        "The rectified signal, as f32; with a cut-off in Hz through a low-pass of order 2, in "
-        "order from a checkpoint.",
-        "as the samples",
-        "exact without a cut-off (i32: correctly rounded)",
-        SAMPLES_NAN,
-        1,
-    ),
-    Kernel(
-        "ema",
-        7,
-        "sample",
-        (Param("alpha", "number", low=2.0**-24, high=1),),
-        "y + alpha (x - y), from the first sample, as f32; runs in order from a checkpoint.",
-        "as the samples",
-        "2^-23 / alpha of the peak",
-        SAMPLES_NAN,
-        3,
-    ),
-    Kernel(
-        "fir",
-        8,
-        "sample",
-        (
-            Param("kind", "choice", choices=("lowpass", "highpass", "bandpass", "taps")),
-            Param("taps", "count", 63, 2, 511, keyword=True),
-            Param("values", "number", many=True),
-        ),
-        "Windowed-sinc filter (Hamming, as scipy's firwin) of `taps` taps at frequencies in Hz, or "
-        "the taps themselves; gives f32, taps - 1 samples fewer.",
-        "as the samples",
-        "taps 2^-24 of the sum of the taps' magnitudes times the peak",
-        SAMPLES_NAN,
-        126,
-    ),
-    Kernel(
-        "decimate",
-        9,
-        "sample",
-        (Param("by", "count", low=2, high=4096),),
-        "Every by-th sample, from the first; a filter before it keeps aliases out.",
-        "as the samples",
-        EXACT,
-        SAMPLES_NAN,
-        1,
-    ),
-    Kernel(
-        "median",
-        10,
-        "sample",
-        (Param("width", "count", low=3, high=63),),
-        "Median of the last `width` samples (odd), width - 1 fewer.",
-        "as the samples",
-        EXACT,
-        "NaN stands above infinity; -0 becomes 0",
-        20,
-    ),
     Kernel(
         "window",
         32,
@@ -177,19 +62,6 @@ _KERNELS = (
         "2^-21 of the sample",
         FRAME_NAN,
         1,
-    ),
-    Kernel(
-        "spectrum",
-        40,
-        "spectrum",
-        (),
-        "One-sided power of each frequency: sums to the mean square; a line of amplitude A on a "
-        "bin gives A^2 / 2. Windows of 16 to 65,536, a power of two.",
-        "squared units of the samples",
-        "of each amplitude 2^-23 log2(n) of the root of the mean square",
-        "a NaN or an infinity makes the whole spectrum NaN",
-        40,
-        vector=True,
     ),
     Kernel(
         "mean",
@@ -314,45 +186,6 @@ _KERNELS = (
         FEATURE_NAN,
         8,
     ),
-    Kernel(
-        "lines",
-        64,
-        "feature",
-        (
-            Param("tol", "number", 1.0, 0.0, keyword=True),
-            Param("around", "number", 20.0, 0.0, keyword=True),
-            Param("hz", "number", low=0, many=True),
-        ),
-        "For each frequency the largest power within tol Hz over the median power within around "
-        "Hz, of a spectrum.",
-        "1",
-        "that of the spectrum",
-        FEATURE_NAN + "; infinite or NaN over a median of 0",
-        1,
-        vector=True,
-    ),
-    Kernel(
-        "band",
-        65,
-        "feature",
-        (Param("low", "number", low=0), Param("high", "number", low=0)),
-        "Power between two frequencies, of a spectrum.",
-        "squared units of the samples",
-        "that of the spectrum",
-        FEATURE_NAN,
-        0.5,
-    ),
-    Kernel(
-        "centroid",
-        66,
-        "feature",
-        (),
-        "Mean frequency weighted by power, of a spectrum; NaN where there is no power.",
-        "Hz",
-        f"{LANES} beside that of the spectrum",
-        FEATURE_NAN,
-        1.5,
-    ),
     Kernel("count", 96, "reducer", (), "How many values.", "1", EXACT, REDUCER_NAN, 1),
     Kernel(
         "sum",
@@ -448,7 +281,12 @@ _KERNELS = (
     ),
 )
 
-_ALL = tuple(sorted((*_KERNELS, *ROW_KERNELS), key=lambda kernel: kernel.code))
+_ALL = tuple(
+    sorted(
+        (*SAMPLE_KERNELS, *_KERNELS, *SPECTRAL_KERNELS, *ROW_KERNELS),
+        key=lambda kernel: kernel.code,
+    )
+)
 BY_NAME = {kernel.name: kernel for kernel in _ALL}
 BY_CODE = {kernel.code: kernel for kernel in _ALL}
 

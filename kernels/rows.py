@@ -25,10 +25,10 @@ def head(kind: int, plan_id: bytes) -> bytes:
     return b"AP\x01" + bytes([kind]) + plan_id[:8]
 
 
-def encode(plan_id: bytes, runs: Iterable[Run], hop: int) -> bytes:
-    """Runs in any order to the one form."""
+def encode(plan_id: bytes, runs: Iterable[Run], step: int, rows: int = 1) -> bytes:
+    """Runs in any order to the one form; `rows` of them stand every `step` samples."""
     parts = [head(_KIND, plan_id)]
-    for key, start, count, data in _join(sorted(runs), hop):
+    for key, start, count, data in _join(sorted(runs), step, rows):
         parts += [_count(len(key)), key, _count(start), _count(count), data]
     result = b"".join(parts)
     if len(result) > ROWS_MAX:
@@ -65,17 +65,17 @@ def decode(plan_id: bytes, data: bytes, width: int) -> list[Run]:
     return runs
 
 
-def _join(runs: list[Run], hop: int) -> Iterable[Run]:
+def _join(runs: list[Run], step: int, rows: int) -> Iterable[Run]:
     """Ordered runs with those that touch made one."""
     held: Run | None = None
     for run in runs:
         if held is None:
             held = run
             continue
-        end = held[1] + held[2] * hop
-        if run[0] == held[0] and run[1] < end:
+        beyond = (run[1] - held[1]) * rows - held[2] * step  # times rows: a row may end between
+        if run[0] == held[0] and beyond < 0:
             raise KernelError(f"window {run[1]} of stream {run[0].decode()!r} came twice")
-        if run[0] == held[0] and run[1] == end:
+        if run[0] == held[0] and beyond == 0:
             held = (held[0], held[1], held[2] + run[2], held[3] + run[3])
         else:
             yield held

@@ -14,8 +14,8 @@ from atoll.wire.messages import BlockRun
 
 
 class Shape(NamedTuple):
-    """How a plan walks over a stream, in samples: its step, window and overlap (window - step, at
-    least 0).
+    """How a plan walks over a stream, in samples of the stream: its step, what pieces share, and
+    what a window takes.
     """
 
     step: int

@@ -108,7 +108,12 @@ class Workers:
         try:
             info, samples = self._store.read(dataset, key, start, stop)
             partial = plan.partial(
-                *(samples, info.rate_hz), start=start, anchor=anchor, key=key, dtype=info.dtype
+                *(samples, info.rate_hz),
+                start=start,
+                anchor=anchor,
+                key=key,
+                dtype=info.dtype,
+                scale=info.scale,
             )
         except Missing as error:
             return True, str(error).encode()[:REASON_BYTES_MAX]
@@ -129,7 +134,7 @@ class Workers:
 def read_shape(canonical: bytes) -> Shape:
     """How a plan walks over a stream. Raises ValueError where it is none."""
     plan = read_plan(canonical)
-    return Shape(plan.step, plan.overlap, plan.window)
+    return Shape(plan.step, plan.overlap, plan.need)
 
 
 def read_plan(canonical: bytes) -> "Plan":

@@ -7,6 +7,8 @@ cdef bint memory_valid(plan *p, const operation *op, uint32_t channel) noexcept 
     cdef const void *state = plan_at(p, op.state_at + channel * op.each)
     if op.code == OP_FIR:
         return (<const line *>state).filled < op.argc
+    if op.code == OP_RESAMPLE:
+        return resample_memory_valid(<const line *>state, op.argc, args)
     if op.code == OP_MEDIAN:
         return (<const line *>state).filled <= args[0] and (<const line *>state).next < args[0]
     if op.code == OP_DECIMATE:

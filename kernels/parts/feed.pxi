@@ -7,7 +7,7 @@
 
 cdef inline size_t frame_length(const plan *p) noexcept nogil:
     """Numbers that features see: the window's samples, or its spectrum's bins."""
-    return <size_t>(p.window // 2 + 1) if p.spectral else <size_t>p.window
+    return <size_t>(p.spectral // 2 + 1) if p.spectral else <size_t>p.window
 
 
 cdef float feature_value(plan *p, const operation *op, const stats *s,
@@ -39,7 +39,9 @@ cdef float feature_value(plan *p, const operation *op, const stats *s,
     if op.code == OP_AUTOCORR:
         return feature_autocorr(s, x, p.window, args[0])
     if op.code == OP_BAND:
-        return feature_band(<const float *>x, args)
+        return band_power(<const float *>x, op.argc, args)
+    if op.code == OP_ENTROPY:
+        return feature_entropy(<const float *>x, frame_length(p))
     return feature_centroid(<const float *>x, frame_length(p), atoll_float(args[0]))
 
 
@@ -48,12 +50,19 @@ cdef void feature_values(plan *p, const operation *op, const stats *s, const voi
     """All numbers of a feature, op.width of them."""
     cdef const uint32_t *args = <const uint32_t *>plan_at(p, op.args_at)
     cdef uint32_t k
-    if op.code != OP_LINES:
+    if op.code < OP_LINES or OP_BAND <= op.code <= OP_ENTROPY:
         out[0] = float_plain(feature_value(p, op, s, x))
         return
     for k in range(op.width):
         out[k] = atoll_float(BITS_NAN)
-        if not s.bad:
+    if s.bad:
+        return
+    if op.code == OP_PEAKS:
+        feature_peaks(<const float *>x, frame_length(p), args, out)
+    elif op.code == OP_MEL:
+        feature_mel(<const float *>x, op.argc, args, out)
+    else:
+        for k in range(op.width):
             out[k] = float_plain(feature_line(<const float *>x, args + LINE_WORDS * k))
 
 
@@ -70,12 +79,16 @@ cdef const void *window_frames(plan *p, const void *x) noexcept nogil:
             frame_mean(DTYPE_F32 if k else p.stage_dtype, x, p.window, frame)
             if (<const uint32_t *>plan_at(p, op.args_at))[0] == 1:
                 frame_line(frame, p.window)
-        elif k == 0:
+        elif k == 0 and op.code != OP_PSD:
             frame_load(p.stage_dtype, x, p.window, frame)
         if op.code == OP_TAPER:
             taper_run(table, frame, p.window)
         elif op.code == OP_SPECTRUM:
             spectrum_run(frame, p.window, table)
+        elif op.code == OP_PSD:
+            psd_run(DTYPE_F32 if k else p.stage_dtype, x, p.window,
+                    <const uint32_t *>plan_at(p, op.args_at), <float *>plan_at(p, op.state_at))
+            memcpy(frame, plan_at(p, op.state_at), frame_length(p) * sizeof(float))
         x = frame
     return x
 
@@ -143,7 +156,7 @@ cdef uint32_t window_run(plan *p, const uint8_t *x, size_t apart, float *rows,
         row_run(p, made, rows)
     p.rows = p.rows + 1
     p.units = p.units + 1
-    plan_place(p).at = plan_place(p).at + plan_stride(p)
+    place_advance(p, 1)
     return STATUS_OK
 
 
@@ -214,7 +227,7 @@ cdef uint32_t sample_rows(plan *p, const uint8_t *x, size_t apart, size_t n, flo
             rows = rows + p.width
         p.rows = p.rows + 1
         p.units = p.units + 1
-        plan_place(p).at = plan_place(p).at + plan_stride(p)
+        place_advance(p, 1)
     return STATUS_OK
 
 
@@ -225,12 +238,17 @@ cdef uint32_t plan_feed(plan *p, const uint8_t *x, size_t apart, size_t n, float
     apart: bytes from one channel's samples to the next one's.
     """
     cdef uint32_t c
+    cdef size_t m = n, at = 0, wide = dtype_size(p.stage_dtype)
     if p.window:
         return window_feed(p, x, apart, n, rows, room)
     if p.rowers or p.joint:
         return sample_rows(p, x, apart, n, rows, room)
-    for c in range(p.channels):
-        plan_reduce(p, c, x + c * apart, n)
+    if p.up > 1:
+        m = 1  # the values' places are not evenly apart
+    while at < n:
+        for c in range(p.channels):
+            plan_reduce(p, c, x + c * apart + at * wide, m)
+        place_advance(p, m)
+        at = at + m
     p.units = p.units + n
-    plan_place(p).at = plan_place(p).at + n * plan_stride(p)
     return STATUS_OK

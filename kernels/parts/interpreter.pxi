@@ -22,11 +22,11 @@ cdef void channel_load(const void *x, size_t wide, size_t step, size_t n, void *
 
 
 cdef size_t chunk_load(plan *p, const void *x, size_t at, size_t n) noexcept nogil:
-    """Up to CHUNK samples into the chunk of their type (i16 widened)."""
+    """Up to a chunk of samples into the chunk of their type (i16 widened)."""
     cdef int32_t *ints = <int32_t *>plan_at(p, p.ints_at)
     cdef size_t i
-    if n > CHUNK:
-        n = CHUNK
+    if n > p.chunk:
+        n = p.chunk
     if p.dtype == DTYPE_I16:
         for i in range(n):
             ints[i] = (<const int16_t *>x)[at + i]
@@ -60,6 +60,8 @@ cdef size_t chunk_stage(plan *p, operation *op, size_t n) noexcept nogil:
             ema_f32(<delay *>state, atoll_float(args[0]), floats, n)
         elif op.code == OP_FIR:
             n = fir_f32(<line *>state, args, op.argc, floats, n)
+        elif op.code == OP_RESAMPLE:
+            n = resample_f32(<line *>state, args, op.argc, floats, n)
         else:
             sections_f32(<section *>state, args, op.argc, floats, n)
     elif op.dtype == DTYPE_F32:
@@ -82,9 +84,14 @@ cdef size_t chunk_stage(plan *p, operation *op, size_t n) noexcept nogil:
     return n
 
 
-cdef void plan_locate(plan *p, uint64_t at, const uint8_t *key, size_t n) noexcept nogil:
-    """The next value's first sample is number `at` of the stream of this key (n bytes are kept)."""
+cdef void plan_locate(plan *p, uint64_t at, uint32_t rest, const uint8_t *key,
+                      size_t n) noexcept nogil:
+    """The next value's first sample is number `at` of the stream of this key (n bytes are kept).
+
+    rest: parts of `up` by which a resampled value stands behind that sample; 0 for all others.
+    """
     cdef place *here = plan_place(p)
+    p.rest = rest % p.up
     memset(here, 0, sizeof(place))
     here.at = at
     here.length = <uint32_t>n if n < KEY_BYTES else <uint32_t>KEY_BYTES
@@ -136,7 +143,7 @@ cdef uint32_t plan_push(plan *p, const void *x, size_t n, float *rows,
             taken = chunk_load(p, x, at, n - at)
             chunk = chunk_run(p, taken, &given)
         else:
-            taken = n - at if n - at < CHUNK else <size_t>CHUNK
+            taken = n - at if n - at < p.chunk else <size_t>p.chunk
             given = planar_chunk(p, <const uint8_t *>x + at * frame, taken)
             chunk = <const uint8_t *>plan_at(p, p.planar_at)
         status = plan_feed(p, chunk, CHUNK * sizeof(float), given, rows, room)

@@ -19,11 +19,13 @@ cdef enum:
     OP_FIR = 8
     OP_DECIMATE = 9
     OP_MEDIAN = 10
+    OP_RESAMPLE = 11
     OP_CHANNELS = 31
     OP_WINDOW = 32
     OP_DETREND = 33
     OP_TAPER = 34
     OP_SPECTRUM = 40
+    OP_PSD = 41
     OP_MEAN = 48
     OP_RMS = 49
     OP_PEAK = 50
@@ -38,6 +40,9 @@ cdef enum:
     OP_LINES = 64
     OP_BAND = 65
     OP_CENTROID = 66
+    OP_ENTROPY = 67
+    OP_PEAKS = 68
+    OP_MEL = 69
     OP_COUNT = 96
     OP_SUM = 97
     OP_MOMENTS = 98
@@ -80,16 +85,20 @@ cdef struct operation:
 
 cdef inline bint gives_float(uint32_t code) noexcept nogil:
     """Whether a sample stage gives floats of whatever it takes."""
-    return code == OP_SCALE or OP_BIQUAD <= code <= OP_FIR
+    return code == OP_SCALE or OP_BIQUAD <= code <= OP_FIR or code == OP_RESAMPLE
 
 
-cdef inline uint32_t op_width(uint32_t code, uint32_t argc) noexcept nogil:
+cdef inline uint32_t op_width(uint32_t code, uint32_t argc, const uint32_t *args) noexcept nogil:
     """Numbers that a feature gives a window."""
-    return argc // LINE_WORDS if code == OP_LINES else <uint32_t>1
+    if code == OP_LINES:
+        return argc // LINE_WORDS
+    if code == OP_PEAKS:
+        return 2 * args[0]
+    return <uint32_t>(argc - MEL_HEAD - 2) if code == OP_MEL else <uint32_t>1
 
 
 cdef uint32_t op_group(uint32_t code) noexcept nogil:
-    if OP_ABS <= code <= OP_MEDIAN:
+    if OP_ABS <= code <= OP_RESAMPLE:
         return GROUP_SAMPLES
     if code == OP_CHANNELS:
         return GROUP_STREAM
@@ -97,9 +106,9 @@ cdef uint32_t op_group(uint32_t code) noexcept nogil:
         return GROUP_WINDOW
     if code == OP_DETREND or code == OP_TAPER:
         return GROUP_FRAMES
-    if code == OP_SPECTRUM:
+    if code == OP_SPECTRUM or code == OP_PSD:
         return GROUP_SPECTRUM
-    if OP_MEAN <= code <= OP_AUTOCORR or OP_LINES <= code <= OP_CENTROID:
+    if OP_MEAN <= code <= OP_AUTOCORR or OP_LINES <= code <= OP_MEL:
         return GROUP_FEATURES
     if OP_LINEAR <= code <= OP_MLP or OP_THRESHOLD <= code <= OP_NOVELTY:
         return GROUP_ROWS
@@ -136,8 +145,18 @@ cdef bint op_valid(uint32_t code, uint32_t argc, const uint32_t *args) noexcept 
         return argc == 1 and args[0] <= 1
     if code == OP_TAPER:
         return argc == 1 and args[0] <= 2
-    if code == OP_GOERTZEL or code == OP_BAND:
+    if code == OP_BAND:
+        return argc == 2 or argc == 3
+    if code == OP_GOERTZEL:
         return argc == 2
+    if code == OP_RESAMPLE:
+        return resample_valid(argc, args)
+    if code == OP_PSD:
+        return argc == 4 and psd_valid(args)
+    if code == OP_PEAKS:
+        return argc == 2 and 1 <= args[0] <= PEAKS_MAX
+    if code == OP_MEL:
+        return mel_valid(argc, args)
     if code == OP_LINES:
         return argc % LINE_WORDS == 0 and 1 <= argc // LINE_WORDS <= LINES_MAX
     if code == OP_HISTOGRAM:
@@ -167,6 +186,8 @@ cdef bint bins_valid(uint32_t code, uint32_t argc, const uint32_t *args, uint32_
     cdef uint32_t k
     if code == OP_BAND:
         return args[0] <= args[1] <= n // 2
+    if code == OP_MEL:
+        return atoll_float(args[argc - 1]) <= <float>(n // 2)
     if code == OP_LINES:
         for k in range(<uint32_t>(argc // 2)):
             if args[2 * k] > args[2 * k + 1] or args[2 * k + 1] > n // 2:
@@ -208,6 +229,10 @@ cdef size_t op_state(const operation *op, const uint32_t *args, size_t window) n
         return sizeof(float) * (window // 2 + 1)
     if op.code == OP_SPECTRUM:
         return sizeof(float) * spectrum_words(window)
+    if op.code == OP_PSD:
+        return sizeof(float) * psd_words(args[0])
+    if op.code == OP_RESAMPLE:
+        return resample_size(op.argc, args)
     if op.code == OP_COUNT:
         return sizeof(tally)
     if op.code == OP_SUM:

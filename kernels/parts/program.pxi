@@ -33,8 +33,10 @@ cdef struct plan:
     uint32_t stages
     uint32_t first_stage
     uint32_t frames  # frame stages, the spectrum among them
-    uint32_t spectral
-    uint32_t decimation  # samples of the stream for each that leaves the sample stages
+    uint32_t spectral  # points of the transform whose bins the features see; 0: they see samples
+    uint32_t decimation  # samples of the stream for each `up` that leave the sample stages
+    uint32_t up
+    uint32_t chunk  # samples at a time, so that resampled ones still fit in a chunk
     uint32_t features
     uint32_t rowers
     uint32_t reducers
@@ -50,6 +52,7 @@ cdef struct plan:
     uint32_t inner  # numbers a row before the row stages
     uint32_t fill
     uint32_t skip
+    uint32_t rest  # by how many parts of `up` the next value stands behind its place
     uint32_t rows
     uint32_t ops_at
     uint32_t branches_at
@@ -118,6 +121,8 @@ cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil
     p.id_high = words[3]
     p.words = <uint32_t>n
     p.decimation = 1
+    p.up = 1
+    p.chunk = CHUNK
     p.channels = 1
     p.ops = words[4]
     for k in range(p.ops):
@@ -129,9 +134,9 @@ cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil
             return STATUS_BAD_PROGRAM
         if (group == GROUP_WINDOW and p.window) or (group == GROUP_STREAM and k):
             return STATUS_BAD_PROGRAM
-        if code == OP_DECIMATE and p.decimation * words[at + 2] > DECIMATE_MAX:
+        if not rate_fits(p, code, words + at + 2):
             return STATUS_BAD_PROGRAM
-        if group == GROUP_SPECTRUM and (p.spectral or not spectrum_valid(p.window)):
+        if group == GROUP_SPECTRUM and not transform_valid(p, code, words + at + 2):
             return STATUS_BAD_PROGRAM
         if group == GROUP_FEATURES and not feature_valid(p, code, words[at + 1], words + at + 2):
             return STATUS_BAD_PROGRAM
@@ -150,11 +155,29 @@ cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil
     return STATUS_OK
 
 
+cdef bint rate_fits(const plan *p, uint32_t code, const uint32_t *args) noexcept nogil:
+    """Whether all changes of rate together are within bounds; of resampling there is one."""
+    if code == OP_DECIMATE:
+        return p.decimation * args[0] <= DECIMATE_MAX
+    if code == OP_RESAMPLE:
+        return p.up == 1 and p.decimation * args[1] <= DECIMATE_MAX
+    return True
+
+
+cdef bint transform_valid(const plan *p, uint32_t code, const uint32_t *args) noexcept nogil:
+    """Whether the window holds what is transformed, a power of two; a plan has one spectrum."""
+    if p.spectral:
+        return False
+    if code == OP_PSD:
+        return args[0] <= p.window
+    return spectrum_valid(p.window)
+
+
 cdef bint feature_valid(const plan *p, uint32_t code, uint32_t argc,
                         const uint32_t *args) noexcept nogil:
     """Spectral features follow a spectrum, the others a window."""
     if code >= OP_LINES:
-        return p.spectral != 0 and bins_valid(code, argc, args, p.window)
+        return p.spectral != 0 and bins_valid(code, argc, args, p.spectral)
     if code == OP_AUTOCORR and args[0] >= p.window:
         return False
     return p.window != 0 and p.spectral == 0
@@ -171,9 +194,7 @@ cdef bint plan_whole(const plan *p) noexcept nogil:
         return p.frames == 0 and p.features == 0 and p.reducers + p.rowers > 0
     if p.rowers or p.joint:
         return True
-    if p.features == 0:
-        return p.spectral != 0 and p.reducers == 0
-    return p.reducers == 0 or p.width == p.features * p.channels
+    return p.features != 0 or (p.spectral != 0 and p.reducers == 0)
 
 
 cdef void plan_enter(plan *p, uint32_t k, const uint32_t *op) noexcept nogil:
@@ -190,6 +211,11 @@ cdef void plan_enter(plan *p, uint32_t k, const uint32_t *op) noexcept nogil:
             p.stage_dtype = DTYPE_F32
         if op[0] == OP_DECIMATE:
             p.decimation = p.decimation * op[2]
+        elif op[0] == OP_RESAMPLE:
+            p.up = op[2]
+            p.decimation = p.decimation * op[3]
+            if op[2] > op[3]:
+                p.chunk = (CHUNK - 1) * op[3] // op[2]
     elif group == GROUP_WINDOW:
         p.window = op[2]
         p.hop = op[3]
@@ -199,15 +225,15 @@ cdef void plan_enter(plan *p, uint32_t k, const uint32_t *op) noexcept nogil:
     elif group == GROUP_SPECTRUM:
         p.frames = p.frames + 1
         p.first_frame = k + 1 - p.frames
-        p.spectral = 1
-        p.width = (p.window // 2 + 1) * p.channels
+        p.spectral = op[2] if op[0] == OP_PSD else p.window
+        p.width = (p.spectral // 2 + 1) * p.channels
     elif group == GROUP_FEATURES:
         if p.features == 0:
             p.width = 0
         p.features = p.features + 1
         p.first_feature = k + 1 - p.features
         p.need = p.need | op_need(op[0])
-        p.width = p.width + op_width(op[0], op[1]) * p.channels
+        p.width = p.width + op_width(op[0], op[1], op + 2) * p.channels
     elif group == GROUP_ROWS:
         if p.rowers == 0:
             p.inner = plan_row(p)
@@ -273,7 +299,7 @@ cdef size_t plan_states(const plan *p, const uint32_t *words, operation *ops,
         op.args_at = p.words_at + 4 * <uint32_t>(at + 2 - words)
         op.state_at = used
         op.dtype = p.value_dtype if group == GROUP_REDUCERS else dtype
-        op.width = width if group >= GROUP_ROWS else op_width(op.code, op.argc)
+        op.width = width if group >= GROUP_ROWS else op_width(op.code, op.argc, at + 2)
         if group == GROUP_ROWS:
             width = row_gives(op.code, at + 2, width)
         op.each = aligned(op_state(&op, at + 2, p.window))
@@ -314,6 +340,8 @@ cdef void frame_init(plan *p, const operation *op) noexcept nogil:
         taper_init(table, args[0], p.window)
     elif op.code == OP_SPECTRUM:
         spectrum_init(table, p.window)
+    elif op.code == OP_PSD:
+        psd_init(table, args)
 
 
 cdef uint32_t plan_init(void *state, size_t room, const uint32_t *words, size_t n) noexcept nogil:

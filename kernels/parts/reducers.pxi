@@ -2,8 +2,18 @@
 
 
 cdef inline uint32_t plan_stride(const plan *p) noexcept nogil:
-    """Samples of the stream from one value to the next."""
+    """Samples of the stream for each `up` values."""
     return p.decimation * (p.hop if p.window else <uint32_t>1)
+
+
+cdef void place_advance(plan *p, uint64_t values) noexcept nogil:
+    """Move the place of the next value on, to the sample at or before it."""
+    cdef uint64_t parts = values * plan_stride(p)
+    if p.up > 1:
+        parts = parts + p.rest
+        p.rest = <uint32_t>(parts % p.up)
+        parts = parts // p.up
+    plan_place(p).at = plan_place(p).at + parts
 
 
 cdef void reducer_init(const operation *op, void *state, plan *p) noexcept nogil:

@@ -8,6 +8,8 @@ WITHOUT: dict[str, str] = {
     "kernels/model_text.py": "how plans name models: test_models.py reads and writes such plans",
     "kernels/reference_rows.py": "an oracle: test_channels.py holds the kernels against it",
     "kernels/registry_rows.py": "a part of the one table that test_registry.py goes through",
+    "kernels/registry_samples.py": "a part of the one table that test_registry.py goes through",
+    "kernels/registry_spectral.py": "a part of the one table that test_registry.py goes through",
 }
 
 

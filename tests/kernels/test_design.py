@@ -2,6 +2,8 @@
 
 import cmath
 import math
+from array import array
+from struct import unpack
 
 import pytest
 
@@ -147,16 +149,45 @@ def test_edges_are_at_half_power_and_poles_are_stable(kind, order):
 
 
 def test_a_notch_takes_its_frequency_away():
-    section = design.notch(50.0, 30.0, 1000.0)
+    section = design.cookbook("notch", 50.0, 30.0, 1000.0)
     assert abs(response([section], 0.05)) < 1e-12
     assert abs(abs(response([section], 0.2)) - 1) < 0.01
 
 
-def test_own_sines_are_sines():
-    for k in range(1001):
-        x = math.pi * k / 1000
-        assert abs(design.sine(x) - math.sin(x)) < 5e-16
-        assert abs(design.cosine(x) - math.cos(x)) < 5e-16
+def test_sections_by_q_have_their_gain_where_they_should():
+    for kind, passes, at_edge in (
+        ("lowpass", 0.0, 3.0),
+        ("highpass", 0.5, 3.0),
+        ("bandpass", 0.1, 1.0),
+    ):
+        section = design.cookbook(kind, 100.0, 3.0, 1000.0)
+        assert abs(abs(response([section], passes)) - 1) < 1e-9
+        assert abs(abs(response([section], 0.1)) - at_edge) < 1e-9
+
+
+def test_a_second_order_butterworth_is_the_cookbook_at_its_q():
+    ours = design.cookbook("lowpass", 100.0, math.sqrt(0.5), 1000.0)
+    (theirs,) = design.butterworth("lowpass", 2, [100.0], 1000.0)
+    assert all(abs(a - b) < 1e-12 for a, b in zip(ours, theirs, strict=True))
+
+
+def test_given_sections_are_taken_as_they_are():
+    plan = Plan("biquad sections 0.5 0.5 0 -0.25 0 | sum")
+    assert not plan.rated
+    assert plan.ordered
+    assert unpack("<5f", plan.words("f32")[28:48]) == (0.5, 0.5, 0.0, -0.25, 0.0)
+
+
+def test_stages_behind_a_change_of_rate_see_the_new_rate():
+    """A line of 100 Hz stays at 100 Hz; it once was looked for at the old rate."""
+    x = array("f", [math.sin(2 * math.pi * 100 * k / 8000) for k in range(8 * 1024)])
+    for text in ("decimate 8", "resample 1 8", "resample 1 4 | decimate 2"):
+        found = Plan(f"{text} | window 512 hop=256 | taper | spectrum | peaks 1").run(x, 8000)
+        assert found["peaks"][0][0] == pytest.approx(100, abs=1.0)
+        found = Plan(f"{text} | window 500 hop=250 | goertzel 100").run(x, 8000)
+        assert found["goertzel"][0] == pytest.approx(0.5, rel=0.01)
+        with pytest.raises(PlanError, match="half the rate of 1000"):
+            Plan(f"{text} | window 512 | goertzel 600").check("f32", 8000.0)
 
 
 def test_words_are_the_same_bits_everywhere():
@@ -171,8 +202,14 @@ def test_words_are_the_same_bits_everywhere():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("biquad lowpass 100 200 | sum", "1 frequencies"),
+        ("biquad lowpass 100 200 | sum", "1 frequency"),
         ("biquad bandpass 200 100 | sum", "must rise"),
+        ("biquad bandpass 100 200 q=3 | sum", "1 frequency"),
+        ("biquad lowpass 100 q=3 order=4 | sum", "not both"),
+        ("biquad sections 1 2 3 | sum", "of 1 to 8 sections"),
+        ("resample 256 255 half=32 | sum", "at most 6144"),
+        ("window 64 | spectrum | mel 4 low=300 high=200", "no band"),
+        ("window 64 | spectrum | mel 100", "no bin lies in band"),
         ("biquad lowpass 0 | sum", "above 0"),
         ("biquad lowpass 500 | sum", "half the rate"),
         ("envelope 700 | sum", "half the rate"),
@@ -189,58 +226,6 @@ def test_designs_that_cannot_be_show_where(text, reason):
     assert "^" in str(caught.value)
 
 
-# Of scipy.signal.firwin, scipy 1.17, at 1,000 Hz.
-FIRWIN = [
-    (
-        "lowpass",
-        [100.0],
-        [
-            0.0134969236341,
-            0.0784508686231,
-            0.24086247424,
-            0.334379467006,
-            0.24086247424,
-            0.0784508686231,
-            0.0134969236341,
-        ],
-    ),
-    (
-        "highpass",
-        [100.0],
-        [
-            -0.00798948948616,
-            -0.0464389076383,
-            -0.142578283594,
-            0.791742269116,
-            -0.142578283594,
-            -0.0464389076383,
-            -0.00798948948616,
-        ],
-    ),
-    (
-        "bandpass",
-        [100.0, 200.0],
-        [
-            -0.0233554406171,
-            -0.0835855721962,
-            -0.0744318670062,
-            0.238531837095,
-            0.476808481299,
-            0.238531837095,
-            -0.0744318670062,
-            -0.0835855721962,
-            -0.0233554406171,
-        ],
-    ),
-]
-
-
-@pytest.mark.parametrize(("kind", "edges", "expected"), FIRWIN)
-def test_taps_are_those_of_scipys_firwin(kind, edges, expected):
-    taps = design.firwin(kind, len(expected), edges, 1000.0)
-    assert all(abs(a - b) < 1e-10 for a, b in zip(taps, expected, strict=True))
-
-
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
@@ -249,6 +234,17 @@ def test_taps_are_those_of_scipys_firwin(kind, edges, expected):
         ("fir taps 1 | sum", "2 to 512"),
         ("median 4 | sum", "odd"),
         ("decimate 4096 | decimate 2 | sum", "beyond 4096"),
+        ("decimate 4096 | resample 1 2 half=1 | sum", "beyond 4096"),
+        ("resample 2 2 | sum", "are equal"),
+        ("resample 65 1 | sum", "at most 64"),
+        ("resample 2 1 | resample 1 2 | sum", "one resample"),
+        ("resample 8 1 half=1 | window 32 hop=4 | rms", "hop=8 or more"),
+        ("resample 2 1 | ema 0.5 | threshold 1", "cut them into windows"),
+        ("window 64 | psd 128", "within the window"),
+        ("window 64 | psd 24", "power of two"),
+        ("window 64 | psd 32 hop=33", "hop must not"),
+        ("window 64 | psd 32 | spectrum", "one spectrum"),
+        ("window 64 | peaks", "reads a spectrum"),
         ("window 8 | autocorr 8", "within the window"),
     ],
 )

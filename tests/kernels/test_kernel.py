@@ -9,9 +9,9 @@ def test_signatures():
     assert by_name["histogram"] == "histogram LOW HIGH bins=64"
     assert by_name["quantiles"] == "quantiles Q... bins=256"
     assert by_name["detrend"] == "detrend [mean|line]"
-    assert by_name["scale"] == "scale BY [ADD]"
+    assert by_name["scale"] == "scale [BY] [ADD]"
     assert by_name["window"] == "window SAMPLES hop=SAMPLES"
-    assert by_name["biquad"].endswith("HZ... order=2 q=30")
+    assert by_name["biquad"].endswith("HZ... order=2 q=0")
 
 
 def test_defaults_are_shown():

@@ -58,38 +58,6 @@ def merged(plan, parts, chance):
     return parts[0]
 
 
-@pytest.mark.parametrize("dtype", CODES)
-@pytest.mark.parametrize("text", REDUCERS)
-def test_any_cut_and_any_order_give_the_same_bytes(text, dtype):
-    plan, samples, chance = Plan(text), wild(dtype, 1), random.Random(11)
-    whole = plan.partial(samples, key="s")
-    for _ in range(350):  # by three dtypes: 1,050 for each reducer
-        assert merged(plan, pieces(plan, samples, chance), chance) == whole
-
-
-@pytest.mark.parametrize("dtype", CODES)
-@pytest.mark.parametrize(
-    "text",
-    [
-        WINDOWED,
-        "window 16 hop=40 | mean | sum",
-        "window 32 | kurtosis, p2p",
-        "window 9 hop=4 | detrend line | peak, crest",
-        "diff | abs | clip 2 3000 | scale 0.3 | moments",
-        "diff | diff | window 10 hop=3 | mean",
-        "fir taps 0.5 0.25 0.125 | decimate 5 | window 8 hop=3 | rms | minmax",
-        "diff | decimate 4 | median 5 | moments, minmax",
-        "decimate 3 | diff | window 4 hop=9 | slope, autocorr 2",
-    ],
-)
-def test_cuts_of_plans_with_memory(text, dtype):
-    plan, samples, chance = Plan(text), wild(dtype, 1), random.Random(5)
-    whole = plan.partial(samples, RATE_HZ, key="s")
-    assert plan.finish(whole)
-    for _ in range(100):
-        assert merged(plan, pieces(plan, samples, chance), chance) == whole
-
-
 def test_pushing_sample_by_sample_gives_the_same_bytes():
     plan, samples = Plan(WINDOWED), wild("i16", 1)
     machine, chance, at = plan.machine("i16"), random.Random(3), 0

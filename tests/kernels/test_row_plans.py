@@ -67,16 +67,6 @@ def test_row_plan_equals_its_twin(text, dtype, case):
 
 
 @pytest.mark.parametrize("dtype", CODES)
-@pytest.mark.parametrize("text", JOINT)
-def test_any_cut_and_any_order_of_joint_reducers(text, dtype):
-    plan, chance = Plan(text, MODELS), random.Random(11)
-    samples = wild(dtype, 1)[:500]
-    whole = whole_of(plan, samples)
-    for _ in range(350):  # by three dtypes: 1,050 for each
-        assert merged(plan, pieces(plan, samples, chance), chance) == whole
-
-
-@pytest.mark.parametrize("dtype", CODES)
 @pytest.mark.parametrize("text", STATELESS)
 def test_any_cut_of_models(text, dtype):
     plan, samples, chance = Plan(text, MODELS), wild(dtype, 1), random.Random(5)
