@@ -34,7 +34,7 @@ def programs(
             continue
         every = batch_samples(row, plan.step, info.rate_hz)
         try:
-            words = plan.words(info.dtype, info.rate_hz)
+            words = plan.words(info.dtype, info.rate_hz, info.scale)
         except KernelError as error:
             reasons.append(f"{info.key}: {error}")
             continue

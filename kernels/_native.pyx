@@ -105,7 +105,7 @@ cdef class Machine:
         """Windows run so far; samples taken where there is no window."""
         return (<plan *>self.state).units
 
-    def locate(self, uint64_t at, uint32_t rest, bytes key) -> None:
+    def locate(self, uint64_t at, bytes key, uint32_t rest=0) -> None:
         """Say where the next sample stands: its index in the stream of this key (a prefix).
 
         rest: where resampled samples stand between two, in parts of `up`.

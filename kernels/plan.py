@@ -255,7 +255,7 @@ class Plan:
             machine.resume(self._opened(piece), offset * up // by - given)
             if not self.window_given:
                 at, rest = piece.anchor + given * by // up, given * by % up
-        machine.locate(at, rest, name)
+        machine.locate(at, name, rest)
         return at
 
     def _encode(self, runs: Iterable[Run]) -> bytes:
