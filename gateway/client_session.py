@@ -190,7 +190,7 @@ class Session:
     def _gateway_spoke(self, _topic: str, payload: bytes, _retained: bool) -> None:
         """A new term means a new process, which knows nothing of what was asked of the old one."""
         try:
-            state, term, _ = decode_status(payload, GATEWAY_STATES)
+            state, term, *_ = decode_status(payload, GATEWAY_STATES)
         except DecodeError:
             return
         with self._changed:

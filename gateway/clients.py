@@ -9,7 +9,7 @@ from atoll.gateway.effects import ForgetDevice
 from atoll.gateway.errors import RequestError
 from atoll.gateway.jsonable import dumps
 from atoll.gateway.listings import Listings
-from atoll.gateway.membership import LEASED, Member
+from atoll.gateway.member import LEASED, Member
 from atoll.wire import messages as wire
 
 

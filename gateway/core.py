@@ -25,7 +25,8 @@ from atoll.gateway.effects import Effect, ShowStatus
 from atoll.gateway.inventory import Inventory
 from atoll.gateway.jobs import Jobs
 from atoll.gateway.listings import Listings
-from atoll.gateway.membership import LAG_TOLERATED_S, NEVER, Change, Member, Membership, State
+from atoll.gateway.member import NEVER, Change, Member, State
+from atoll.gateway.membership import LAG_TOLERATED_S, Membership
 from atoll.gateway.moves import Moves
 from atoll.gateway.owners import Owners
 from atoll.gateway.profiles import PROFILES, Profile
@@ -90,6 +91,7 @@ class GatewayCore:
         self.members.changed = self._device_changed
         self.members.born = self._device_born
         self.members.reweighted = self.owners.reweigh
+        self.members.trusted = self.owners.trust
         self.owners.acting_changed = self.standing.acting_changed
         self.owners.goal_changed = self.moves.look
         self.jobs.task_done = self.takeovers.task_done
@@ -201,9 +203,9 @@ class GatewayCore:
                 self._clients.ask(client, message)
             case on.Woken(wall_ms):
                 desk.wall_ms = wall_ms
-            case on.StatusSeen(device, state, boot, wall_ms):
+            case on.StatusSeen(device, state, boot, wall_ms, sleep_s, wake_ms):
                 desk.wall_ms = wall_ms
-                self.members.heed_status(device, state, boot)
+                self.members.heed_status(device, state, boot, sleep_s=sleep_s, wake_ms=wake_ms)
             case on.InputRefused(reason):
                 desk.refuse(reason)
             case on.LinkOpened(wall_ms):
@@ -292,6 +294,7 @@ class GatewayCore:
             self.moves.device_lost(member.id)
             self.reads.device_lost(member.id)
         self.audits.born(member.id, rebooted=rebooted)
+        self.owners.resize(member)
         self.owners.send_map(member.id)
         if member.serves:
             self._welcome(member.id)
@@ -323,7 +326,7 @@ class GatewayCore:
         if after is State.SUSPECT:
             self.takeovers.lost(device, tasks)
             return
-        if after in (State.DEAD, State.STOPPED):
+        if after in (State.DEAD, State.STOPPED, State.SLEEPING):
             self._take_over(device, tasks)
         elif after is State.OUT:
             shards = {i for i, s in self.owners.owned.get(device, {}).items() if s.streams}

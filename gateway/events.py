@@ -26,12 +26,16 @@ class DeviceSpoke(NamedTuple):
 
 
 class StatusSeen(NamedTuple):
-    """A device's retained status: init, ready, draining, stopped, or lost (its last will)."""
+    """A device's retained status: init, ready, draining, sleeping (with how long, and until when),
+    stopped, or lost (its last will).
+    """
 
     device: str
     state: str
     boot: int
     wall_ms: int
+    sleep_s: int = 0
+    wake_ms: int = 0
 
 
 class ClientAsked(NamedTuple):

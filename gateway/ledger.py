@@ -22,7 +22,7 @@ from atoll.gateway import records as r
 from atoll.gateway.errors import LedgerError
 from atoll.wire._native import crc32c
 
-VERSION = 2
+VERSION = 3
 
 TABLES: dict[str, tuple[Any, str]] = {
     "setting": (r.SettingSet, "name"),
@@ -184,13 +184,16 @@ class Ledger:
         return LedgerError(f"ledger {self.path} is damaged ({one_line(what)}); {_WHAT_THEN}")
 
     def _make_tables(self, *, exist: bool) -> None:
-        """Make the tables; rows of a ledger without checksums are taken over."""
+        """Make the tables; rows of an older ledger are taken over: version 1 had no checksums, and
+        fields that came later take their defaults.
+        """
         db = self._db
         db.execute("BEGIN IMMEDIATE")
+        db.execute("DROP TABLE IF EXISTS total")
         db.execute(_TOTAL_TABLE)
         made = {table: _create(table, record, key) for table, (record, key) in TABLES.items()}
         for table, statement in (made | {"partial": _PARTIAL_TABLE}).items():
-            rows = db.execute(f'SELECT * FROM "{table}"').fetchall() if exist else []
+            rows = self._older_rows(table) if exist else []
             if exist:
                 db.execute(f'DROP TABLE "{table}"')
             db.execute(statement)
@@ -204,6 +207,24 @@ class Ledger:
                 )
         db.execute(f"PRAGMA user_version = {VERSION}")
         db.execute("COMMIT")
+
+    def _older_rows(self, table: str) -> list[tuple[Any, ...]]:
+        """The rows of a table as this version has them."""
+        there = {column[1] for column in self._db.execute(f'PRAGMA table_info("{table}")')}
+        if table in TABLES:
+            record = TABLES[table][0]
+            names = [name for name in record._fields if name in there]
+            later = [record._field_defaults[name] for name in record._fields if name not in there]
+        else:
+            names, later = ["query", "task", "data"], []
+        summed = ", row_crc" if "row_crc" in there else ""
+        rows = []
+        listed = ", ".join(f'"{name}"' for name in names)
+        for row in self._db.execute(f'SELECT {listed}{summed} FROM "{table}"').fetchall():
+            if summed and row_crc(table, row[:-1]) != row[-1]:
+                raise self._damaged(f"a row of {table} has changed: {one_line(row[:2])[:60]}")
+            rows.append((*(row[:-1] if summed else row), *later))
+        return rows
 
     def _checked(self, table: str, names: str) -> list[Any]:
         """All rows of a table, which are as they were written and as many; raises LedgerError."""

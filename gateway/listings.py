@@ -6,7 +6,8 @@ from atoll.gateway import runs
 from atoll.gateway.catalog import Dataset, Shard
 from atoll.gateway.core_parts import Parts
 from atoll.gateway.desk import Desk
-from atoll.gateway.membership import Member
+from atoll.gateway.member import Member, State
+from atoll.gateway.weight import WHOLE
 
 
 class Listings:
@@ -54,8 +55,14 @@ class Listings:
             "zone": row.zone,
             "state": _state(member),
             "weight": member.weight / 100,
-            "why": member.gauge.reasons,
+            "why": self._reasons(member),
+            "factors": self._factors(member),
             "capacity": row.capacity,
+            "cores": row.cores,
+            "speed": row.speed,
+            "memory_bytes": row.memory_bytes,
+            "storage_bytes": row.storage_bytes,
+            "wake_ms": row.wake_ms if member.state is State.SLEEPING else 0,
             "profile": self._parts.members.profile(member).name,
             "boot": row.boot,
             "shards": len(self._parts.owners.owned.get(member.id, {})),
@@ -64,6 +71,31 @@ class Listings:
             "health": health._asdict() if health is not None else {},
             "software": row.software,
         }
+
+    def _factors(self, member: Member) -> list[dict[str, Any]]:
+        """Everything that the weight is made of: the least eighths count."""
+        found = [factor._asdict() for factor in member.gauge.factors]
+        penalty = member.damper.penalty(self._desk.now)
+        if penalty >= 0.05:
+            shown = f"{penalty:.1f}, from 3 down to 1 no new shards"
+            found.append({"name": "returns", "measured": shown, "eighths": member.damper.eighths})
+            found[-1]["rule"] = "quarters, one a minute, after it has stayed"
+        return found
+
+    def _reasons(self, member: Member) -> list[str]:
+        """Why the weight is not the capacity."""
+        found = list(member.gauge.reasons)
+        if member.damper.suppressed:
+            found.append("it comes and goes: no new shards")
+        elif member.damper.eighths < WHOLE:
+            found.append(f"back again: {member.damper.eighths}/8 for now")
+        if member.gauge.eighths < WHOLE and not member.gauge.reasons:
+            found.append("healthy again, not for long enough")
+        if member.row.draining:
+            found.append("it is drained")
+        if not member.whole_weight:
+            found.append("its own streams only")
+        return found
 
     def shards(self, dataset: Dataset) -> list[dict[str, Any]]:
         """One object a shard of a dataset, by number."""

@@ -1,12 +1,14 @@
 """Membership: who is there, by birth, lease and silence.
 
     NEW ──lease──> READY ──silence, last will──> SUSPECT ──lease over──> DEAD ──out_after──> OUT
-                     ^───────────lease request──────┘                      │                  │
+                     ^───────lease request──────┘                      │                  │
                      ^────────────────lease request, lease epoch + 1───────┴──────────────────┘
     READY, SUSPECT ──status "stopped"──> STOPPED ──out_after──> OUT
+    READY, SUSPECT ──status "sleeping"──> SLEEPING ──overdue──> SUSPECT
 
 SUSPECT: its stored tasks go to replicas at once. DEAD: its lease is certainly over, ownership may
-move. OUT: its shards are placed again. All deadlines run on a clock that stands still while the
+move. OUT: its shards are placed again. SLEEPING: it has given its lease back and said when it
+wakes; until then it is not silent. All deadlines run on a clock that stands still while the
 gateway itself was late or its broker was away, so the gateway's own faults are nobody's death.
 A device that is back before it is OUT keeps its shards.
 """
@@ -14,98 +16,28 @@ A device that is back before it is OUT keeps its shards.
 import heapq
 import json
 from collections.abc import Callable, Iterable
-from enum import StrEnum
-from typing import NamedTuple
 
 from atoll.gateway.desk import Desk
+from atoll.gateway.member import KEPT, LEASED, NEVER, Change, Member, State
 from atoll.gateway.profiles import PROFILES, Profile
 from atoll.gateway.records import DeviceGone, DeviceSet
-from atoll.gateway.weight import Gauge
-from atoll.wire.messages import Birth, Health, Lease, LeaseRequest, Probe, StreamInfo
+from atoll.gateway.silence import Silence
+from atoll.wire.messages import Birth, Health, Lease, LeaseRequest, Probe
 
 PROBES = 3
 # The gateway was late by more than this: the silence since is its own.
 LAG_TOLERATED_S = 0.2
-ZONE_LEAST, ZONE_SHARE = 3, 0.5  # a zone of three, more than half of it silent: a partition
-FLEET_LEAST, FLEET_SHARE = 5, 0.8  # more than 0.8 of a fleet of five silent: our own fault
 HOLD_S = 1.0  # how soon a rule that held a decision back is asked again
 DEVICES_MAX = 65_536  # owner numbers have 16 bits
-NEVER = float("inf")
-
-
-class State(StrEnum):
-    """Where a device stands."""
-
-    NEW = "new"
-    READY = "ready"
-    SUSPECT = "suspect"
-    STOPPED = "stopped"
-    DEAD = "dead"
-    OUT = "out"
-
-
-LIVE = frozenset({State.READY})
-# States in which the device may still act under its lease.
-LEASED = frozenset({State.READY, State.SUSPECT})
-# States in which its copies count as present, if out of reach for a while.
-KEPT = frozenset({State.READY, State.SUSPECT, State.STOPPED, State.DEAD})
-
-
-class Change(NamedTuple):
-    """A transition, told to the other parts."""
-
-    device: str
-    before: State
-    after: State
-
-
-class Member:
-    """One device as the gateway knows it."""
-
-    def __init__(self, row: DeviceSet) -> None:
-        self.row = row
-        self.state = State(row.state)
-        self.gauge = Gauge(row.eighths)
-        self.receipts: dict[str, str] = json.loads(row.receipts)
-        self.programs = False  # it takes programs for the streams that it samples, no plans
-        self.sources: list[StreamInfo] = []  # of such a device
-        self.born = False  # its birth was seen by this gateway process
-        self.stopping = False  # it says that it drains, about to stop
-        self.heard = 0.0
-        self.probes = 0
-        self.due = NEVER
-        self.serial = 0  # of its newest entry among the deadlines; older ones are void
-        self.out_at = 0.0
-        self.request = -1
-        self.stored_bytes = 0
-        self.backlog = 0
-        self.health: Health | None = None
-        self.held_back = False
-        self.audited = False  # it gave other bytes than it should have (audit.py)
-
-    @property
-    def id(self) -> str:
-        """The device's id."""
-        return self.row.id
-
-    @property
-    def weight(self) -> int:
-        """Its weight in the placement: capacity in hundredths, scaled by health; 0: none."""
-        if self.row.draining or self.audited or self.state not in KEPT:
-            return 0
-        return max(1, round(self.row.capacity * 100)) * self.gauge.eighths // 8
-
-    @property
-    def serves(self) -> bool:
-        """Whether it is given new work now."""
-        return self.state is State.READY and not self.stopping
+CAPACITY_MAX = 600.0
 
 
 class Membership:
     """All devices, their states and deadlines.
 
     `changed` is called after each transition, `born(member, rebooted)` when a boot is met that this
-    process has not met, `reweighted` when health has changed a weight.
+    process has not met, `reweighted` when health has changed a weight, `trusted` when a device that
+    came and went may have more again.
     """
 
     def __init__(self, desk: Desk, default: Profile) -> None:
@@ -116,12 +48,13 @@ class Membership:
         self.changed: Callable[[Change], None] = lambda change: None
         self.born: Callable[[Member, bool], None] = lambda member, rebooted: None
         self.reweighted: Callable[[Member], None] = lambda member: None
+        self.trusted: Callable[[Member], None] = lambda member: None
         self._debt = 0.0
         self._frozen_at = 0.0
         self._due: list[tuple[float, int, str]] = []
         self._numbers = 0
-        self._away: dict[str, int] = {}  # by zone: leased devices that are silent or worse
-        self._sizes: dict[str, int] = {}
+        self.silence = Silence()
+        self._steps: list[tuple[float, str]] = []  # when dampers change, on the caller's clock
 
     # --- the clock of the detectors ---
 
@@ -150,15 +83,19 @@ class Membership:
             member.heard = self.clock()
             if member.state in LEASED:
                 self._watch(member, self.profile(member).lease_s)
+            elif member.state is State.SLEEPING:
+                left_s = max(0, member.row.wake_ms - self._desk.wall_ms) / 1000
+                self._watch(member, left_s + self.profile(member).lease_s)
             elif member.state in KEPT:
                 member.out_at = self.clock() + self.profile(member).out_after_s
                 self._watch_until(member, member.out_at)
 
     def next_due(self) -> float | None:
         """When `tick` has something to do, on the caller's clock."""
-        if self.frozen or not self._due:
-            return None
-        return self._due[0][0] + self._debt
+        step = self._steps[0][0] if self._steps else NEVER
+        if not self.frozen and self._due:
+            step = min(step, self._due[0][0] + self._debt)
+        return step if step < NEVER else None
 
     # --- what devices say ---
 
@@ -167,13 +104,13 @@ class Membership:
         member = self.members[row.id] = Member(row)
         self._numbers = max(self._numbers, row.number + 1)
         self._desk.leases[row.id] = row.lease
-        self._count(member, 1)
+        self.silence.count(member, 1)
 
     def forget(self, device: str) -> Member | None:
         """Drop a device that is gone for good."""
         member = self.members.pop(device, None)
         if member is not None:
-            self._count(member, -1)
+            self.silence.count(member, -1)
             self._desk.leases.pop(device, None)
             self._desk.record(DeviceGone(device))
         return member
@@ -200,21 +137,22 @@ class Membership:
         row = member.row._replace(
             zone=birth.zone or device,
             profile=birth.profile if birth.profile in PROFILES else "normal",
-            capacity=min(max(birth.capacity, 0.01), 600.0),
+            capacity=min(max(birth.capacity, 0.0), CAPACITY_MAX),
             boot=birth.boot,
             software=birth.software,
             cores=birth.cores,
             memory_bytes=birth.memory_bytes,
             storage_bytes=birth.storage_bytes,
             message_max=birth.message_max,
+            speed=birth.speed,
             receipts=json.dumps(receipts, sort_keys=True, separators=(",", ":")),
         )
         first = not member.born
         if row != member.row:
-            self._count(member, -1)
+            self.silence.count(member, -1)
             member.row = row
             member.receipts = receipts
-            self._count(member, 1)
+            self.silence.count(member, 1)
             self._save(member)
         member.programs = birth.programs
         member.sources = birth.sources if birth.programs else []
@@ -232,7 +170,7 @@ class Membership:
         )  # fmt: skip
         self._numbers += 1
         member = self.members[device] = Member(row)
-        self._count(member, 1)
+        self.silence.count(member, 1)
         self._desk.say("birth", f"{device} is new here", device=device)
         return member
 
@@ -251,7 +189,7 @@ class Membership:
             return
         member.request = message.number
         member.stored_bytes, member.backlog = message.stored_bytes, message.backlog
-        member.health = message.health
+        member.health, member.strain = message.health, message.strain
         self._hear(member)
         profile = self.profile(member)
         self._desk.tell(
@@ -266,19 +204,30 @@ class Membership:
                 False,
             ),
         )
-        if member.gauge.report(message.health, member.row.memory_bytes):
-            member.row = member.row._replace(eighths=member.gauge.eighths)
-            self._save(member)
-            why = ", ".join(member.gauge.reasons) or "healthy again"
-            self._desk.say(
-                "weight", f"{device} is weighted {member.gauge.eighths}/8: {why}", device=device
-            )
-            self.reweighted(member)
+        self._weigh(member)
+
+    def _weigh(self, member: Member) -> None:
+        if not member.gauge.report(
+            member.health or Health(*[-1] * 8),
+            member.strain,
+            memory_bytes=member.row.memory_bytes,
+            now=self._desk.now,
+        ):
+            return
+        eighths = member.gauge.eighths
+        member.row = member.row._replace(eighths=eighths)
+        self._save(member)
+        why = ", ".join(member.gauge.reasons) or "healthy again"
+        text = f"{member.id} is weighted {eighths}/8: {why}"
+        self._desk.say("weight", text, device=member.id)
+        self.reweighted(member)
 
     def _hear(self, member: Member) -> None:
         member.heard = self.clock()
         member.probes = 0
         if member.state is not State.READY:
+            if member.state in (State.DEAD, State.OUT):
+                self._dampen(member)
             if member.state in (State.DEAD, State.OUT, State.NEW):
                 lease = member.row.lease + 1
                 member.row = member.row._replace(lease=lease)
@@ -286,7 +235,34 @@ class Membership:
             self._move(member, State.READY)
         self._watch(member, self.profile(member).suspect_s)
 
-    def heed_status(self, device: str, state: str, boot: int) -> None:
+    def _dampen(self, member: Member) -> None:
+        """A device is back from the dead: once is nothing, again and again is."""
+        damper, now = member.damper, self._desk.now
+        damper.returned(now, outside=member.state is State.OUT)
+        if damper.suppressed:
+            wait_s = damper.step_at - now
+            text = f"{member.id} comes and goes: no new shards for {wait_s / 60:.0f} min"
+            self._desk.say("flap", text, device=member.id)
+        if damper.step_at < NEVER:
+            heapq.heappush(self._steps, (damper.step_at, member.id))
+
+    def _step(self) -> None:
+        """Give devices that have stayed some of their weight back."""
+        now = self._desk.now
+        while self._steps and self._steps[0][0] <= now:
+            _, device = heapq.heappop(self._steps)
+            member = self.members.get(device)
+            if member is None or not member.damper.step(now):
+                continue
+            if member.damper.step_at < NEVER:
+                heapq.heappush(self._steps, (member.damper.step_at, device))
+            text = f"{device} has stayed: {member.damper.eighths}/8 of its weight"
+            self._desk.say("weight", text, device=device)
+            self.trusted(member)
+
+    def heed_status(
+        self, device: str, state: str, boot: int, *, sleep_s: int = 0, wake_ms: int = 0
+    ) -> None:
         """A device's retained status or last will."""
         member = self.members.get(device)
         if member is None or boot < member.row.boot:
@@ -298,6 +274,18 @@ class Membership:
             member.out_at = self.clock() + self.profile(member).out_after_s
             self._watch_until(member, member.out_at)
             self._move(member, State.STOPPED)
+        elif state == "sleeping" and member.state in LEASED and boot == member.row.boot:
+            self._sleep(member, sleep_s, wake_ms)
+
+    def _sleep(self, member: Member, sleep_s: int, wake_ms: int) -> None:
+        """A device has given its lease back and says when it wakes."""
+        if 0 < wake_ms <= self._desk.wall_ms:
+            return  # read again long after it was said: it is overdue, and judged by its silence
+        if wake_ms:
+            sleep_s = min(sleep_s, -(-(wake_ms - self._desk.wall_ms) // 1000))
+        member.row = member.row._replace(wake_ms=self._desk.wall_ms + sleep_s * 1000)
+        self._watch_until(member, self.clock() + sleep_s + self.profile(member).suspect_s)
+        self._move(member, State.SLEEPING, f"for {sleep_s} s, as it said")
 
     def set_draining(self, member: Member, draining: bool) -> None:
         """Give a device no new shards, or give it some again."""
@@ -313,6 +301,7 @@ class Membership:
 
     def tick(self) -> None:
         """Act on every deadline that has passed."""
+        self._step()
         if self.frozen:
             return
         clock = self.clock()
@@ -340,6 +329,9 @@ class Membership:
                 self._die(member)
             else:
                 self._probe(member, profile)
+        elif member.state is State.SLEEPING:
+            member.heard = clock  # its silence counts from when it should have woken
+            self._suspect(member, "it should be awake")
         elif member.state in (State.DEAD, State.STOPPED):
             if clock < member.out_at - 1e-9:
                 self._watch_until(member, member.out_at)
@@ -360,7 +352,7 @@ class Membership:
         self._watch_until(member, end)
 
     def _die(self, member: Member) -> None:
-        if self._fleet_silent():
+        if self.silence.of_fleet():
             self._hold(member, "most of the fleet is silent: waiting, the fault may be here")
             return
         member.held_back = False
@@ -369,7 +361,7 @@ class Membership:
         self._move(member, State.DEAD, "its lease is over")
 
     def _leave(self, member: Member) -> None:
-        if self._fleet_silent() or self._zone_silent(member.row.zone):
+        if self.silence.of_fleet() or self.silence.of_zone(member.row.zone):
             self._hold(member, f"zone {member.row.zone} is silent: a partition, nothing is moved")
             return
         member.held_back = False
@@ -383,27 +375,11 @@ class Membership:
 
     # --- helpers ---
 
-    def _zone_silent(self, zone: str) -> bool:
-        size = self._sizes.get(zone, 0)
-        return size >= ZONE_LEAST and self._away.get(zone, 0) > ZONE_SHARE * size
-
-    def _fleet_silent(self) -> bool:
-        size = sum(self._sizes.values())
-        return size >= FLEET_LEAST and sum(self._away.values()) > FLEET_SHARE * size
-
-    def _count(self, member: Member, by: int) -> None:
-        zone = member.row.zone
-        if member.state in (State.NEW, State.OUT, State.STOPPED):
-            return
-        self._sizes[zone] = self._sizes.get(zone, 0) + by
-        if member.state is not State.READY:
-            self._away[zone] = self._away.get(zone, 0) + by
-
     def _move(self, member: Member, after: State, why: str = "") -> None:
         before = member.state
-        self._count(member, -1)
+        self.silence.count(member, -1)
         member.state = after
-        self._count(member, 1)
+        self.silence.count(member, 1)
         self._save(member)
         text = f"{member.id}: {before} -> {after}" + (f", {why}" if why else "")
         self._desk.say(after, text, device=member.id)

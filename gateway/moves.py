@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 from atoll.gateway.catalog import Catalog, Shard, ShardId, Stream
 from atoll.gateway.desk import Desk
-from atoll.gateway.membership import KEPT, Membership
+from atoll.gateway.member import KEPT
+from atoll.gateway.membership import Membership
 from atoll.gateway.owners import Owners
 from atoll.wire import messages as wire
 from atoll.wire.block import peek_block

@@ -11,10 +11,11 @@ from typing import Any
 from atoll.gateway.catalog import Catalog, Dataset, Shard, ShardId
 from atoll.gateway.desk import Desk
 from atoll.gateway.errors import RequestError
-from atoll.gateway.membership import KEPT, LEASED, Member, Membership, State
+from atoll.gateway.member import KEPT, LEASED, Member, State
+from atoll.gateway.membership import Membership
 from atoll.gateway.placement import Load, Site, Snapshot, plan, probes, shard_point
 from atoll.gateway.records import SettingSet, SlotSet, SlotsGone
-from atoll.gateway.slots import SlotTable
+from atoll.gateway.slots import QUANTUM, SlotTable
 from atoll.wire.limits import DATASETS_MAX
 from atoll.wire.messages import DatasetEntry, Map, ShardEntry
 
@@ -43,17 +44,36 @@ class Owners:
     # --- devices ---
 
     def admit(self, member: Member) -> None:
-        """A device is ready: it gets slots if it has none, and may pull shards."""
-        if member.row.quota == 0:
+        """A device is ready: it gets slots if it has none, and may pull shards.
+
+        Not one that holds its own streams only, and not yet one that comes and goes.
+        """
+        if member.row.quota == 0 and member.whole_weight and member.takes:
             number = member.row.number
-            doubled = self.table.admit(number, max(1, round(member.row.capacity * 100)))
+            doubled = self.table.admit(number, member.whole_weight)
             self._members.set_quota(member, self.table.quota[number])
             self._desk.record(SettingSet("slots", self.table.size))
             # Slots that were lent to others and are the new device's now are among its own.
             for slot in self.table.slots() if doubled else self.table.slots_of(number):
                 self._desk.record(SlotSet(*slot[:3], int(slot.lent)))
             self._fresh.add(member.id)
+            if member.weight != member.whole_weight:
+                self.reweigh(member)
         self._replan = True
+
+    def trust(self, member: Member) -> None:
+        """A device that came and went has stayed: it may have more."""
+        self.reweigh(member)
+        if member.serves:
+            self.admit(member)
+            self._fresh.add(member.id)
+
+    def resize(self, member: Member) -> None:
+        """A device came back with another capacity: its slots are dealt anew."""
+        if member.row.quota and -(-member.whole_weight // QUANTUM) != member.row.quota:
+            self.dismiss(member)
+            if member.serves:
+                self.admit(member)
 
     def dismiss(self, member: Member) -> None:
         """A device is out or forgotten: its slots are free, its shards are placed again."""
@@ -136,7 +156,7 @@ class Owners:
                 if len(goal) >= wanted:
                     break
                 member = members.get(names.get(who, ""))
-                if member is None or member.id in goal or not (member.serves and member.weight):
+                if member is None or member.id in goal or not (member.takes and member.weight):
                     continue
                 if not apart or member.row.zone not in zones:
                     goal.append(member.id)
@@ -278,9 +298,7 @@ class Owners:
 
     def _sites(self) -> dict[int, Site]:
         return {
-            m.row.number: Site(
-                m.id, m.row.zone, m.weight, m.state in KEPT, m.serves and not m.programs
-            )
+            m.row.number: Site(m.id, m.row.zone, m.weight, m.state in KEPT, m.takes)
             for m in self._members.members.values()
             if m.state not in (State.NEW,)
         }

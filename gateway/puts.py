@@ -16,7 +16,8 @@ from atoll.gateway.catalog import Catalog, Dataset, Shard, ShardId, Stream, shar
 from atoll.gateway.desk import Desk
 from atoll.gateway.early import HOLD_S, EarlyPuts
 from atoll.gateway.errors import RequestError
-from atoll.gateway.membership import KEPT, LEASED, Membership
+from atoll.gateway.member import KEPT, LEASED
+from atoll.gateway.membership import Membership
 from atoll.gateway.owners import Owners
 from atoll.gateway.records import PieceGone, PieceSet, PutGone, PutSet
 from atoll.gateway.requests import check_piece

@@ -27,7 +27,7 @@ from atoll.gateway.desk import Desk
 from atoll.gateway.effects import Commit
 from atoll.gateway.errors import RequestError
 from atoll.gateway.inventory import LIVE_REPLICAS
-from atoll.gateway.membership import State
+from atoll.gateway.member import State
 from atoll.gateway.profiles import PROFILES
 from atoll.gateway.slots import SlotTable
 from atoll.kernels import Plan, PlanError

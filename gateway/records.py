@@ -20,7 +20,8 @@ class SettingSet(NamedTuple):
 
 class DeviceSet(NamedTuple):
     """A member. `number` is its owner number in the slot table, `quota` its slots there; `receipts`
-    is JSON.
+    is JSON; `wake_ms` is when it said that it wakes. Fields with a default are missing in ledgers
+    of older versions.
     """
 
     id: str
@@ -40,6 +41,8 @@ class DeviceSet(NamedTuple):
     storage_bytes: int
     message_max: int
     receipts: str
+    speed: int = 0
+    wake_ms: int = 0
 
 
 class DeviceGone(NamedTuple):

@@ -126,8 +126,8 @@ class Shell:
         if address.leaf == "health":
             return None
         if address.leaf == "status":
-            state, boot, _ = decode_status(incoming.payload)
-            return on.StatusSeen(address.name, state, boot, _wall_ms())
+            state, boot, _, sleep_s, wake_ms = decode_status(incoming.payload)
+            return on.StatusSeen(address.name, state, boot, _wall_ms(), sleep_s, wake_ms)
         if incoming.retained and address.leaf != "birth":
             return on.InputRefused("retained")
         message = self._message(f"up/{address.name}", incoming.payload, SAID[address.leaf])

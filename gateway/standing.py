@@ -15,7 +15,8 @@ from atoll.gateway.desk import Desk
 from atoll.gateway.effects import ShowResult
 from atoll.gateway.errors import RequestError
 from atoll.gateway.jsonable import dumps
-from atoll.gateway.membership import NEVER, Member, Membership
+from atoll.gateway.member import NEVER, Member
+from atoll.gateway.membership import Membership
 from atoll.gateway.programs import batch_samples, programs
 from atoll.gateway.progress import Line, Progress, mark_key, place_of, run_of, stream_key
 from atoll.gateway.records import MarkSet, StandingGone, StandingSet, WindowGone, WindowSet

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from atoll.gateway import records as r
 from atoll.gateway.cutting import Cut, from_text, tasks_of
 from atoll.gateway.jsonable import dumps
-from atoll.gateway.membership import Change, State
+from atoll.gateway.member import Change, State
 from atoll.kernels import Plan, receipts
 from atoll.sim.ledger import MemoryLedger
 from atoll.sim.world import Violation, World

@@ -10,7 +10,8 @@ from typing import Any
 from atoll.gateway import effects as do
 from atoll.gateway import events as on
 from atoll.gateway.core import GatewayCore, Options
-from atoll.gateway.membership import Change, Membership
+from atoll.gateway.member import Change
+from atoll.gateway.membership import Membership
 from atoll.gateway.profiles import Profile
 from atoll.gateway.shell import ASKED, SAID
 from atoll.sim.checker import Checker
@@ -95,8 +96,8 @@ class Gateway:
         wall_ms = self.world.wall_ms()
         try:
             if leaf == "status":
-                state, boot, _ = decode_status(data)
-                event = on.StatusSeen(sender, state, boot, wall_ms)
+                state, boot, _, sleep_s, wake_ms = decode_status(data)
+                event = on.StatusSeen(sender, state, boot, wall_ms, sleep_s, wake_ms)
             elif leaf == "request":
                 message = decode(data, allowed=ASKED, size_max=OBJECT_BYTES_MAX)
                 event = on.ClientAsked(sender, message, wall_ms)

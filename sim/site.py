@@ -7,7 +7,7 @@ missing.
 
 from typing import NamedTuple
 
-from atoll.gateway.membership import State
+from atoll.gateway.member import State
 from atoll.gateway.profiles import Profile
 from atoll.runtime import events as on
 from atoll.sim.checker import Checker

@@ -196,10 +196,15 @@ def _fields(tree: dict[Any, Any], form: _Form) -> list[Any]:
     for key, name in enumerate(form.cls._fields, 1):
         if key not in tree and name not in defaults:
             raise Refused("fields", f"{form.cls.__name__}.{name}", "it is missing")
-        values.append(tree.pop(key) if key in tree else defaults[name])
+        values.append(tree.pop(key) if key in tree else _as_sent(defaults[name]))
     if any(type(key) is not int or key < 0 for key in tree) or len(tree) > known + _GROWTH_MAX:
         raise Refused("fields", form.cls.__name__, "its keys are the numbers of its fields")
     return values
+
+
+def _as_sent(default: Any) -> Any:
+    """A field's default in the shape in which it would have come: records are arrays."""
+    return [*default] if isinstance(default, tuple) else default
 
 
 # Fields that a newer version may have added: more are no version next to ours.

@@ -156,6 +156,44 @@ record(
 )
 
 
+class Strain(NamedTuple):
+    """What else weighs on a board; -1 where it cannot tell. Beside `Health`, as records never grow.
+
+    Load of a core (1,000: busy), shares of the last minute in which something waited for processor,
+    memory or disk, errors of the disk since its file system was made, the worst of an eMMC's life
+    estimates (1 to 11) and its end-of-life state (1 to 3), lease requests that were not answered,
+    signal of a radio, speed of the kernels against the board's own best.
+    """
+
+    load_permille: int
+    wait_cpu_permille: int
+    wait_memory_permille: int
+    wait_disk_permille: int
+    disk_errors: int
+    flash_life: int
+    flash_end: int
+    loss_permille: int
+    signal_dbm: int
+    speed_permille: int
+
+
+record(
+    Strain,
+    load_permille=Int(-1, U32),
+    wait_cpu_permille=Int(-1, 1000),
+    wait_memory_permille=Int(-1, 1000),
+    wait_disk_permille=Int(-1, 1000),
+    disk_errors=Int(-1, U32),
+    flash_life=Int(-1, 255),
+    flash_end=Int(-1, 255),
+    loss_permille=Int(-1, 1000),
+    signal_dbm=Int(-255, 255),
+    speed_permille=Int(-1, U32),
+)
+
+UNSTRAINED = Strain(*[-1] * 10)
+
+
 class Refusal(NamedTuple):
     """One block of a transfer that was not stored, and why."""
 
@@ -380,10 +418,11 @@ record(
 class Birth(NamedTuple):
     """Retained on up/birth: who the device is and what it can do.
 
-    `capacity` is its weight in the placement; `profile` names its timing (fast, normal, battery,
-    metered, demo); `message_max` is the largest message it takes; `sources` are the streams it
-    samples itself. `programs`: it stores no blocks and reads no plans; its standing jobs come as
-    `Program`.
+    `capacity` is its weight in the placement, 0 if it holds nothing but its own streams; `profile`
+    names its timing (fast, normal, battery, metered, demo); `message_max` is the largest message it
+    takes; `sources` are the streams it samples itself. `programs`: it stores no blocks and reads no
+    plans; its standing jobs come as `Program`. `speed` is samples of i16 a second that one core
+    takes through `moments`, 0 if unknown.
     """
 
     boot: int
@@ -401,6 +440,7 @@ class Birth(NamedTuple):
     receipts: list[KernelReceipt]
     sources: list[StreamInfo]
     programs: bool = False
+    speed: int = 0
 
 
 message(
@@ -419,6 +459,7 @@ message(
     receipts=Array(Record(KernelReceipt), limits.KERNELS_MAX),
     sources=Array(Record(StreamInfo), limits.STREAMS_MAX),
     programs=Flag(),
+    speed=Uint(U64),
 )
 
 
@@ -435,6 +476,7 @@ class LeaseRequest(NamedTuple):
     stored_bytes: int
     backlog: int
     health: Health
+    strain: Strain = UNSTRAINED
 
 
 message(
@@ -446,6 +488,7 @@ message(
     stored_bytes=Uint(U64),
     backlog=Uint(U32),
     health=Record(Health),
+    strain=Record(Strain),
 )
 
 

@@ -14,16 +14,25 @@ from atoll.wire.messages import Health
 STATUS_BYTES_MAX = 1_024
 EVENT_BYTES_MAX = 2_048
 
-DEVICE_STATES = ("init", "ready", "draining", "stopped", "lost")
+DEVICE_STATES = ("init", "ready", "draining", "sleeping", "stopped", "lost")
 GATEWAY_STATES = ("ready", "stopped", "lost")
+# A promise beyond a week is none.
+SLEEP_S_MAX = 7 * 86_400
 
 
 class Status(NamedTuple):
-    """On up/status and gateway/status, retained: a state, and whose boot (term) and epoch it is."""
+    """On up/status and gateway/status, retained: a state, and whose boot (term) and epoch it is.
+
+    A device that sleeps says for how many seconds (`sleep_s`) and when it wakes by its wall clock
+    (`wake_ms`, 0 if it has none): the seconds count when the status is heard as it is said, the
+    time when it is read again later.
+    """
 
     state: str
     boot: int
     epoch: int
+    sleep_s: int = 0
+    wake_ms: int = 0
 
 
 def encode_status(status: Status) -> bytes:
@@ -31,8 +40,10 @@ def encode_status(status: Status) -> bytes:
     if status.state not in DEVICE_STATES:
         raise EncodeError("status", f"state {status.state!r} is none of {', '.join(DEVICE_STATES)}")
     # No json module: a device that says only this need not load it.
-    text = f'{{"state":"{status.state}","boot":{status.boot:d},"epoch":{status.epoch:d}}}'
-    return text.encode()
+    text = f'{{"state":"{status.state}","boot":{status.boot:d},"epoch":{status.epoch:d}'
+    if status.state == "sleeping":
+        text += f',"sleep_s":{status.sleep_s:d},"wake_ms":{status.wake_ms:d}'
+    return (text + "}").encode()
 
 
 def decode_status(data: bytes, states: tuple[str, ...] = DEVICE_STATES) -> Status:
@@ -45,7 +56,14 @@ def decode_status(data: bytes, states: tuple[str, ...] = DEVICE_STATES) -> Statu
         raise DecodeError("status", "boot and epoch are integers")
     if not (0 <= boot < 2**32 and 0 <= epoch < 2**64):
         raise DecodeError("status", "boot or epoch is out of range")
-    return Status(str(state), boot, epoch)
+    if state != "sleeping":
+        return Status(str(state), boot, epoch)
+    sleep_s, wake_ms = tree.get("sleep_s"), tree.get("wake_ms", 0)
+    if type(sleep_s) is not int or not 0 < sleep_s <= SLEEP_S_MAX:
+        raise DecodeError("status", f"sleep_s is an integer from 1 to {SLEEP_S_MAX}")
+    if type(wake_ms) is not int or not 0 <= wake_ms < 2**63:
+        raise DecodeError("status", "wake_ms is an integer, 0 if the device has no clock")
+    return Status("sleeping", boot, epoch, sleep_s, wake_ms)
 
 
 def encode_health(health: Health, **more: int | str) -> bytes:

@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* Unknown, in the fields of Health (wire/messages.py). */
-enum { HEALTH_FIELDS = 8, HEALTH_BACK = 6 };
+/* Unknown, in the fields of Health and Strain (wire/messages.py). */
+enum { HEALTH_FIELDS = 8, HEALTH_BACK = 6, STRAIN_FIELDS = 10 };
 
 static const char TRANSFER_REASON[] = "a microcontroller keeps its own streams only";
 
@@ -95,6 +95,9 @@ size_t atoll_node_birth(atoll_node *node)
     atoll_cbor_write_array(&writer, 0);
     atoll_cbor_write_uint(&writer, ATOLL_BIRTH_SOURCES);
     atoll_cbor_write_array(&writer, 0);
+    atoll_cbor_write_uint(&writer, ATOLL_BIRTH_PROGRAMS);
+    atoll_cbor_write_flag(&writer, false);
+    put_field(&writer, ATOLL_BIRTH_SPEED, 0);
     return atoll_cbor_writer_finish(&writer);
 }
 
@@ -113,6 +116,10 @@ size_t atoll_node_lease_request(atoll_node *node, uint64_t now_ms)
         bool known = field == HEALTH_BACK && node->round_trip_ms != UINT32_MAX;
         atoll_cbor_write_int(&writer, known ? (int64_t)node->round_trip_ms : -1);
     }
+    atoll_cbor_write_uint(&writer, ATOLL_LEASE_REQUEST_STRAIN);
+    atoll_cbor_write_array(&writer, STRAIN_FIELDS);
+    for (unsigned field = 0; field < STRAIN_FIELDS; field++)
+        atoll_cbor_write_int(&writer, -1);
     return atoll_cbor_writer_finish(&writer);
 }
 

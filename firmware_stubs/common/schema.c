@@ -25,103 +25,108 @@ const atoll_schema_shape atoll_schema_shapes[] = {
     {-1, 4294967295u, ATOLL_SCHEMA_INT, 0},
     {-1, 100u, ATOLL_SCHEMA_INT, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 2},
-    {INT64_C(-9223372036854775807), 9223372036854775807u, ATOLL_SCHEMA_INT, 0},
+    {-1, 255u, ATOLL_SCHEMA_INT, 0},
+    {-255, 255u, ATOLL_SCHEMA_INT, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 3},
-    {0, 64u, ATOLL_SCHEMA_ARRAY, 23},
+    {INT64_C(-9223372036854775807), 9223372036854775807u, ATOLL_SCHEMA_INT, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 4},
-    {0, 256u, ATOLL_SCHEMA_ARRAY, 25},
-    {0, 512u, ATOLL_SCHEMA_TEXT, 0},
+    {0, 64u, ATOLL_SCHEMA_ARRAY, 26},
     {0, 0u, ATOLL_SCHEMA_RECORD, 5},
-    {0, 128u, ATOLL_SCHEMA_ARRAY, 28},
-    {0, 1048576u, ATOLL_SCHEMA_BYTES, 0},
+    {0, 256u, ATOLL_SCHEMA_ARRAY, 28},
+    {0, 512u, ATOLL_SCHEMA_TEXT, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 6},
-    {0, 512u, ATOLL_SCHEMA_ARRAY, 31},
-    {0, 65536u, ATOLL_SCHEMA_BYTES, 0},
-    {0, 128u, ATOLL_SCHEMA_ARRAY, 33},
+    {0, 128u, ATOLL_SCHEMA_ARRAY, 31},
+    {0, 1048576u, ATOLL_SCHEMA_BYTES, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 7},
-    {0, 8192u, ATOLL_SCHEMA_ARRAY, 35},
+    {0, 512u, ATOLL_SCHEMA_ARRAY, 34},
+    {0, 65536u, ATOLL_SCHEMA_BYTES, 0},
+    {0, 128u, ATOLL_SCHEMA_ARRAY, 36},
     {0, 0u, ATOLL_SCHEMA_RECORD, 8},
-    {0, 4096u, ATOLL_SCHEMA_ARRAY, 37},
-    {0, 16384u, ATOLL_SCHEMA_BYTES, 0},
+    {0, 8192u, ATOLL_SCHEMA_ARRAY, 38},
     {0, 0u, ATOLL_SCHEMA_RECORD, 9},
-    {0, 512u, ATOLL_SCHEMA_ARRAY, 40},
+    {0, 4096u, ATOLL_SCHEMA_ARRAY, 40},
+    {0, 16384u, ATOLL_SCHEMA_BYTES, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 10},
-    {0, 256u, ATOLL_SCHEMA_ARRAY, 42},
-    {0, 32768u, ATOLL_SCHEMA_BYTES, 0},
+    {0, 512u, ATOLL_SCHEMA_ARRAY, 43},
     {0, 0u, ATOLL_SCHEMA_RECORD, 11},
     {0, 256u, ATOLL_SCHEMA_ARRAY, 45},
+    {0, 32768u, ATOLL_SCHEMA_BYTES, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 12},
-    {0, 1024u, ATOLL_SCHEMA_ARRAY, 47},
+    {0, 256u, ATOLL_SCHEMA_ARRAY, 48},
     {0, 0u, ATOLL_SCHEMA_RECORD, 13},
-    {0, 512u, ATOLL_SCHEMA_ARRAY, 49},
+    {0, 1024u, ATOLL_SCHEMA_ARRAY, 50},
+    {0, 0u, ATOLL_SCHEMA_RECORD, 14},
+    {0, 512u, ATOLL_SCHEMA_ARRAY, 52},
 };
 
 const uint8_t atoll_schema_fields[] = {
     3, 7, /* KernelReceipt */
     4, 10, 11, 12, 5, 5, 6, /* StreamInfo */
     16, 17, 17, 18, 19, 19, 19, 20, /* Health */
-    1, 1, 1, 1, 22, 15, 1, /* BlockRun */
-    13, 0, 24, /* HeldStream */
-    2, 27, /* Refusal */
-    10, 1, 15, 30, 0, /* Result */
+    19, 16, 16, 16, 19, 22, 22, 16, 23, 19, /* Strain */
+    1, 1, 1, 1, 25, 15, 1, /* BlockRun */
+    13, 0, 27, /* HeldStream */
+    2, 30, /* Refusal */
+    10, 1, 15, 33, 0, /* Result */
     4, 0, 12, 1, 0, 1, /* ShardEntry */
-    4, 2, 12, 0, 1, 22, /* DatasetEntry */
+    4, 2, 12, 0, 1, 25, /* DatasetEntry */
     10, 0, 1, 1, 1, /* Task */
     10, 1, /* Mark */
     4, 10, 1, 1, /* BlockRange */
     4, 0, /* ShardRef */
     1, 1, /* NumberSpan */
-    0, 1, 0, 2, 3, 4, 5, 6, 2, 1, 1, 0, 9, 14, 15, /* Birth */
-    0, 1, 0, 0, 1, 1, 0, 21, /* LeaseRequest */
-    0, 1, 0, 15, 15, 26, /* Held */
-    0, 1, 0, 1, 29, /* Stored */
-    0, 1, 0, 1, 4, 32, /* Partials */
-    0, 1, 0, 1, 27, /* TransferFailed */
-    0, 1, 0, 1, 15, 34, /* Blocks */
+    0, 1, 0, 2, 3, 4, 5, 6, 2, 1, 1, 0, 9, 14, 15, 1, /* Birth */
+    0, 1, 0, 0, 1, 1, 0, 21, 24, /* LeaseRequest */
+    0, 1, 0, 15, 15, 29, /* Held */
+    0, 1, 0, 1, 32, /* Stored */
+    0, 1, 0, 1, 4, 35, /* Partials */
+    0, 1, 0, 1, 30, /* TransferFailed */
+    0, 1, 0, 1, 15, 37, /* Blocks */
     0, 1, 0, 0, 0, 0, 0, 15, /* Lease */
     0, 1, 0, /* Probe */
-    0, 1, 0, 36, 38, /* Map */
-    0, 1, 0, 4, 39, 4, 41, /* Tasks */
-    0, 1, 0, 4, 39, 4, 0, 0, 43, /* Standing */
-    0, 1, 0, 4, 10, 0, 0, 44, /* Program */
+    0, 1, 0, 39, 41, /* Map */
+    0, 1, 0, 4, 42, 4, 44, /* Tasks */
+    0, 1, 0, 4, 42, 4, 0, 0, 46, /* Standing */
+    0, 1, 0, 4, 10, 0, 0, 47, /* Program */
     0, 1, 0, 4, /* Cancel */
-    0, 1, 0, 1, 46, /* SendBlocks */
+    0, 1, 0, 1, 49, /* SendBlocks */
     0, 1, 0, 15, /* InventoryAsk */
-    0, 1, 0, 48, /* Release */
-    0, 1, 0, 50, /* Ack */
+    0, 1, 0, 51, /* Release */
+    0, 1, 0, 53, /* Ack */
 };
 
 const atoll_schema_form atoll_schema_forms[] = {
     {0, 0, 2, 2}, /* KernelReceipt */
     {0, 2, 7, 7}, /* StreamInfo */
     {0, 9, 8, 8}, /* Health */
-    {0, 17, 7, 7}, /* BlockRun */
-    {0, 24, 3, 3}, /* HeldStream */
-    {0, 27, 2, 2}, /* Refusal */
-    {0, 29, 5, 5}, /* Result */
-    {0, 34, 6, 6}, /* ShardEntry */
-    {0, 40, 6, 6}, /* DatasetEntry */
-    {0, 46, 5, 5}, /* Task */
-    {0, 51, 2, 2}, /* Mark */
-    {0, 53, 4, 4}, /* BlockRange */
-    {0, 57, 2, 2}, /* ShardRef */
-    {0, 59, 2, 2}, /* NumberSpan */
-    {1, 61, 15, 14}, /* Birth */
-    {2, 76, 8, 8}, /* LeaseRequest */
-    {3, 84, 6, 6}, /* Held */
-    {4, 90, 5, 5}, /* Stored */
-    {5, 95, 6, 6}, /* Partials */
-    {6, 101, 5, 5}, /* TransferFailed */
-    {10, 106, 6, 6}, /* Blocks */
-    {16, 112, 8, 8}, /* Lease */
-    {17, 120, 3, 3}, /* Probe */
-    {18, 123, 5, 4}, /* Map */
-    {19, 128, 7, 7}, /* Tasks */
-    {20, 135, 9, 9}, /* Standing */
-    {26, 144, 8, 8}, /* Program */
-    {21, 152, 4, 4}, /* Cancel */
-    {22, 156, 5, 5}, /* SendBlocks */
-    {23, 161, 4, 3}, /* InventoryAsk */
-    {24, 165, 4, 4}, /* Release */
-    {25, 169, 4, 4}, /* Ack */
+    {0, 17, 10, 10}, /* Strain */
+    {0, 27, 7, 7}, /* BlockRun */
+    {0, 34, 3, 3}, /* HeldStream */
+    {0, 37, 2, 2}, /* Refusal */
+    {0, 39, 5, 5}, /* Result */
+    {0, 44, 6, 6}, /* ShardEntry */
+    {0, 50, 6, 6}, /* DatasetEntry */
+    {0, 56, 5, 5}, /* Task */
+    {0, 61, 2, 2}, /* Mark */
+    {0, 63, 4, 4}, /* BlockRange */
+    {0, 67, 2, 2}, /* ShardRef */
+    {0, 69, 2, 2}, /* NumberSpan */
+    {1, 71, 16, 14}, /* Birth */
+    {2, 87, 9, 8}, /* LeaseRequest */
+    {3, 96, 6, 6}, /* Held */
+    {4, 102, 5, 5}, /* Stored */
+    {5, 107, 6, 6}, /* Partials */
+    {6, 113, 5, 5}, /* TransferFailed */
+    {10, 118, 6, 6}, /* Blocks */
+    {16, 124, 8, 8}, /* Lease */
+    {17, 132, 3, 3}, /* Probe */
+    {18, 135, 5, 4}, /* Map */
+    {19, 140, 7, 7}, /* Tasks */
+    {20, 147, 9, 9}, /* Standing */
+    {26, 156, 8, 8}, /* Program */
+    {21, 164, 4, 4}, /* Cancel */
+    {22, 168, 5, 5}, /* SendBlocks */
+    {23, 173, 4, 3}, /* InventoryAsk */
+    {24, 177, 4, 4}, /* Release */
+    {25, 181, 4, 4}, /* Ack */
 };

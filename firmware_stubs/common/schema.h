@@ -26,7 +26,8 @@ enum {
     ATOLL_BIRTH_MESSAGE_MAX = 12,
     ATOLL_BIRTH_RECEIPTS = 13,
     ATOLL_BIRTH_SOURCES = 14,
-    ATOLL_BIRTH_PROGRAMS = 15
+    ATOLL_BIRTH_PROGRAMS = 15,
+    ATOLL_BIRTH_SPEED = 16
 };
 enum {
     ATOLL_MESSAGE_LEASE_REQUEST = 2,
@@ -37,7 +38,8 @@ enum {
     ATOLL_LEASE_REQUEST_MONO_MS = 5,
     ATOLL_LEASE_REQUEST_STORED_BYTES = 6,
     ATOLL_LEASE_REQUEST_BACKLOG = 7,
-    ATOLL_LEASE_REQUEST_HEALTH = 8
+    ATOLL_LEASE_REQUEST_HEALTH = 8,
+    ATOLL_LEASE_REQUEST_STRAIN = 9
 };
 enum {
     ATOLL_MESSAGE_HELD = 3,
@@ -206,7 +208,7 @@ typedef struct atoll_schema_form {
     uint8_t required;
 } atoll_schema_form;
 
-enum { ATOLL_SCHEMA_RECORDS = 14, ATOLL_SCHEMA_FORMS = 32 };
+enum { ATOLL_SCHEMA_RECORDS = 15, ATOLL_SCHEMA_FORMS = 33 };
 
 extern const atoll_schema_shape atoll_schema_shapes[];
 extern const uint8_t atoll_schema_fields[];

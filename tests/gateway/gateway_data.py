@@ -5,6 +5,7 @@ from random import Random
 
 from gateway_fleet import Fleet
 
+from atoll.gateway.records import DeviceSet
 from atoll.kernels import Plan
 from atoll.wire import messages as wire
 
@@ -28,3 +29,12 @@ def filled(*names, data, **options):
 def wanted(text, data):
     plan = Plan(text)
     return plan.merge([plan.partial(data[key], rate=1000.0, key=key) for key in sorted(data)])
+
+
+def device_row(name, **fields):
+    """A device's row as a first birth makes it, with these fields changed."""
+    row = DeviceSet(
+        name, 0, 0, "new", 0, name, "normal", 1.0, 8, 1, 0, "test", 4, 1 << 30, 1 << 34, 65_536,
+        "{}",
+    )  # fmt: skip
+    return row._replace(**fields)

@@ -192,10 +192,145 @@ def test_health_changes_the_weight_and_says_why():
         request = wire.LeaseRequest(*device.head, device.requests, 0, 0, 0, sick)
         fleet.handle(on.DeviceSpoke("a", request, 0))
     assert fleet.core.members.members["a"].weight == 50
-    assert fleet.command("devices")[0]["why"] == ["90 degrees Celsius"]
+    assert fleet.command("devices")[0]["why"] == ["temperature: 90 degrees Celsius"]
 
 
 def test_many_heartbeats_keep_the_deadlines_small():
     fleet = Fleet("a", "b")
     fleet.run(300.0)
     assert len(fleet.core.members._due) <= 4
+
+
+def sleep(fleet, name, seconds, *, wake_ms=None):
+    """The device says that it sleeps, and falls silent."""
+    wake_ms = fleet.wall + seconds * 1000 if wake_ms is None else wake_ms
+    fleet.handle(on.StatusSeen(name, "sleeping", 1, fleet.wall, seconds, wake_ms))
+    fleet.cut.add(name)
+    fleet.settle()
+
+
+def test_asleep_is_not_dead_and_awake_it_has_its_shards():
+    fleet = Fleet("a", "b", "c")
+    fleet.put("v", {f"k{i}": b"\1\0" * 100 for i in range(20)})
+    owned = set(fleet.core.owners.owned["a"])
+    sleep(fleet, "a", 3_600)
+    assert fleet.states()["a"] == "sleeping"
+    assert all(s.owners[0] != "a" for s in fleet.core.catalog.all_shards()), "others act for it"
+    fleet.run(3_590.0, step=5.0)
+    assert fleet.states()["a"] == "sleeping"
+    fleet.cut.discard("a")
+    fleet.devices["a"].ask_lease()
+    fleet.settle()
+    assert fleet.states()["a"] == "ready"
+    assert set(fleet.core.owners.owned["a"]) == owned
+    assert fleet.core.moves.moved_bytes == 0
+
+
+def test_who_oversleeps_is_suspected_then_dead_then_out():
+    fleet = Fleet("a", "b", "c")
+    profile = PROFILES["normal"]
+    sleep(fleet, "a", 60)
+    for seconds, state in (
+        (60.0 + profile.suspect_s - 0.2, "sleeping"),
+        (0.4, "suspect"),
+        (profile.expiry_s - 0.5, "suspect"),
+        (0.6, "dead"),
+        (profile.out_after_s + 1.0, "out"),
+    ):
+        fleet.run(seconds)
+        assert fleet.states()["a"] == state
+
+
+def test_sleepers_are_no_silent_zone_and_no_silent_fleet():
+    fleet = Fleet(profile="demo")
+    for number in range(6):
+        fleet.add(f"d{number}", zone="east")
+    for number in range(4):
+        sleep(fleet, f"d{number}", 3_600)
+    fleet.cut.add("d4")
+    fleet.run(6.0)
+    assert fleet.states()["d4"] == "out", "a half of the two that are awake is no partition"
+    assert fleet.states()["d0"] == "sleeping"
+
+
+def test_an_old_promise_read_again_is_none():
+    fleet = Fleet("a", "b")
+    fleet.handle(on.StatusSeen("a", "sleeping", 1, fleet.wall, 60, fleet.wall - 1_000))
+    assert fleet.states()["a"] == "ready"
+    sleep(fleet, "b", 3_600, wake_ms=fleet.wall + 10_000)
+    fleet.run(12.0)
+    assert fleet.states()["b"] == "sleeping"
+    fleet.run(2.0)
+    assert fleet.states()["b"] == "suspect", "the wall clock says that most of it is over"
+
+
+def test_a_gateway_that_starts_anew_remembers_who_sleeps():
+    fleet = Fleet("a", "b", "c")
+    sleep(fleet, "a", 600)
+    rows = [record for batch in fleet.batches for record in batch]
+    rows = [row for row in rows if type(row).__name__ in ("DeviceSet", "SettingSet", "SlotSet")]
+    again = Fleet(rows=rows, now=fleet.now)
+    assert again.states()["a"] == "sleeping"
+    again.run(590.0)
+    assert again.states()["a"] == "sleeping"
+    again.run(30.0)
+    assert again.states()["a"] in ("suspect", "dead")
+
+
+def flap(fleet, name, times):
+    for _ in range(times):
+        fleet.cut.add(name)
+        fleet.run(15.0)
+        fleet.cut.discard(name)
+        fleet.devices[name].ask_lease()
+        fleet.settle()
+
+
+def test_a_device_that_comes_and_goes_gets_nothing_new_until_it_has_stayed():
+    fleet = Fleet("a", "b", "c")
+    fleet.put("v", {"k": b"\1\0" * 100})
+    owned = set(fleet.core.owners.owned["a"])
+    flap(fleet, "a", 4)
+    assert fleet.command("devices")[0]["why"] == ["it comes and goes: no new shards"]
+    assert [text for kind, text in fleet.events if kind == "flap"]
+    fleet.put("w", {"k": b"\1\0" * 100}, put_id=b"w" * 16)
+    assert set(fleet.core.owners.owned["a"]) == owned, "what it has it keeps"
+    fleet.run(1_850.0, step=1.0)
+    assert fleet.command("devices")[0]["why"] == []
+    fleet.put("x", {"k": b"\1\0" * 100}, put_id=b"x" * 16)
+    assert set(fleet.core.owners.owned["a"]) > owned
+
+
+def test_a_flapping_device_causes_few_moves():
+    fleet = Fleet("a", "b", "c", "d", profile="demo")  # out after two seconds: the worst case
+    fleet.put("v", {f"k{i}": b"\1\0" * 100 for i in range(64)})
+    before = len(fleet.events)
+    flap(fleet, "a", 20)
+    homeward = [e for e in fleet.events[before:] if e[0] == "move" and "is on a now" in e[1]]
+    returns = {e[1] for e in homeward}
+    assert len(returns) <= 3 * 48, "shards came to it on three returns at most"
+    assert fleet.core.owners.owned.get("a", {}) == {}
+
+
+def test_no_capacity_is_no_shards():
+    fleet = Fleet("a", "b")
+    fleet.add("m", capacity=0.0)
+    fleet.put("v", {f"k{i}": b"\1\0" * 100 for i in range(20)}, replicas=3)
+    assert fleet.core.owners.owned.get("m", {}) == {}
+    shown = fleet.command("devices")[-1]
+    assert (shown["id"], shown["weight"], shown["why"]) == ("m", 0.0, ["its own streams only"])
+
+
+def test_a_device_that_returns_larger_gets_more():
+    fleet = Fleet("a", "b", "c")
+    fleet.put("v", {"k": b"\1\0" * 100}, replicas=1)
+    device = fleet.devices["a"]
+    before = len(fleet.core.owners.owned["a"])
+    device.restart()
+    device.capacity = 8.0
+    device.birth()
+    device.ask_lease()
+    fleet.settle()
+    fleet.run(5.0)
+    assert fleet.command("devices")[0]["weight"] == 8.0
+    assert len(fleet.core.owners.owned["a"]) > 1.5 * before

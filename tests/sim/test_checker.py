@@ -3,7 +3,7 @@
 import pytest
 
 from atoll.gateway import records as r
-from atoll.gateway.membership import Change, State
+from atoll.gateway.member import Change, State
 from atoll.runtime import effects as do
 from atoll.sim.client import PLANS
 from atoll.sim.world import Violation

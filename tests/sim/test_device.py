@@ -1,6 +1,6 @@
 """Fates of a device: power, signals, clocks."""
 
-from atoll.gateway.membership import State
+from atoll.gateway.member import State
 
 
 def state(site, name):

@@ -12,12 +12,15 @@ from atoll.wire import limits
 from atoll.wire.codec import CHECK_REASONS, Assembler, decode, encode, split
 from atoll.wire.errors import DecodeError, EncodeError
 from atoll.wire.messages import (
+    UNSTRAINED,
     Ack,
     Birth,
     Blocks,
+    Health,
     Held,
     HeldStream,
     Lease,
+    LeaseRequest,
     Map,
     NumberSpan,
     Part,
@@ -26,6 +29,7 @@ from atoll.wire.messages import (
     Reply,
     Result,
     ShardEntry,
+    Strain,
     StreamInfo,
 )
 from atoll.wire.schema import FIELDS, MESSAGES, NUMBERS
@@ -140,6 +144,13 @@ def test_an_older_senders_missing_field_takes_its_default():
         patch.setattr(Probe, "_field_defaults", {"lease": 9})
         assert decode(packed(probe)) == Probe(1, 2, 9)
         assert decode(packed(probe | {4: "newer still"})) == Probe(1, 2, 9)
+
+
+def test_a_field_that_is_missing_may_be_a_record():
+    request = LeaseRequest(1, 2, 3, 4, 5, 6, 7, Health(*[-1] * 8), Strain(*range(10)))
+    tree = tree_of(request)
+    del tree[9]
+    assert decode(packed(tree)) == request._replace(strain=UNSTRAINED)
 
 
 def test_what_must_be_refused_is_never_sent():

@@ -28,6 +28,14 @@ def test_status_there_and_back():
     assert decode_status(b'{"state":"lost","boot":1,"epoch":2,"more":[]}') == Status("lost", 1, 2)
 
 
+def test_a_sleeper_says_when_it_wakes():
+    status = Status("sleeping", 7, 41, 600, 1_700_000_600_000)
+    assert decode_status(encode_status(status)) == status
+    without_clock = b'{"state":"sleeping","boot":1,"epoch":2,"sleep_s":60}'
+    assert decode_status(without_clock) == Status("sleeping", 1, 2, 60, 0)
+    assert decode_status(b'{"state":"ready","boot":1,"epoch":2,"sleep_s":"x"}').sleep_s == 0
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -44,6 +52,11 @@ def test_status_there_and_back():
         b'{"state":"ready","boot":-1,"epoch":1}',
         b'{"state":"ready","boot":4294967296,"epoch":1}',
         b'{"state":"ready","boot":1,"epoch":18446744073709551616}',
+        b'{"state":"sleeping","boot":1,"epoch":1}',
+        b'{"state":"sleeping","boot":1,"epoch":1,"sleep_s":0}',
+        b'{"state":"sleeping","boot":1,"epoch":1,"sleep_s":604801}',
+        b'{"state":"sleeping","boot":1,"epoch":1,"sleep_s":60,"wake_ms":-1}',
+        b'{"state":"sleeping","boot":1,"epoch":1,"sleep_s":60,"wake_ms":1e99}',
         b"[" * 1_000,
         b" " * (STATUS_BYTES_MAX + 1),
     ],
