@@ -240,14 +240,14 @@ class _Asking:
 
     def _event(self, incoming: Incoming) -> on.Event | None:
         if incoming.topic == self._topics.gateway_status:
-            _, boot, _ = decode_status(incoming.payload)
+            _, boot, *_ = decode_status(incoming.payload)
             self.survey.term = max(self.survey.term, boot + 1)  # a hint: it may be anybody's
             return None
         address = self._topics.parse(incoming.topic)
         if address.kind != "up" or not incoming.payload:
             return None
         if address.leaf == "status":
-            state, boot, _ = decode_status(incoming.payload)
+            state, boot, *_ = decode_status(incoming.payload)
             return on.StatusSeen(address.name, state, boot, _wall_ms())
         if address.leaf not in SAID or (incoming.retained and address.leaf != "birth"):
             return None

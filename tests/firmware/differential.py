@@ -197,11 +197,16 @@ def field(random: Random, shape: schema.Shape) -> Any:
 
 
 def dressed(random: Random) -> bytes:
-    """A message whose fields are of any type, in any number."""
+    """A message whose fields are of any type, in any number; often one of them alone is wrong."""
     cls = random.choice(CLASSES)
     fields = {0: schema.NUMBERS[cls]}
-    for key, (_, shape) in enumerate(schema.FIELDS[cls], 1):
-        fields[key] = field(random, shape)
+    shapes = schema.FIELDS[cls]
+    wrong = random.choice((0, random.randint(1, len(shapes))))
+    for key, (_, shape) in enumerate(shapes, 1):
+        right = wrong and key != wrong
+        fields[key] = value(random, shape) if right else field(random, shape)
+    if wrong:
+        fields[wrong] = outside(random, shapes[wrong - 1][1])
     if random.random() < 0.2:
         del fields[max(fields)]  # an older sender's
     for _ in range(random.choice((0, 0, 1, 3, 20))):

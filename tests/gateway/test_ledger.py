@@ -12,7 +12,7 @@ from gateway_fleet import RECEIPTS, Fleet
 from atoll.gateway import records as r
 from atoll.gateway.core import GatewayCore, Options
 from atoll.gateway.errors import LedgerError
-from atoll.gateway.ledger import VERSION, Ledger
+from atoll.gateway.ledger import VERSION, Ledger, row_crc
 from atoll.kernels import Plan
 from atoll.wire import messages as wire
 
@@ -325,6 +325,25 @@ def test_a_ledger_without_checksums_is_taken_over(tmp_path):
                 db.execute(f"ALTER TABLE {name} DROP COLUMN row_crc")
         db.execute("DROP TABLE total")
         db.execute("PRAGMA user_version = 1")
+    db.close()
+    again = Ledger(tmp_path)
+    assert again.load() == before
+    assert again.verify() == 12
+
+
+def test_a_ledger_of_version_two_is_taken_over(tmp_path):
+    """Its devices have no speed and no time of waking."""
+    ledger = reopened_with(tmp_path)
+    before = ledger.load()
+    ledger.close()
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
+        for row in db.execute("SELECT * FROM device").fetchall():
+            old = row[: -len(r.DeviceSet._field_defaults) - 1]
+            numbers = (row_crc("device", old), row[0])
+            db.execute("UPDATE device SET row_crc = ? WHERE id = ?", numbers)
+        for name in r.DeviceSet._field_defaults:
+            db.execute(f"ALTER TABLE device DROP COLUMN {name}")
+        db.execute("PRAGMA user_version = 2")
     db.close()
     again = Ledger(tmp_path)
     assert again.load() == before
