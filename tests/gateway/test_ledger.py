@@ -40,7 +40,7 @@ def durable(core):
         },
         "finished": dict(core.jobs.finished),
         "standing": {
-            name: (job.row, {k: (p.mark, p.ahead, p.newest) for k, p in job.streams.items()})
+            name: (job.row, {k: (_lines(p), p.newest) for k, p in job.streams.items()})
             for name, job in core.standing.jobs.items()
         },
     }
@@ -258,6 +258,10 @@ def test_a_disk_that_is_full_is_not_the_end(tmp_path):
     ledger._db.execute("PRAGMA max_page_count = 100000")
     ledger.commit([r.SettingSet("epoch", 2)])
     ledger.close()
+
+
+def _lines(progress):
+    return {number: (line.mark, line.ahead) for number, line in progress.lines.items()}
 
 
 def reopened_with(tmp_path, *statements):
