@@ -27,6 +27,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "get": ("get", "fetch the raw samples of one stream"),
         "datasets": ("listing", "list the datasets"),
         "rm": ("order", "delete a dataset"),
+        "retention": ("retention", "how long, and how much, is kept of a dataset"),
     },
     "Computation": {
         "run": ("run", "run a plan over a dataset, or over a file without a fleet"),

@@ -100,6 +100,17 @@ def span_s(text: str) -> float:
     return float(found[1]) * _SPAN_MS[found[2]] / 1_000
 
 
+_SIZES = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+
+
+def size_bytes(text: str) -> int:
+    """Bytes of a size such as 500M, 10G, 1.5T."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)B?", text.strip())
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 500M, 10G, 1.5T")
+    return round(float(found[1]) * _SIZES[found[2]])
+
+
 def moment(text: str) -> float:
     """Seconds since 1970 of an ISO 8601 time (local unless it says otherwise) or of a number."""
     from datetime import datetime

@@ -48,7 +48,7 @@ class ShardId(NamedTuple):
 class Stream:
     """One stream: what it is, where its next put block begins, and who holds which blocks."""
 
-    __slots__ = ("anchors", "held", "info", "shard", "tail_sample", "tail_seq")
+    __slots__ = ("anchors", "floor", "held", "info", "shard", "tail_sample", "tail_seq")
 
     def __init__(self, info: StreamInfo, shard: int) -> None:
         self.info = info
@@ -56,6 +56,7 @@ class Stream:
         self.tail_seq = 0
         self.tail_sample = 0
         self.anchors: list[int] = []
+        self.floor = (0, 0)  # the oldest block that retention has left, and its first sample
         self.held: dict[str, list[BlockRun]] = {}
 
     def row(self) -> StreamSet:
@@ -63,8 +64,21 @@ class Stream:
         i = self.info
         return StreamSet(
             i.dataset, i.key, self.shard, i.dtype, i.channels, i.rate_hz, i.scale, i.unit,
-            self.tail_seq, self.tail_sample, json.dumps(self.anchors),
+            self.tail_seq, self.tail_sample, self._anchors_text(),
         )  # fmt: skip
+
+    def _anchors_text(self) -> str:
+        if self.floor == (0, 0):
+            return json.dumps(self.anchors)
+        return json.dumps({"anchors": self.anchors, "floor": self.floor})
+
+    def take_anchors(self, text: str) -> None:
+        """Take anchors and floor as the ledger keeps them."""
+        kept = json.loads(text)
+        if isinstance(kept, dict):
+            seq, sample = kept["floor"]
+            self.floor = (seq, sample)
+        self.anchors = kept["anchors"] if isinstance(kept, dict) else kept
 
     def anchor_at(self, sample: int) -> int:
         """The first sample of the gap-free run that a sample lies in."""
@@ -162,7 +176,7 @@ class Catalog:
         )
         stream = self._attach(info, row.shard)
         stream.tail_seq, stream.tail_sample = row.tail_seq, row.tail_sample
-        stream.anchors = json.loads(row.anchors)
+        stream.take_anchors(row.anchors)
 
     def restore_holding(self, row: HoldingSet) -> None:
         """Take a run of blocks from the ledger."""
@@ -270,7 +284,11 @@ class Catalog:
     # --- holdings ---
 
     def add_run(self, device: str, stream: Stream, run: BlockRun) -> None:
-        """A device has these blocks on its disk."""
+        """A device has these blocks on its disk; those below the stream's floor do not count."""
+        kept = runs.clipped(run, *stream.floor, stream.info.rate_hz)
+        if kept is None:
+            return
+        run = kept
         before = stream.held.get(device, [])
         after = runs.added(before, run, stream.info.rate_hz)
         if after == before:
@@ -303,6 +321,27 @@ class Catalog:
                 self._desk.record(HoldingSet(device, info.dataset, info.key, *run))
         for first_seq in old:
             self._desk.record(HoldingGone(device, info.dataset, info.key, first_seq))
+
+    def let_go(self, stream: Stream, floor: tuple[int, int]) -> bool:
+        """A device has let go what lies below a block, as retention says: it counts nowhere more,
+        so that nobody copies it back. Whether that is news.
+        """
+        if floor <= stream.floor:
+            return False
+        stream.floor = floor
+        self._desk.record(stream.row())
+        for device, held in list(stream.held.items()):
+            kept = [runs.clipped(run, *floor, stream.info.rate_hz) for run in held]
+            left = [run for run in kept if run is not None]
+            if left != held:
+                self.drop_runs(device, stream, left)
+        return True
+
+    def set_retention(self, name: str, keep_s: int, keep_bytes: int) -> None:
+        """How long, and how much, is kept of a dataset (0: all)."""
+        dataset = self.datasets[name]
+        dataset.row = dataset.row._replace(retention_s=keep_s, retention_bytes=keep_bytes)
+        self._desk.record(dataset.row)
 
     def drop_runs(self, device: str, stream: Stream, keep: Sequence[BlockRun] = ()) -> None:
         """A device has no more of a stream than `keep`."""

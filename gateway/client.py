@@ -295,6 +295,18 @@ class Fleet:
         """Let a drained device hold data again."""
         return self._order("undrain", device)
 
+    def retention(
+        self, dataset: str, *, keep_s: float | None = None, keep_bytes: int | None = None
+    ) -> dict[str, Any]:
+        """How long, and how many bytes a copy, are kept of a dataset: 0 keeps all, None changes
+        nothing. Gives what holds now: `keep_s`, `keep_bytes`.
+        """
+        words = ["-" if value is None else str(int(value)) for value in (keep_s, keep_bytes)]
+        check_name(dataset, "dataset")
+        target = " ".join([dataset, *words])
+        now: dict[str, Any] = self._ask(lambda number: Command(number, "retention", target))
+        return now
+
     def trust(self, device: str) -> dict[str, Any]:
         """Let a device that is under audit work again."""
         return self._order("trust", device)

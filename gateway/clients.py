@@ -39,6 +39,7 @@ class Clients:
             "undrain": self._undrain,
             "forget": self._forget,
             "trust": self._trust,
+            "retention": self._retention,
         }
 
     def ask(self, client: str, message: Any) -> None:
@@ -98,6 +99,18 @@ class Clients:
         self._desk.say("dataset", f"{name} is removed", dataset=name)
         return {"removed": name, "streams": len(dataset.streams)}
 
+    def _retention(self, target: str) -> dict[str, Any]:
+        """`NAME SECONDS BYTES`: what is kept of a dataset; 0 keeps all, "-" changes nothing."""
+        name, *limits = target.split(" ")
+        dataset = self._parts.catalog.need(name)
+        row = dataset.row
+        keep_s, keep_bytes = _limits(limits, (row.retention_s, row.retention_bytes))
+        if (keep_s, keep_bytes) != (row.retention_s, row.retention_bytes):
+            self._parts.catalog.set_retention(name, keep_s, keep_bytes)
+            self._parts.owners.retention_changed(dataset)
+            self._desk.say("retention", f"{name}: {_kept(keep_s, keep_bytes)}", dataset=name)
+        return {"dataset": name, "keep_s": keep_s, "keep_bytes": keep_bytes}
+
     def _member(self, device: str) -> Member:
         member = self._parts.members.members.get(device)
         if member is None:
@@ -156,3 +169,21 @@ class Clients:
         self._desk.do(ForgetDevice(device))
         self._desk.say("forget", f"{device} is forgotten", device=device)
         return {"forgotten": device}
+
+
+def _limits(words: list[str], now: tuple[int, int]) -> tuple[int, int]:
+    """Seconds and bytes of a retention; RequestError unless both are numbers that fit the map."""
+    if len(words) != 2 or not all(word == "-" or word.isdecimal() for word in words):
+        raise RequestError("retention: NAME SECONDS BYTES, each a number, 0 or -")
+    keep_s, keep_bytes = (
+        known if word == "-" else int(word) for word, known in zip(words, now, strict=True)
+    )
+    if keep_s >= 2**32 or keep_bytes >= 2**63:
+        raise RequestError(f"retention: at most {2**32 - 1} s and {2**63 - 1} bytes")
+    return keep_s, keep_bytes
+
+
+def _kept(keep_s: int, keep_bytes: int) -> str:
+    parts = [f"{keep_s} s"] if keep_s else []
+    parts += [f"{keep_bytes} bytes"] if keep_bytes else []
+    return f"{' and '.join(parts)} are kept" if parts else "everything is kept"

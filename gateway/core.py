@@ -110,6 +110,7 @@ class GatewayCore:
             wire.Stored: self._stored,
             wire.Blocks: self._blocks,
             wire.Held: self.inventory.take,
+            wire.LetGo: self.inventory.let_go,
             wire.TransferFailed: self._transfer_failed,
         }
         self._timed: tuple[Any, ...] = (

@@ -92,6 +92,19 @@ class Inventory:
         if not message.more:
             self._complete(device, pending)
 
+    def let_go(self, device: str, message: wire.LetGo) -> None:
+        """A device has dropped blocks by retention; of a dataset that keeps all that is refused."""
+        for past in message.pasts:
+            dataset = self._catalog.datasets.get(past.dataset)
+            stream = dataset.streams.get(past.key) if dataset else None
+            if dataset is None or stream is None:
+                self._desk.refuse("blocks of no stream let go")
+            elif not (dataset.row.retention_s or dataset.row.retention_bytes):
+                # Its list says what it lacks, and that is copied back to it.
+                self._desk.refuse("blocks let go without retention")
+            else:
+                self._catalog.let_go(stream, (past.first_seq, past.first_sample))
+
     def _add(self, device: str, held: wire.HeldStream) -> None:
         info = held.info
         stream = self._find(device, held)

@@ -8,7 +8,7 @@ gateway is not disturbed: all reads are one snapshot of its last commit.
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -200,7 +200,7 @@ def _data(tables: dict[str, list[Any]]) -> Iterator[Finding]:
             yield Finding("stream", f"{name} lies in shard {row.shard}, its key says {meant}")
         if (row.dataset, row.shard) not in shards:
             yield Finding("stream", f"{name} lies in shard {row.shard}, which is not there")
-        if (problem := _json(row.anchors, list)) is not None:
+        if (problem := _json(row.anchors, (list, dict))) is not None:
             yield Finding("stream", f"{name}: anchors {problem}")
 
 
@@ -269,10 +269,10 @@ def _counted(items: Iterable[int]) -> dict[int, int]:
     return counts
 
 
-def _json(text: str, kind: Callable[..., Any]) -> str | None:
+def _json(text: str, kind: type | tuple[type, ...]) -> str | None:
     """Why a text is no JSON of this kind; None if it is."""
     try:
         value = json.loads(text)
     except ValueError as error:
         return f"cannot be read: {error}"
-    return None if isinstance(value, kind) else "are of another kind"  # type: ignore[arg-type]
+    return None if isinstance(value, kind) else "are of another kind"

@@ -140,6 +140,8 @@ class Listings:
             "bytes": sum(shard.byte_count for shard in dataset.shards.values()),
             "shards": len(dataset.shards),
             "replicas": dataset.row.replicas,
+            "keep_s": dataset.row.retention_s,
+            "keep_bytes": dataset.row.retention_bytes,
             "first_ms": first_ms,
             "last_ms": last_ms,
         }

@@ -40,6 +40,8 @@ class Owners:
         self._fresh: set[str] = set()
         self._replan = False
         self._epoch_open = False
+        self._shared: dict[str, int] = {}  # by dataset: how many shards share what is kept of it
+        self._streams_seen = 0
 
     # --- devices ---
 
@@ -112,6 +114,9 @@ class Owners:
         for shard in self._catalog.all_shards():
             for device in shard.owners:
                 self.owned.setdefault(device, {})[shard.id] = shard
+        self._streams_seen = self._catalog.stream_count
+        for name, dataset in self._catalog.datasets.items():
+            self._shared[name] = self._filled(dataset)
 
     def place_dataset(self, dataset: Dataset) -> None:
         """Give every shard of a new dataset its owners; they are empty, so at once."""
@@ -228,6 +233,7 @@ class Owners:
         if self._replan:
             self._replan = False
             self._plan()
+        self._share_anew()
         if self._stale:
             for device in self._stale:
                 if device in self._members.members:
@@ -241,10 +247,38 @@ class Owners:
         for shard in list(self.owned.get(device, {}).values())[:MAP_SHARDS_MAX]:
             row = self._catalog.datasets[shard.id.dataset].row
             role = shard.owners.index(device)
-            entries.append(
-                ShardEntry(*shard.id, role, shard.epoch, row.retention_s, row.retention_bytes)
-            )
+            keep_bytes = self._keep_bytes(shard.id.dataset)
+            entries.append(ShardEntry(*shard.id, role, shard.epoch, row.retention_s, keep_bytes))
         return Map(*self._desk.head(device), entries, self._entries_of(entries))
+
+    def _keep_bytes(self, name: str) -> int:
+        """A shard's part of what is kept of its dataset: as much for each that holds something."""
+        dataset = self._catalog.datasets[name]
+        whole = dataset.row.retention_bytes
+        return max(1, whole // max(1, self._filled(dataset))) if whole else 0
+
+    @staticmethod
+    def _filled(dataset: Dataset) -> int:
+        return sum(1 for shard in dataset.shards.values() if shard.streams)
+
+    def retention_changed(self, dataset: Dataset) -> None:
+        """What is kept of a dataset is another: its owners are told, under a new epoch."""
+        self._shared[dataset.row.name] = self._filled(dataset)
+        if not self._epoch_open:
+            self._desk.advance_epoch()
+            self._epoch_open = True
+        for shard in dataset.shards.values():
+            self._stale.update(dict.fromkeys(shard.owners))
+
+    def _share_anew(self) -> None:
+        """Datasets whose bytes are to be shared by more shards, or fewer, than they were."""
+        if self._catalog.stream_count == self._streams_seen:
+            return
+        self._streams_seen = self._catalog.stream_count
+        for dataset in self._catalog.datasets.values():
+            shared = self._shared.get(dataset.row.name)
+            if dataset.row.retention_bytes and shared != self._filled(dataset):
+                self.retention_changed(dataset)
 
     def _entries_of(self, entries: Iterable[ShardEntry]) -> list[DatasetEntry]:
         """The datasets of these shards: a device remembers them for a gateway that forgets."""

@@ -40,6 +40,7 @@ RESERVED_SAMPLES = 2**32
 # Queries are numbered on from here, a thousand a minute since 2026: a result of a query of before
 # that still lies in an outbox is none of a new one's.
 QUERIES_A_TERM = 1_000
+UNKNOWN_ANCHOR = 2**64 - 1
 DOUBT_ID = b"rebuilt ledger.."  # the put that holds the places of who did not answer
 
 
@@ -222,6 +223,9 @@ class _Rebuilding:
             for key, stream in dataset.streams.items():
                 mine = pasts.get((dataset.row.name, key), [])
                 stream.anchors = self._anchors(stream, mine)
+                floors = [(past.first_seq, past.first_sample) for past in mine]
+                if floors and (dataset.row.retention_s or dataset.row.retention_bytes):
+                    self._catalog.let_go(stream, max(floors))
                 for past in mine:
                     stream.tail_seq = max(stream.tail_seq, past.next_seq)
                     stream.tail_sample = max(stream.tail_sample, past.next_sample)
@@ -232,7 +236,7 @@ class _Rebuilding:
     def _anchors(self, stream: Stream, pasts: Iterable[wire.Past]) -> list[int]:
         held = [run for runs in stream.held.values() for run in runs]
         anchors = {run.first_sample for run in held if run.gap}
-        anchors |= {past.anchor for past in pasts}
+        anchors |= {past.anchor for past in pasts if past.anchor != UNKNOWN_ANCHOR}
         first = min((run.first_sample for run in held), default=0)
         if not any(anchor <= first for anchor in anchors):
             # Puts begin at 0. A live stream's run began when its device did: only it could know.

@@ -85,6 +85,21 @@ def missing(wanted: Sequence[BlockRun], held: Sequence[BlockRun]) -> list[tuple[
     return gaps
 
 
+def clipped(run: BlockRun, seq: int, sample: int, rate_hz: float) -> BlockRun | None:
+    """What is left of a run from block `seq` on, which begins at `sample`; None if nothing is."""
+    if run.first_seq >= seq:
+        return run
+    stop = run.first_sample + run.sample_count
+    if run.last_seq < seq or stop <= sample:
+        return None
+    blocks = run.last_seq - run.first_seq + 1
+    later_ms = int((sample - run.first_sample) * 1000.0 / rate_hz) if rate_hz > 0.0 else 0
+    return BlockRun(
+        seq, run.last_seq, sample, stop - sample, run.wall_ms + later_ms, False,
+        run.byte_count * (run.last_seq - seq + 1) // blocks,
+    )  # fmt: skip
+
+
 def has_seq(runs: Sequence[BlockRun], seq: int) -> bool:
     """Whether a block is among them."""
     at = bisect_right(runs, seq, key=_first_seq) - 1

@@ -38,7 +38,7 @@ SAID = {
     "birth": (wire.Birth,),
     "lease": (wire.LeaseRequest, wire.Credential),
     "partial": (wire.Partials, wire.Part),
-    "block": (wire.Held, wire.Stored, wire.TransferFailed, wire.Blocks, wire.Part),
+    "block": (wire.Held, wire.LetGo, wire.Stored, wire.TransferFailed, wire.Blocks, wire.Part),
 }
 ASKED = (wire.Put, wire.Run, wire.Start, wire.Get, wire.Command, wire.Part)
 

@@ -10,7 +10,7 @@ from threading import Lock
 from atoll.runtime.files import Files
 from atoll.runtime.index import StreamIndex
 from atoll.runtime.segment import Segment
-from atoll.wire.messages import StreamInfo
+from atoll.wire.messages import Past, StreamInfo
 
 # Of the 1,024 that a process usually may have open; sockets and the outbox need few.
 HANDLES_MAX = 256
@@ -19,13 +19,14 @@ HANDLES_MAX = 256
 class Shard:
     """One shard's segments, oldest first, and its streams."""
 
-    __slots__ = ("name", "path", "segments", "streams")
+    __slots__ = ("name", "pasts", "path", "segments", "streams")
 
     def __init__(self, dataset: str, number: int, root: str) -> None:
         self.name = (dataset, number)
         self.path = f"{root}/{dataset}/{number}"
         self.segments: list[Segment] = []
         self.streams: list[StreamIndex] = []
+        self.pasts: dict[str, Past] = {}  # of streams whose oldest blocks are gone, by key
 
 
 class Catalog:

@@ -89,7 +89,7 @@ class Core:
             wire.Release: self._released,
             wire.Blocks: self._given_blocks,
             wire.SendBlocks: self._custody.asked_for_blocks,
-            wire.InventoryAsk: self._asked_for_inventory,
+            wire.InventoryAsk: self._custody.asked_for_inventory,
             wire.Tasks: self._labour.given_tasks,
             wire.Standing: self._given_order,
             wire.Cancel: self._cancelled,
@@ -105,7 +105,8 @@ class Core:
             on.Woke: self._woke,
             on.BlocksStored: self._custody.blocks_stored,
             on.BlocksRead: self._custody.blocks_read,
-            on.StreamsListed: self._custody.streams_listed,
+            on.StreamsListed: self._streams_listed,
+            on.BlocksDropped: self._custody.dropped,
             on.WorkDone: self._labour.work_done,
             on.OutboxWritten: self._outbox_written,
             on.OutboxRead: self._labour.outbox_read,
@@ -289,11 +290,13 @@ class Core:
         for dataset in sorted({one.dataset for one in message.shards if not one.role} & datasets):
             self._desk.do(do.ListStreams("standing", dataset))
 
-    def _asked_for_inventory(self, message: wire.InventoryAsk, now: float) -> None:
-        self._custody.asked_for_inventory(message, now)
-        if message.memory:
+    def _streams_listed(self, event: on.StreamsListed, now: float) -> None:
+        self._custody.streams_listed(event, now)
+        if event.purpose == "memory":
             custody, orders = self._custody, self._labour.standing.orders()
-            what = Remembered(self._fence.term, custody.datasets, custody.shards, orders)
+            what = Remembered(
+                self._fence.term, custody.datasets, custody.shards, orders, event.pasts
+            )
             for memory in memory_messages(self._fence.head, what):
                 self._desk.publish("block", memory)
 

@@ -8,6 +8,7 @@ from atoll.runtime import effects as do
 from atoll.runtime import events as on
 from atoll.runtime.desk import Desk
 from atoll.runtime.live import LiveStreams
+from atoll.runtime.past import let_go_messages
 from atoll.runtime.transfers import Transfers, held_messages
 from atoll.wire import messages as wire
 from atoll.wire.block import peek_block
@@ -181,18 +182,25 @@ class Custody:
 
     def asked_for_inventory(self, message: wire.InventoryAsk, now: float) -> None:
         """List everything."""
-        self._desk.do(do.ListStreams("inventory", ""))
+        self._desk.do(do.ListStreams("memory" if message.memory else "inventory", ""))
+
+    def dropped(self, event: on.BlocksDropped, now: float) -> None:
+        """Retention has deleted blocks: the gateway is to know what is left."""
+        for message in let_go_messages(self._desk.head, event.pasts):
+            self._desk.publish("block", message)
 
     def streams_listed(self, event: on.StreamsListed, now: float) -> None:
         """The store's answer: for the gateway, for the live streams after a start, for standing
         jobs.
         """
-        if event.purpose == "inventory":
+        if event.purpose in ("inventory", "memory"):
+            for message in let_go_messages(self._desk.head, event.pasts):
+                self._desk.publish("block", message)
             self._announce(event.streams, inventory=True)
             return
         if event.purpose == "restore":
             self._restored = True
-            self.live.restore(event.streams)
+            self.live.restore(event.streams, event.pasts)
         self._grown(event.streams, now)
 
     # --- its own streams

@@ -5,7 +5,7 @@ Times inside are milliseconds: `mono_ms` since the machine started, `wall_ms` si
 
 from typing import Any, NamedTuple
 
-from atoll.wire.messages import BlockRange, Health, HeldStream, Refusal, Result
+from atoll.wire.messages import BlockRange, Health, HeldStream, Past, Refusal, Result
 
 
 class LinkUp(NamedTuple):
@@ -61,6 +61,14 @@ class StreamsListed(NamedTuple):
 
     purpose: str
     streams: list[HeldStream]
+    pasts: list[Past] = []  # noqa: RUF012  (nobody changes it)
+
+
+class BlocksDropped(NamedTuple):
+    """Retention has deleted blocks; what is remembered of the streams of their shard."""
+
+    blocks: int
+    pasts: list[Past]
 
 
 class WorkDone(NamedTuple):
@@ -127,6 +135,7 @@ Event = (
     | BlocksStored
     | BlocksRead
     | StreamsListed
+    | BlocksDropped
     | WorkDone
     | OutboxWritten
     | OutboxRead

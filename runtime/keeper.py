@@ -212,7 +212,9 @@ class Keeper:
         self._post(on.BlocksRead(effect.transfer, blocks, rest, ""))
 
     def _list_streams(self, effect: do.ListStreams) -> None:
-        self._post(on.StreamsListed(effect.purpose, self._store.streams(effect.dataset)))
+        pasts = [] if effect.purpose == "standing" else self._store.pasts()
+        streams = self._store.streams(effect.dataset)
+        self._post(on.StreamsListed(effect.purpose, streams, pasts))
 
     def _delete_shards(self, effect: do.DeleteShards) -> None:
         self._commit()
@@ -222,9 +224,12 @@ class Keeper:
     def _retain(self, effect: do.Retain) -> None:
         now_ms = int(time() * 1_000)
         for entry in effect.shards:
-            self._store.retain(
-                *(entry.dataset, entry.shard, entry.retention_s, entry.retention_bytes, now_ms)
+            dataset, shard = entry.dataset, entry.shard
+            dropped = self._store.retain(
+                *(dataset, shard, entry.retention_s, entry.retention_bytes, now_ms)
             )
+            if dropped:
+                self._post(on.BlocksDropped(dropped, self._store.pasts(dataset, shard)))
 
     # --- outbox and state ------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from atoll.runtime.events import Sampled
 from atoll.runtime.recorder import PINNED_SHARD_BASE, Recorder
 from atoll.wire._native import crc32c
 from atoll.wire.block import DTYPE_SIZES
-from atoll.wire.messages import HeldStream, StreamInfo
+from atoll.wire.messages import HeldStream, Past, StreamInfo
 
 Cuts = Callable[[str, float], list[tuple[int, int]]]
 
@@ -31,17 +31,24 @@ class LiveStreams:
         }
         self.names = set(self._recorders)
 
-    def restore(self, streams: list[HeldStream]) -> None:
-        """Go on behind the blocks that are stored."""
+    def restore(self, streams: list[HeldStream], pasts: list[Past]) -> None:
+        """Go on behind the blocks that are stored, or that were."""
+        for past in pasts:
+            name = (past.dataset, past.key)
+            if name in self._recorders:
+                self._go_on(name, pinned_shard(past.key), past.next_seq, past.next_sample)
         for info, shard, runs in streams:
             name = (info.dataset, info.key)
             if name in self._recorders and runs:
                 last = runs[-1]
                 end = last.first_sample + last.sample_count
-                known = self._recorders[name]
-                fresh = Recorder(known.info, shard, self._boot, seq=last.last_seq + 1, sample=end)
-                fresh.cuts = known.cuts
-                self._recorders[name] = fresh
+                self._go_on(name, shard, last.last_seq + 1, end)
+
+    def _go_on(self, name: tuple[str, str], shard: int, seq: int, sample: int) -> None:
+        known = self._recorders[name]
+        fresh = Recorder(known.info, shard, self._boot, seq=seq, sample=sample)
+        fresh.cuts = known.cuts
+        self._recorders[name] = fresh
 
     def cut(self, cuts: Cuts) -> None:
         """Let blocks end where the batches of standing jobs do."""

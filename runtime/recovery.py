@@ -14,6 +14,8 @@ from atoll.runtime.errors import StoreError
 from atoll.runtime.files import Files
 from atoll.runtime.frame import FILE_HEADER, FORMAT, FRAME, GAP, file_format
 from atoll.runtime.index import WORDS, Row, StreamIndex, rows_of
+from atoll.runtime.past import NAME as PAST
+from atoll.runtime.past import read_pasts
 from atoll.runtime.sealed import Sealed, read_index
 from atoll.runtime.segment import Found, Segment, body_is_good, scan
 from atoll.wire.block import peek_block
@@ -53,6 +55,8 @@ def recover(files: Files, catalog: Catalog, handles: Handles) -> Recovered:
 def _recover_shard(files: Files, catalog: Catalog, shard: Shard, handles: Handles) -> Recovered:
     total = Recovered(0, 0, 0, 0)
     names = files.names(shard.path)
+    if PAST in names:
+        shard.pasts = read_pasts(files, shard.path)
     for name in names:
         stem, dot, kind = name.partition(".")
         if kind == "idx" and f"{stem}.seg" not in names:

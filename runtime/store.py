@@ -17,12 +17,15 @@ from atoll.runtime.errors import Missing, Refused
 from atoll.runtime.files import Files
 from atoll.runtime.frame import FILE_HEADER, FRAME, Frame, file_header, unpack_frame
 from atoll.runtime.index import Row, StreamIndex, run_of
+from atoll.runtime.past import NAME as PAST
+from atoll.runtime.past import write_pasts
 from atoll.runtime.recovery import Recovered, recover
+from atoll.runtime.retention import remembered, segments_to_drop
 from atoll.runtime.sealed import Rows, index_path, write_index
 from atoll.runtime.segment import Segment, append, body_is_good
 from atoll.wire.block import decode_block
 from atoll.wire.errors import WireError
-from atoll.wire.messages import BlockRun, HeldStream, StreamInfo
+from atoll.wire.messages import BlockRun, HeldStream, Past, StreamInfo
 
 # A segment is the unit of retention: small enough that dropping one frees little at once, large
 # enough that a board's files stay in the hundreds.
@@ -403,6 +406,11 @@ class Store:
         dropped = self._drop(found, {segment.number for segment in found.segments})
         with self._lock:
             self._catalog.drop_shard(found)
+        if self._files.names(found.path) == [PAST]:
+            try:
+                self._files.remove(f"{found.path}/{PAST}")
+            except OSError:
+                return dropped
         if self._files.names(found.path) == []:
             try:
                 self._files.remove_directory(found.path)
@@ -412,25 +420,32 @@ class Store:
         return dropped
 
     def retain(self, dataset: str, shard: int, keep_s: int, keep_bytes: int, now_ms: int) -> int:
-        """Drop a shard's oldest segments by age and bytes (0: keep); the number of blocks dropped.
-
-        The segment that is written to stays until it is full or an hour old, unless all in it is
-        too old.
-        """
+        """Drop a shard's oldest segments by age and bytes (0: keep); how many blocks they held."""
         found = self._catalog.shards.get((dataset, shard))
         if found is None or not (keep_s or keep_bytes):
             return 0
         staged = {one.segment.number for one in self._staged.values()}
-        total = sum(segment.size for segment in found.segments)
-        old: set[int] = set()
-        for segment in found.segments:
-            too_old = keep_s and segment.newest_ms < now_ms - keep_s * 1_000
-            too_big = keep_bytes and total > keep_bytes and segment is not found.segments[-1]
-            if segment.number in staged or not (too_old or too_big):
-                break
-            total -= segment.size
-            old.add(segment.number)
-        return self._drop(found, old) if old else 0
+        old = segments_to_drop(found, staged, keep_s, keep_bytes, now_ms)
+        if not old:
+            return 0
+        pasts = remembered(found, old)
+        try:
+            self.bytes_written += write_pasts(self._files, found.path, pasts.values())
+        except OSError:
+            return 0  # they stay: what only they tell is not kept yet
+        with self._lock:
+            found.pasts = pasts
+        return self._drop(found, old)
+
+    def pasts(self, dataset: str = "", shard: int = -1) -> list[Past]:
+        """What is remembered of streams whose oldest blocks are gone: of one shard, or of all."""
+        with self._lock:
+            chosen = [
+                one
+                for name, one in self._catalog.shards.items()
+                if shard < 0 or name == (dataset, shard)
+            ]
+            return [past for one in chosen for past in one.pasts.values()]
 
     def _drop(self, shard: Shard, numbers: set[int]) -> int:
         """Take segments out of the index, then off the disk."""

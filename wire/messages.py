@@ -330,12 +330,15 @@ record(
 
 class Past(NamedTuple):
     """What a device remembers of a stream whose oldest blocks it has let go: the first sample of
-    the gap-free run that the oldest block here belongs to, and where the next block begins.
+    the gap-free run that the oldest block here belongs to (2^64 - 1: not known), the oldest block
+    here, and where the next block begins (the same where none is here).
     """
 
     dataset: str
     key: str
     anchor: int
+    first_seq: int
+    first_sample: int
     next_seq: int
     next_sample: int
 
@@ -345,6 +348,8 @@ record(
     dataset=_NAME,
     key=_KEY,
     anchor=Uint(U64),
+    first_seq=Uint(U64),
+    first_sample=Uint(U64),
     next_seq=Uint(U64),
     next_sample=Uint(U64),
 )
@@ -615,6 +620,18 @@ message(
     orders=Array(Record(OrderEntry), limits.ENTRIES_MAX),
     pasts=Array(Record(Past), limits.ENTRIES_MAX),
 )
+
+
+class LetGo(NamedTuple):
+    """On up/block: the oldest blocks of these streams are gone, as the map's retention says."""
+
+    boot: int
+    epoch: int
+    lease: int
+    pasts: list[Past]
+
+
+message(9, LetGo, **_HEAD, pasts=Array(Record(Past), limits.ENTRIES_MAX))
 
 
 # --- both ways ------------------------------------------------------------------------------------
@@ -993,7 +1010,7 @@ message(
 
 class Command(NamedTuple):
     """A verb with at most one target, answered by JSON: status, devices, shards, jobs, datasets;
-    stop, cancel, rm, drain, undrain, forget, trust.
+    stop, cancel, rm, drain, undrain, forget, trust, retention.
     """
 
     request: int

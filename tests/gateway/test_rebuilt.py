@@ -219,7 +219,7 @@ def test_a_past_tells_where_windows_are_counted_from(fleet, tmp_path):
             device.blocks.pop(("v", name, 0), None)
     sample(fleet, "a", 3, 30, range(10))
     fleet.devices["a"].blocks.pop(("proc", "a/cpu", 0))
-    fleet.devices["a"].pasts = [wire.Past("proc", "a/cpu", 3, 9, 90)]
+    fleet.devices["a"].pasts = [wire.Past("proc", "a/cpu", 3, 1, 10, 9, 90)]
     for name in "bc":
         fleet.devices[name].blocks.pop(("proc", "a/cpu", 0), None)
     fresh = again(fleet, made_anew(survey(fleet.devices)), tmp_path)

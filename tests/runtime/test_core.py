@@ -580,7 +580,14 @@ def test_what_is_remembered_is_told_to_whoever_asks_for_it():
     bench.tell(wire.InventoryAsk(*bench.head, False))
     assert bench.published(wire.Memory) == []
     bench.tell(wire.InventoryAsk(*bench.head, True))
+    assert bench.of(do.ListStreams) == [do.ListStreams("memory", "")]
+    past = wire.Past("machine", "pi/a", 0, 5, 50, 9, 90)
+    bench.feed(on.StreamsListed("memory", [], [past]))
+    assert bench.published(wire.LetGo)[0].pasts == [past]
+    (held,) = bench.published(wire.Held)
+    assert (held.inventory, held.more) == (True, False)
     (memory,) = bench.published(wire.Memory)
+    assert memory.pasts == [past]
     assert (memory.term, memory.more) == (bench.head[0], False)
     assert (memory.shards, memory.datasets) == ([entry()], [data])
     assert [one.job for one in memory.orders] == [order().job]

@@ -120,6 +120,9 @@ def test_lists_deletions_and_retention(rig):
     assert [held.info for held in rig.event().streams] == [A]
     assert rig.event() == on.StreamsListed("standing", [])
     rig.ask(do.Retain([ShardEntry("vibration", 3, 0, 1, 1, 0)]), do.ListStreams("x", ""))
+    dropped = rig.event()
+    assert dropped.blocks == 1
+    assert [past.key for past in dropped.pasts] == ["a"]
     assert rig.event().streams == []
     rig.ask(do.StoreBlocks(2, [block(0)]))
     rig.event()

@@ -44,7 +44,7 @@ def test_going_on_behind_what_is_stored():
     live = LiveStreams(INFOS, 7)
     live.cut(lambda dataset, rate_hz: [(5, 0)])
     runs = [BlockRun(0, 3, 0, 400, 0, False, 1), BlockRun(4, 9, 400, 70, 0, True, 1)]
-    live.restore([HeldStream(INFOS[0], 65_999, runs), HeldStream(info_of("pi/x"), 1, runs)])
+    live.restore([HeldStream(INFOS[0], 65_999, runs), HeldStream(info_of("pi/x"), 1, runs)], [])
     live.push(sampled([("pi/a", b"abcd")]), 1.0)
     [block] = live.close()
     block = decode_block(block)

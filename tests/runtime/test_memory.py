@@ -20,7 +20,7 @@ def test_everything_at_its_largest_fits_its_messages_and_is_all_there():
     shards = [ShardEntry(NAME, 2**32 - 1, 255, BIG, 2**32 - 1, BIG)] * 3_000
     marks = [Mark(f"{n:0128}", BIG) for n in range(1_000)]
     orders = [Standing(1, 1, 1, NAME, b"p" * 16_384, NAME, 2**32 - 1, 2**32 - 1, marks)] * 3
-    pasts = [Past(NAME, "k" * 128, BIG, BIG, BIG)] * 900
+    pasts = [Past(NAME, "k" * 128, BIG, BIG, BIG, BIG, BIG)] * 900
     messages = memory_messages(HEAD, Remembered(9, datasets, shards, orders, pasts))
     assert all(len(encode(message)) <= MESSAGE_BYTES_MAX for message in messages)
     assert all(decode(encode(message)) == message for message in messages)

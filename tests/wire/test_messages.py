@@ -45,7 +45,7 @@ def test_numbers_are_what_was_published():
     assert (DONE, PROGRESS, FAILED, INCOMPLETE) == (0, 1, 2, 3)
     assert {cls.__name__: number for cls, number in NUMBERS.items()} == {
         **{"Birth": 1, "LeaseRequest": 2, "Held": 3, "Stored": 4, "Partials": 5},
-        **{"TransferFailed": 6, "Credential": 7, "Memory": 8, "Blocks": 10, "Part": 11},
+        **{"TransferFailed": 6, "Credential": 7, "Memory": 8, "LetGo": 9, "Blocks": 10, "Part": 11},
         **{"Lease": 16, "Probe": 17, "Map": 18, "Tasks": 19, "Standing": 20, "Cancel": 21},
         **{"SendBlocks": 22, "InventoryAsk": 23, "Release": 24, "Ack": 25, "Program": 26},
         **{"Put": 32, "Run": 33, "Start": 34, "Get": 35, "Command": 36, "Reply": 48},
