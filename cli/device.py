@@ -31,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--zone", default="", help="what fails together: a rack, a power feed (default: the id)"
     )
     parser.add_argument(
-        "--capacity", type=float, default=1.0, metavar="W", help="share of the data it takes (1)"
+        "--capacity",
+        type=float,
+        metavar="W",
+        help="share of the data it takes; 0: its own streams only (what the board bears)",
     )
     parser.add_argument(
         "--source",

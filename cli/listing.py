@@ -147,5 +147,19 @@ class LookupFailed(Exception):
 
 
 def _print_one(row: Row) -> None:
-    flat = {**{k: v for k, v in row.items() if k != "health"}, **(row.get("health") or {})}
+    """All fields, then what the weight is made of: the least eighths count."""
+    flat = {**{k: v for k, v in row.items() if k not in ("health", "strain", "factors")}}
+    flat |= {name: value for part in ("health", "strain") for name, value in _known(row, part)}
     print_table(("field", "value"), [(name, str(value)) for name, value in flat.items()])
+    factors = row.get("factors") or []
+    if factors:
+        print()
+        print_table(
+            ("factor", "measured", "weight", "rule"),
+            [(f["name"], f["measured"], f"{f['eighths']}/8", f["rule"]) for f in factors],
+        )
+
+
+def _known(row: Row, part: str) -> list[tuple[str, Any]]:
+    """What the board could measure."""
+    return [(name, value) for name, value in (row.get(part) or {}).items() if value != -1]

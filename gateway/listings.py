@@ -69,6 +69,7 @@ class Listings:
             "bytes": sum(self._parts.catalog.by_device.get(member.id, {}).values()),
             "backlog": member.backlog,
             "health": health._asdict() if health is not None else {},
+            "strain": member.strain._asdict(),
             "software": row.software,
         }
 

@@ -68,6 +68,7 @@ class Core:
         self._custody.shards, self._custody.datasets = state.shards, state.datasets
         self._labour = Labour(self._desk, shape, boot=state.boot, backlog=identity.backlog)
         self._health = UNKNOWN_HEALTH
+        self._strain = wire.UNSTRAINED
         self._stored_bytes = 0
         self._status = "init"
         self._leased = False
@@ -172,7 +173,7 @@ class Core:
         if now >= self._health_at:
             self._health_at = now + HEALTH_S
             if self._desk.linked:
-                self._desk.do(do.PublishHealth(self._health, dict(self.counters)))
+                self._desk.do(do.PublishHealth(self._health, self._strain, dict(self.counters)))
         self._labour.run_due(now)
         self._custody.run_due(now)
         if self._labour.standing.moved and now >= self._marks_at:
@@ -214,7 +215,9 @@ class Core:
     def _request_lease(self, now: float) -> None:
         number = self._lease.request(now)
         numbers = (number, int(now * 1_000), self._stored_bytes, self._labour.backlog)
-        self._desk.publish("lease", wire.LeaseRequest(*self._fence.head, *numbers, self._health))
+        strain = self._strain._replace(loss_permille=self._lease.loss_permille)
+        request = wire.LeaseRequest(*self._fence.head, *numbers, self._health, strain)
+        self._desk.publish("lease", request)
         self._desk.do(do.MeasureHealth())
 
     def _granted(self, lease: wire.Lease, now: float) -> None:
@@ -346,6 +349,7 @@ class Core:
 
     def _health_read(self, event: on.HealthRead, now: float) -> None:
         self._health = event.health._replace(round_trip_ms=self._round_trip_ms)
+        self._strain = event.strain
         self._stored_bytes = event.stored_bytes
 
     def _stop_asked(self, event: on.StopAsked, now: float) -> None:

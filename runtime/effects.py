@@ -15,6 +15,7 @@ from atoll.wire.messages import (
     ShardEntry,
     ShardRef,
     Standing,
+    Strain,
     Task,
 )
 
@@ -50,9 +51,10 @@ class PublishStatus(NamedTuple):
 
 
 class PublishHealth(NamedTuple):
-    """Send up/health for people: the board's health and the core's counters."""
+    """Send up/health for people: the board's health and strain, and the core's counters."""
 
     health: Health
+    strain: Strain
     counters: dict[str, int]
 
 

@@ -5,7 +5,16 @@ Times inside are milliseconds: `mono_ms` since the machine started, `wall_ms` si
 
 from typing import Any, NamedTuple
 
-from atoll.wire.messages import BlockRange, Health, HeldStream, Past, Refusal, Result
+from atoll.wire.messages import (
+    UNSTRAINED,
+    BlockRange,
+    Health,
+    HeldStream,
+    Past,
+    Refusal,
+    Result,
+    Strain,
+)
 
 
 class LinkUp(NamedTuple):
@@ -98,6 +107,7 @@ class HealthRead(NamedTuple):
 
     health: Health
     stored_bytes: int
+    strain: Strain = UNSTRAINED
 
 
 class RotFound(NamedTuple):

@@ -6,10 +6,11 @@ have.
 
 from os import statvfs
 
-from atoll.wire.messages import Health
+from atoll.runtime.firmware_word import FirmwareWord
+from atoll.runtime.strain import StrainReader
+from atoll.wire.messages import Health, Strain
 
-# Vendors' places for the firmware's throttling bits (Raspberry Pi) and for the first battery.
-_THROTTLED = "/sys/devices/platform/soc/soc:firmware/get_throttled"
+# Vendors' names of the first battery.
 _BATTERIES = ("BAT0", "BAT1", "battery")
 _READ_MAX = 4_096
 
@@ -35,12 +36,16 @@ class DayCount:
 
 
 class HealthReader:
-    """Reads the board; CPU idle is the share since the last reading."""
+    """Reads the board; CPU idle is the share since the last reading. `strain` reads the rest;
+    `best` is the kernels' speed as installed.
+    """
 
-    def __init__(self, store: str, *, root: str = "") -> None:
+    def __init__(self, store: str, *, root: str = "", best: int = 0) -> None:
         self._store = store
         self._root = root
         self._cpu = self._cpu_times()
+        self._firmware = FirmwareWord(root)
+        self.strain = StrainReader(store, root=root, best=best)
         self.task_us = -1
 
     def read(self) -> Health:
@@ -50,7 +55,7 @@ class HealthReader:
             memory_free_bytes=self._memory_free(),
             storage_free_bytes=self._storage_free(),
             temperature_mc=self._temperature(),
-            throttled=self._throttled(),
+            throttled=self._firmware.read(),
             task_us=self.task_us,
             round_trip_ms=-1,
             battery_percent=self._battery(),
@@ -63,9 +68,9 @@ class HealthReader:
         except OSError:
             return ""
 
-    def _number(self, path: str, base: int = 10) -> int | None:
+    def _number(self, path: str) -> int | None:
         try:
-            return int(self._text(path), base)
+            return int(self._text(path))
         except ValueError:
             return None
 
@@ -107,10 +112,6 @@ class HealthReader:
             hottest = max(hottest, value)
         return min(hottest, 300_000)
 
-    def _throttled(self) -> int:
-        value = self._number(_THROTTLED, 16)
-        return -1 if value is None else value & 0xFFFFFFFF
-
     def _battery(self) -> int:
         for name in _BATTERIES:
             value = self._number(f"/sys/class/power_supply/{name}/capacity")
@@ -119,9 +120,10 @@ class HealthReader:
         return -1
 
 
-def health_json(health: Health, members: dict[str, int | str]) -> bytes:
-    """The health record for people, without what is not known. No json: it costs a megabyte."""
-    known = {name: value for name, value in health._asdict().items() if value != -1}
+def health_json(health: Health, strain: Strain, members: dict[str, int | str]) -> bytes:
+    """Both records for people, without what is not known. No json: it costs a megabyte."""
+    fields = health._asdict() | strain._asdict()
+    known = {name: value for name, value in fields.items() if value != -1}
     pairs = (f'"{_plain(name)}":{_value(value)}' for name, value in (known | members).items())
     return ("{" + ",".join(pairs) + "}").encode()
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from atoll.runtime.errors import StoreError
 from atoll.wire.messages import KernelReceipt
 
-FORMAT = 1
+FORMAT = 2
 FILE_BYTES_MAX = 65_536
 # Long enough that a timer's resolution does not matter, short on the slowest board.
 SPEED_S = 0.05
@@ -23,10 +23,12 @@ SPEED_SAMPLES = 16_384
 
 
 class Installed(NamedTuple):
-    """The kernels as installed here; `speed`: samples of i16 a second through `moments`."""
+    """The kernels as installed here; `speed`: samples of i16 a second that a core takes through
+    `moments`, in its best round, as others' work is not the board's.
+    """
 
     software: str
-    speed: float
+    speed: int
     receipts: list[KernelReceipt]
 
 
@@ -65,7 +67,7 @@ def _read(path: str, wanted: str) -> Installed | None:
         ]:
             return None
         receipts = [KernelReceipt(name, bytes.fromhex(digest)) for name, digest in pairs[3:]]
-        return Installed(pairs[1][1], float(pairs[2][1]), receipts)
+        return Installed(pairs[1][1], int(pairs[2][1]), receipts)
     except (OSError, ValueError):
         return None
 
@@ -89,12 +91,18 @@ def measure(path: str) -> None:
     except PackageNotFoundError:
         software = "atoll"
     plan, samples = Plan("moments"), bytes(2 * SPEED_SAMPLES)
-    rounds, began = 0, perf_counter()
-    while perf_counter() - began < SPEED_S:
+    least, began = float("inf"), perf_counter()
+    ended = began
+    while ended - began < SPEED_S:
+        before = ended
         plan.partial(samples, dtype="i16")
-        rounds += 1
-    speed = rounds * SPEED_SAMPLES / (perf_counter() - began)
-    lines = [f"build {build_id()}", f"software {software}", f"speed {speed:.0f}"]
+        ended = perf_counter()
+        least = min(least, ended - before)
+    lines = [
+        f"build {build_id()}",
+        f"software {software}",
+        f"speed {SPEED_SAMPLES / max(least, 1e-9):.0f}",
+    ]
     lines += [f"{name} {digest.hex()}" for name, digest in sorted(receipts().items())]
     with open(f"{path}.new", "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")

@@ -285,7 +285,8 @@ class Keeper:
         self._post(StateSaved())
 
     def _measure(self, effect: do.MeasureHealth) -> None:
-        self._post(on.HealthRead(self._health.read(), self._store.stored_bytes))
+        strain = self._health.strain.read(monotonic())
+        self._post(on.HealthRead(self._health.read(), self._store.stored_bytes, strain))
         self._tell_rot()
 
 

@@ -14,6 +14,8 @@ DRIFT_MARGIN = 0.05
 INTERVALS_S = {"fast": 0.5, "normal": 2.0, "battery": 30.0, "metered": 600.0, "demo": 0.25}
 # Requests whose answers may still come: a grant older than these is of no use.
 REQUESTS_KEPT = 16
+# The link's loss is that of the last so many requests whose answers are no longer awaited.
+LOSS_WINDOW = 32
 # A gateway may not silence or flood a device by its interval.
 INTERVAL_S_MIN, INTERVAL_S_MAX = 0.05, 3_600.0
 
@@ -28,6 +30,7 @@ class LeaseClock:
         self.round_trip_ms = -1
         self._sent: dict[int, float] = {}
         self._next = 0.0
+        self._answered: list[bool] = []
 
     def holds(self, now: float) -> bool:
         """Whether the device may act for others."""
@@ -37,6 +40,17 @@ class LeaseClock:
     def next_request(self) -> float:
         """When the next request is due."""
         return self._next
+
+    @property
+    def loss_permille(self) -> int:
+        """Requests of late that were never answered; -1 before there were enough to tell."""
+        if len(self._answered) < LOSS_WINDOW:
+            return -1
+        return self._answered.count(False) * 1_000 // LOSS_WINDOW
+
+    def _note(self, *, answered: bool) -> None:
+        self._answered.append(answered)
+        del self._answered[:-LOSS_WINDOW]
 
     def ask_at_once(self, now: float) -> None:
         """A request is due now: after a probe, a birth, a new connection."""
@@ -48,6 +62,7 @@ class LeaseClock:
         self._sent[self.number] = now
         if len(self._sent) > REQUESTS_KEPT:
             del self._sent[next(iter(self._sent))]
+            self._note(answered=False)
         self._next = now + self.interval_s
         return self.number
 
@@ -58,6 +73,7 @@ class LeaseClock:
         sent = self._sent.pop(lease.number, None)
         if sent is None:
             return "lease not asked for"
+        self._note(answered=True)
         self.round_trip_ms = round((now - sent) * 1_000)
         interval_s = min(max(lease.interval_ms / 1_000, INTERVAL_S_MIN), INTERVAL_S_MAX)
         if interval_s != self.interval_s:

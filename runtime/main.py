@@ -8,6 +8,7 @@ from atoll.runtime.errors import DeviceError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from atoll.runtime.core import Core
+    from atoll.runtime.installed import Installed
     from atoll.runtime.keeper import Keeper
     from atoll.runtime.sources import Source
     from atoll.runtime.workers import Workers
@@ -25,14 +26,16 @@ STACK_BYTES = 512 * 1_024
 
 
 class DeviceOptions(NamedTuple):
-    """What `atoll device` is told. `workers` 0: one a core; `zone` empty: the device's id."""
+    """What `atoll device` is told. `workers` 0: one a core; `zone` empty: the device's id;
+    `capacity` None: what the board bears, 0: its own streams only.
+    """
 
     id: str
     store: str
     broker: str = BROKER_DEFAULT
     site: str = "home"
     zone: str = ""
-    capacity: float = 1.0
+    capacity: float | None = None
     profile: str = "normal"
     sources: tuple[str, ...] = ()
     workers: int = 0
@@ -82,8 +85,10 @@ def _check(options: DeviceOptions) -> "list[Broker]":
         raise UsageError(str(error)) from None
     if options.profile not in INTERVALS_S:
         raise UsageError(f"profile {options.profile!r} is none of {', '.join(INTERVALS_S)}")
-    if not 0.0 < options.capacity <= CAPACITY_MAX:
-        raise UsageError(f"capacity {options.capacity}: above 0 and at most {CAPACITY_MAX:g}")
+    if options.capacity is not None and not 0.0 <= options.capacity <= CAPACITY_MAX:
+        raise UsageError(
+            f"capacity {options.capacity}: from 0 (its own streams only) to {CAPACITY_MAX:g}"
+        )
     if not 0 <= options.workers <= WORKERS_MAX:
         raise UsageError(f"workers {options.workers}: 0 (one a core) to {WORKERS_MAX}")
     if not 1 <= options.commit_ms <= 60_000:
@@ -128,6 +133,7 @@ def _serve(options: DeviceOptions, brokers: "list[Broker]", sources: "list[Sourc
     from atoll.runtime.core import Core, Identity
     from atoll.runtime.files import SystemFiles
     from atoll.runtime.health import HealthReader
+    from atoll.runtime.installed import load_installed
     from atoll.runtime.keeper import Keeper
     from atoll.runtime.outbox import Outbox
     from atoll.runtime.state import load, save
@@ -140,9 +146,12 @@ def _serve(options: DeviceOptions, brokers: "list[Broker]", sources: "list[Sourc
     state = state._replace(boot=state.boot + 1)
     save(files, root, state)
     store, outbox = Store(root, files), Outbox(root, files)
-    birth = _birth(options, state.boot, [info for one in sources for info in one.streams])
+    installed = load_installed(options.store)
+    birth = _birth(
+        options, installed, state.boot, [info for one in sources for info in one.streams]
+    )
     core = Core(Identity(birth, state, outbox.numbers()), read_shape)
-    health = HealthReader(root)
+    health = HealthReader(root, best=installed.speed)
     keeper = Keeper(root, files, store, outbox, health, commit_s=options.commit_ms / 1_000)
     workers = Workers(options.workers or len(os.sched_getaffinity(0)), store)
     found = store.recovered
@@ -197,13 +206,20 @@ def _run_loop(
     return OK
 
 
-def _birth(options: DeviceOptions, boot: int, streams: "list[StreamInfo]") -> "Birth":
-    from atoll.runtime.installed import load_installed
+def _birth(
+    options: DeviceOptions, installed: "Installed", boot: int, streams: "list[StreamInfo]"
+) -> "Birth":
+    from atoll.runtime.capacity import capacity_of
     from atoll.wire.limits import MESSAGE_BYTES_MAX
     from atoll.wire.messages import PROTOCOL, Birth
 
-    installed = load_installed(options.store)
-    storage = os.statvfs(options.store)
+    status = os.statvfs(options.store)
+    storage = status.f_blocks * status.f_frsize
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    cores = len(os.sched_getaffinity(0))
+    capacity = options.capacity
+    if capacity is None:
+        capacity = capacity_of(cores, installed.speed, memory, storage)
     return Birth(
         boot=boot,
         epoch=0,
@@ -211,14 +227,15 @@ def _birth(options: DeviceOptions, boot: int, streams: "list[StreamInfo]") -> "B
         protocol=PROTOCOL,
         software=installed.software,
         zone=options.zone or options.id,
-        capacity=options.capacity,
+        capacity=capacity,
         profile=options.profile,
-        cores=len(os.sched_getaffinity(0)),
-        memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        storage_bytes=storage.f_blocks * storage.f_frsize,
+        cores=cores,
+        memory_bytes=memory,
+        storage_bytes=storage,
         message_max=MESSAGE_BYTES_MAX,
         receipts=installed.receipts,
         sources=streams,
+        speed=installed.speed,
     )
 
 

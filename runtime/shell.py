@@ -232,7 +232,7 @@ class Shell:
             "late_samples": sum(source.late for source in self._sources),
             "refused": sum(effect.counters.values()) + self.stalled,
         }
-        data = health_json(effect.health, members)
+        data = health_json(effect.health, effect.strain, members)
         self._link.publish(self._up + "health", data, purpose="health")
 
     def _measure_health(self, effect: do.MeasureHealth) -> None:

@@ -23,6 +23,13 @@ def test_what_the_runtime_is_told(monkeypatch):
     )  # fmt: skip
 
 
+def test_without_a_capacity_the_board_decides(monkeypatch):
+    told = []
+    monkeypatch.setattr("atoll.runtime.main.run_device", lambda options: told.append(options) or 0)
+    assert device.run(options()) == device.run(options("--capacity", "0")) == 0
+    assert [found.capacity for found in told] == [None, 0.0]
+
+
 def test_a_store_of_its_own_by_default(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     assert device.default_store("home", "pi-1") == f"{tmp_path}/atoll/home/pi-1"
@@ -37,7 +44,7 @@ def test_a_store_of_its_own_by_default(monkeypatch, tmp_path):
         (("--id", "a/b"), "a/b"),
         (("--id", "a", "--site", "UP"), "lower case"),
         (("--id", "a", "--broker", "http://x"), "http"),
-        (("--id", "a", "--capacity", "0"), "capacity"),
+        (("--id", "a", "--capacity", "-1"), "capacity"),
         (("--id", "a", "--source", "x"), "source"),
         (("--id", "a", "--source", "x=smoke:1"), "smoke"),
     ],

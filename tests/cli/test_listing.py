@@ -24,7 +24,15 @@ def test_devices(on_site, site, stored):
 def test_one_device(on_site, site):
     [row] = json.loads(on_site("devices", "device-2", "--json").stdout)
     assert row["id"] == "device-2"
-    assert "memory_free_bytes" in on_site("devices", "device-2").stdout
+    names = {factor["name"] for factor in row["factors"]}
+    assert {"memory", "round trip"} <= names
+    assert all(0 <= factor["eighths"] <= 8 for factor in row["factors"])
+    assert row["capacity"] > 0
+    assert row["speed"] > 0
+    shown = on_site("devices", "device-2").stdout
+    assert "memory_free_bytes" in shown
+    assert "FACTOR" in shown
+    assert "round trip" in shown
     assert "no device 'device-9'" in on_site("devices", "device-9", code=1).stderr
 
 

@@ -1,7 +1,9 @@
 import json
 
 from atoll.runtime.health import DayCount, HealthReader, health_json
-from atoll.wire.messages import Health
+from atoll.wire.messages import UNSTRAINED, Health
+
+HEALTH = Health(-1, 5, 6, -1, -1, -1, -1, -1)
 
 
 def lay_out(root, files):
@@ -61,10 +63,13 @@ def test_this_machine(tmp_path):
 
 
 def test_the_json_is_json():
-    data = health_json(Health(-1, 5, 6, -1, -1, -1, -1, -1), {"why": 'a "quote" \\ \n', "n": 3})
+    data = health_json(
+        HEALTH, UNSTRAINED._replace(signal_dbm=-50), {"why": 'a "quote" \\ \n', "n": 3}
+    )
     assert json.loads(data) == {
         "memory_free_bytes": 5,
         "storage_free_bytes": 6,
+        "signal_dbm": -50,
         "why": "a ?quote? ? ?",
         "n": 3,
     }

@@ -1,6 +1,6 @@
 import pytest
 
-from atoll.runtime.lease import DRIFT_MARGIN, REQUESTS_KEPT, LeaseClock
+from atoll.runtime.lease import DRIFT_MARGIN, LOSS_WINDOW, REQUESTS_KEPT, LeaseClock
 from atoll.wire.messages import Lease
 
 
@@ -53,3 +53,14 @@ def test_a_birth_that_is_wanted_grants_nothing():
     clock = LeaseClock("normal")
     assert clock.grant(lease(clock.request(0.0), birth_wanted=True), 7, 0.1) == ""
     assert not clock.holds(0.2)
+
+
+def test_the_links_loss_is_told_once_there_is_enough_to_tell():
+    clock = LeaseClock("normal")
+    for number in range(1, 200):
+        clock.request(float(number))
+        if number % 4:
+            clock.grant(lease(number), 7, number + 0.1)
+        if number < LOSS_WINDOW:
+            assert clock.loss_permille == -1
+    assert 200 <= clock.loss_permille <= 300

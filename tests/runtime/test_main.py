@@ -24,7 +24,7 @@ def options(tmp_path, **changes):
         ({"site": "Home"}, "lower case"),
         ({"broker": "http://x"}, "mqtt:// or mqtts://"),
         ({"profile": "turbo"}, "profile 'turbo' is none of"),
-        ({"capacity": 0.0}, "capacity 0.0"),
+        ({"capacity": -0.5}, "capacity -0.5"),
         ({"capacity": float("nan")}, "capacity nan"),
         ({"workers": -1}, "workers -1"),
         ({"commit_ms": 0}, "commit wait 0 ms"),
