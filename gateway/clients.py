@@ -12,6 +12,10 @@ from atoll.gateway.listings import Listings
 from atoll.gateway.member import LEASED, Member
 from atoll.wire import messages as wire
 
+# Verbs that change nothing: they are answered as it is now, however often they are asked.
+READING = frozenset({"status", "devices", "shards", "jobs", "datasets", "events", "explain"})
+MET_MAX = 1_024  # requests that changed something: a broker may bring each of them twice
+
 
 class Clients:
     """Dispatches requests to the parts that meet them."""
@@ -19,6 +23,7 @@ class Clients:
     def __init__(self, desk: Desk, listings: Listings, parts: Parts) -> None:
         self._desk = desk
         self._parts = parts
+        self._met: dict[tuple[str, Any], str] = {}
         self._requests: dict[type, Callable[[str, Any], None]] = {
             wire.Put: parts.puts.ask,
             wire.Run: parts.jobs.ask,
@@ -57,15 +62,35 @@ class Clients:
         self._desk.answer(client, wire.Reply(request, wire.DONE, dumps(body), b""))
 
     def _start(self, client: str, start: wire.Start) -> None:
+        if self._answered_before(client, start):
+            return
         row = self._parts.standing.start(start).row
         every = {"every": row.every} if row.every else {"every_ms": row.every_ms}
-        self._done(client, start.request, {"job": row.name, **every})
+        self._done_once(client, start, {"job": row.name, **every})
+
+    def _answered_before(self, client: str, message: Any) -> bool:
+        """Whether this very request was met already: it is answered again, and done once."""
+        body = self._met.get((client, message))
+        if body is None:
+            return False
+        self._desk.count("repeated requests")
+        self._desk.answer(client, wire.Reply(message.request, wire.DONE, body, b""))
+        return True
+
+    def _done_once(self, client: str, message: Any, body: Any) -> None:
+        text = self._met[client, message] = dumps(body)
+        while len(self._met) > MET_MAX:
+            del self._met[next(iter(self._met))]
+        self._desk.answer(client, wire.Reply(message.request, wire.DONE, text, b""))
 
     def _command(self, client: str, command: wire.Command) -> None:
         verb = self._verbs.get(command.verb)
         if verb is None:
             raise RequestError(f"no verb {command.verb!r}; known: {', '.join(self._verbs)}")
-        self._done(client, command.request, verb(command.target))
+        if command.verb in READING:
+            self._done(client, command.request, verb(command.target))
+        elif not self._answered_before(client, command):
+            self._done_once(client, command, verb(command.target))
 
     # --- verbs that change something ---
 

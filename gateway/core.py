@@ -143,7 +143,8 @@ class GatewayCore:
             self.owners.table = SlotTable.from_slots(settings["slots"], slots, quota)
         self.owners.seed = settings["seed"]
         self._desk.epoch = settings["epoch"]
-        self._desk.term = (settings["term"] or first_term(wall_ms)) + 1
+        # An old copy of the ledger that was put back is not to begin below what devices have seen.
+        self._desk.term = max(settings["term"], first_term(wall_ms)) + 1
         self._desk.record(r.SettingSet("term", self._desk.term))
         self._desk.record(r.SettingSet("seed", self.owners.seed))
         self.catalog.settle()

@@ -184,7 +184,7 @@ class Membership:
             head = self._desk.head(device)
             self._desk.tell(device, "lease", Lease(*head, message.boot, message.number, 0, 0, True))
             return
-        if message.number < member.request:
+        if message.number <= member.request:
             self._desk.refuse("old lease request")
             return
         member.request = message.number
@@ -265,7 +265,10 @@ class Membership:
     ) -> None:
         """A device's retained status or last will."""
         member = self.members.get(device)
-        if member is None or boot < member.row.boot:
+        if member is None:
+            return
+        if boot < member.row.boot:
+            self._desk.refuse("stale boot")
             return
         member.stopping = state in ("draining", "stopped")
         if state == "lost" and member.state is State.READY and boot == member.row.boot:

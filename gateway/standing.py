@@ -136,6 +136,9 @@ class StandingJobs:
         self._desk.record(StandingGone(name))
         for device in self._members.members:
             self._desk.tell(device, "task", wire.Cancel(*self._desk.head(device), name))
+        # A job of this name that is started from now on is told from this one by its epoch, and an
+        # order of this one that comes late is refused.
+        self._desk.advance_epoch()
         self._desk.do(ShowResult(name, ""))
         self._desk.say("standing", f"{name} is stopped", job=name)
         return True

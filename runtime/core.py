@@ -59,7 +59,12 @@ class Core:
     def __init__(self, identity: Identity, shape: Callable[[bytes], Shape]) -> None:
         state, self._birth = identity.state, identity.birth
         self._fence = Fence(
-            state.boot, term=state.term, map_epoch=state.map_epoch, lease_epoch=state.lease_epoch
+            state.boot,
+            term=state.term,
+            map_epoch=state.map_epoch,
+            lease_epoch=state.lease_epoch,
+            map_term=state.map_term,
+            lease_term=state.lease_term,
         )
         self._desk = Desk(self._fence)
         self._lease = LeaseClock(self._birth.profile)
@@ -279,7 +284,8 @@ class Core:
         fence = self._fence
         numbers = (fence.boot, fence.term, fence.map_epoch, fence.lease_epoch)
         datasets = list(self._custody.datasets)
-        self._desk.do(do.SaveState(do.State(*numbers, shards, orders, datasets)))
+        terms = (fence.map_term, fence.lease_term)
+        self._desk.do(do.SaveState(do.State(*numbers, shards, orders, datasets, *terms)))
         self._labour.standing.moved = False
         size = 64 * len(shards) + sum(64 + 40 * len(order.marks) for order in orders)
         self._marks_at = now + max(MARKS_S, size / MARKS_BYTES_A_S)

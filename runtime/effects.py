@@ -34,6 +34,8 @@ class State(NamedTuple):
     shards: list[ShardEntry]
     orders: list[Standing]
     datasets: list[DatasetEntry] = []  # noqa: RUF012  (nobody changes it)
+    map_term: int = -1  # under which the epochs were seen; -1: `term`
+    lease_term: int = -1
 
 
 class Publish(NamedTuple):

@@ -232,6 +232,7 @@ class Shell:
             "late_samples": sum(source.late for source in self._sources),
             "refused": sum(effect.counters.values()) + self.stalled,
         }
+        members |= {f"refused_{_word(why)}": count for why, count in effect.counters.items()}
         data = health_json(effect.health, effect.strain, members)
         self._link.publish(self._up + "health", data, purpose="health")
 
@@ -258,3 +259,8 @@ class Shell:
         self._workers.close()
         self._keeper.close()
         self._link.close(self._loop.stop)
+
+
+def _word(reason: str) -> str:
+    """A reason as the end of a name: `stale term` as `stale_term`."""
+    return "".join(c if c.isalnum() else "_" for c in reason.lower())

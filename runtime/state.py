@@ -61,12 +61,14 @@ def _parse(data: bytes) -> State:
     datasets: list[DatasetEntry] = []
     state = State(boot, term, map_epoch, lease_epoch, [], [], datasets)
     at = _HEAD.size
-    for _ in range(count):
+    for number in range(count):
         (length,) = _LENGTH.unpack_from(data, at)
         at += _LENGTH.size
         message = decode(data[at : at + length], allowed=(Map, Standing))
         at += length
-        if isinstance(message, Map):
+        if number == 0 and isinstance(message, Map) and not (message.shards or message.datasets):
+            state = state._replace(map_term=message.boot, lease_term=message.lease)
+        elif isinstance(message, Map):
             state.shards.extend(message.shards)
             datasets.extend(message.datasets)
         else:
@@ -78,6 +80,8 @@ def save(files: Files, root: str, state: State) -> int:
     """Put the state on disk; the bytes written. Raises OSError."""
     records = []
     head = (state.term, state.map_epoch, state.lease_epoch)
+    if state.map_term >= 0:  # a map of nothing, whose head says under which terms the epochs were
+        records.append(encode(Map(state.map_term, state.map_epoch, state.lease_term, [])))
     for at in range(0, len(state.datasets), _DATASETS_A_RECORD):
         datasets = list(state.datasets[at : at + _DATASETS_A_RECORD])
         records.append(encode(Map(*head, [], datasets)))

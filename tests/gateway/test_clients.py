@@ -45,3 +45,29 @@ def test_forgetting_needs_a_device_that_is_gone(fleet):
 )
 def test_what_is_not_there_is_named(fleet, verb, target, said):
     assert said in fleet.command(verb, target)["error"]
+
+
+def test_a_request_that_comes_twice_is_done_once_and_answered_twice():
+    fleet = Fleet("a", "b")
+    values = bytes(200)
+    fleet.put("v", {"k": values})
+    start = wire.Start(fleet.number(), "hum", "moments", "v", "100")
+    first = fleet.ask(start)
+    stop = wire.Command(fleet.number(), "stop", "hum")
+    fleet.ask(stop)
+    assert fleet.ask(start) == first
+    assert fleet.core.standing.jobs == {}, "what was stopped since is not started by an echo"
+    remove = wire.Command(fleet.number(), "rm", "v")
+    removed = fleet.ask(remove)
+    fleet.put("v", {"k": values}, put_id=b"n" * 16)
+    assert fleet.ask(remove) == removed
+    assert "v" in fleet.core.catalog.datasets, "what was made since is not removed by an echo"
+    assert fleet.command("status")["counters"]["repeated requests"] == 2
+
+
+def test_what_is_only_read_is_read_again():
+    fleet = Fleet("a")
+    ask = wire.Command(fleet.number(), "devices", "")
+    before = fleet.ask(ask)
+    fleet.add("b")
+    assert fleet.ask(ask) != before

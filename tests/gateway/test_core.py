@@ -6,6 +6,7 @@ from gateway_fleet import Fleet
 from atoll.gateway import events as on
 from atoll.gateway.core import GatewayCore, Options
 from atoll.gateway.effects import Commit, Tell
+from atoll.gateway.records import SettingSet
 from atoll.wire import messages as wire
 
 
@@ -80,3 +81,14 @@ def test_a_gateway_without_a_ledger_has_a_term_above_that_of_the_one_before():
     assert fresh > second
     unset_clock, _ = started([], 0)
     assert unset_clock == 1
+
+
+def test_an_old_copy_of_the_ledger_begins_above_what_devices_have_seen():
+    """Terms count minutes at least, so that the copy's gateway is followed and not refused."""
+    later_ms = 1_767_225_600_000 + 100 * 60_000
+    core = GatewayCore(Options("t"))
+    core.restore([SettingSet("term", 7)], 0.0, later_ms)
+    assert core.term == 101
+    core = GatewayCore(Options("t"))
+    core.restore([SettingSet("term", 5_000)], 0.0, later_ms)
+    assert core.term == 5_001

@@ -89,7 +89,7 @@ def test_the_next_one_has_the_next_term(tmp_path, started, broker_url, number):
         code, _ = gateway.end(number)
         assert code in (0, -signal.SIGKILL)
         started(*words)
-        assert fleet.status()["term"] == term + 1
+        assert fleet.status()["term"] > term
 
 
 @pytest.mark.broker

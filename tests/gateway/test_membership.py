@@ -1,5 +1,6 @@
 """Membership by events: births, leases, silence, and the rules that hold decisions back."""
 
+from gateway_device import HEALTH
 from gateway_fleet import Fleet
 
 from atoll.gateway import events as on
@@ -334,3 +335,22 @@ def test_a_device_that_returns_larger_gets_more():
     fleet.run(5.0)
     assert fleet.command("devices")[0]["weight"] == 8.0
     assert len(fleet.core.owners.owned["a"]) > 1.5 * before
+
+
+def test_a_lease_request_that_comes_twice_is_refused_and_counted():
+    fleet = Fleet("a")
+    request = wire.LeaseRequest(1, 0, 1, 77, 0, 0, 0, HEALTH)
+    for _ in range(2):
+        fleet.handle(on.DeviceSpoke("a", request, fleet.wall))
+    assert fleet.core._desk.refused == {"old lease request": 1}
+
+
+def test_a_status_of_a_boot_of_before_is_refused_and_counted():
+    fleet = Fleet("a")
+    fleet.devices["a"].restart()
+    fleet.devices["a"].birth()
+    fleet.devices["a"].ask_lease()
+    fleet.settle()
+    fleet.handle(on.StatusSeen("a", "stopped", 1, fleet.wall))
+    assert fleet.states() == {"a": "ready"}
+    assert fleet.core._desk.refused == {"stale boot": 1}

@@ -204,9 +204,11 @@ def test_what_is_seen_is_saved_before_it_is_acted_upon():
     bench.lease()
     kinds = bench.kinds()
     assert kinds.index(do.SaveState) < kinds.index(do.PublishStatus)
-    assert bench.of(do.SaveState)[0].state == State(BOOT, 3, 0, 2, [], [])
+    saved = bench.of(do.SaveState)[0].state
+    assert saved == State(BOOT, 3, 0, 2, [], [], [], 0, 3)
     bench.tell(wire.Map(3, 6, 2, [entry(role=1)]))
-    assert bench.of(do.SaveState)[0].state == State(BOOT, 3, 6, 2, [entry(role=1)], [])
+    saved = bench.of(do.SaveState)[0].state
+    assert saved == State(BOOT, 3, 6, 2, [entry(role=1)], [], [], 3, 3)
     bench.tell(wire.Map(3, 6, 2, [entry(role=1)]))
     assert not bench.of(do.SaveState)
 

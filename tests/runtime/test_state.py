@@ -65,3 +65,12 @@ def test_datasets_come_back_and_a_state_without_them_is_read(tmp_path):
     assert load(FILES, str(tmp_path)) == some_state()._replace(datasets=datasets)
     save(FILES, str(tmp_path), some_state())
     assert load(FILES, str(tmp_path)) == some_state()
+
+
+def test_the_terms_of_the_epochs_come_back(tmp_path):
+    saved = some_state()._replace(map_term=1, lease_term=2)
+    save(FILES, str(tmp_path), saved)
+    assert load(FILES, str(tmp_path)) == saved
+    bare = State(7, 5, 9, 4, [], [], [], 3, 2)
+    save(FILES, str(tmp_path), bare)
+    assert load(FILES, str(tmp_path)) == bare

@@ -52,7 +52,7 @@ def test_during_a_put(running):
         assert result.samples == len(samples)
         assert np.array_equal(fleet.get("big", "k"), samples)
         assert fleet.run("moments", over="big").value == Plan("moments").run(samples)
-        assert fleet.status()["term"] == term + 1
+        assert fleet.status()["term"] > term
 
 
 def test_during_a_query(running):
