@@ -36,6 +36,7 @@ from atoll.wire import messages as wire
 QUERIES_OPEN_MAX = 256  # at some 10 MB each at the very most
 QUERIES_KEPT_MAX = 64  # finished ones whose answer can be given again
 QUEUE_FULL_S = 0.25  # how soon a device whose queue was full is asked again
+FULL_SAID_S = 60.0  # a device that is full is an event this often
 TIMEOUT_DEFAULT_S = 300.0
 PROGRESS_S = 0.25
 LOOK_S = 0.5  # how often an open query is looked at: orphans, resends, its deadline
@@ -76,6 +77,7 @@ class Jobs:
         self._asked: dict[tuple[str, int], str] = {}
         self._dispatcher = Dispatcher(desk, members, catalog, receipts)
         self._due = float("inf")
+        self._full_said: dict[str, float] = {}
 
     # --- from the ledger ---
 
@@ -247,6 +249,13 @@ class Jobs:
             )
             self.disputed(query, device, number, data)
 
+    def _say_full(self, device: str, reason: str) -> None:
+        """A device takes no work: an event, once in a while for each."""
+        self._desk.count("tasks refused by full devices")
+        if self._desk.now >= self._full_said.get(device, 0.0):
+            self._full_said[device] = self._desk.now + FULL_SAID_S
+            self._desk.say("full", f"{device} takes no tasks: {reason}", device=device)
+
     def _failed(self, query: Query, device: str, number: int, data: bytes) -> None:
         if query.state[number] != OPEN:
             return
@@ -255,6 +264,7 @@ class Jobs:
             query.again.add(number)
             query.again_at = self._desk.now + QUEUE_FULL_S
             self._look_at(query.again_at)
+            self._say_full(device, reason)
             return
         barred = query.failed.setdefault(number, set())
         barred.add(device)

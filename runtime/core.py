@@ -49,6 +49,7 @@ class Identity(NamedTuple):
     birth: wire.Birth
     state: do.State  # as loaded; its boot number is this boot's
     backlog: list[int]  # numbers in the outbox from before
+    backlog_bytes: int = 0
 
 
 class Core:
@@ -71,7 +72,13 @@ class Core:
         live = LiveStreams(self._birth.sources, state.boot)
         self._custody = Custody(self._desk, live, self._grown)
         self._custody.shards, self._custody.datasets = state.shards, state.datasets
-        self._labour = Labour(self._desk, shape, boot=state.boot, backlog=identity.backlog)
+        self._labour = Labour(
+            self._desk,
+            shape,
+            boot=state.boot,
+            backlog=identity.backlog,
+            backlog_bytes=identity.backlog_bytes,
+        )
         self._health = UNKNOWN_HEALTH
         self._strain = wire.UNSTRAINED
         self._stored_bytes = 0
@@ -178,7 +185,8 @@ class Core:
         if now >= self._health_at:
             self._health_at = now + HEALTH_S
             if self._desk.linked:
-                self._desk.do(do.PublishHealth(self._health, self._strain, dict(self.counters)))
+                counters, outbox = dict(self.counters), self._labour.outbox
+                self._desk.do(do.PublishHealth(self._health, self._strain, counters, outbox))
         self._labour.run_due(now)
         self._custody.run_due(now)
         if self._labour.standing.moved and now >= self._marks_at:

@@ -58,6 +58,7 @@ class PublishHealth(NamedTuple):
     health: Health
     strain: Strain
     counters: dict[str, int]
+    outbox: dict[str, int] = {}  # noqa: RUF012  (nobody changes it)
 
 
 class SaveState(NamedTuple):

@@ -17,7 +17,7 @@ JOBS_MAX = 256
 
 
 class Fence:
-    """The highest numbers seen; `map_term`, `lease_term`: under which the epochs were (-1: `term`)."""
+    """The highest numbers seen; `map_term`, `lease_term`: those of the epochs (-1: `term`)."""
 
     def __init__(
         self,

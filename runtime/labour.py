@@ -7,7 +7,7 @@ from collections.abc import Callable
 from atoll.runtime import effects as do
 from atoll.runtime import events as on
 from atoll.runtime.desk import Desk
-from atoll.runtime.results import Batch, Results
+from atoll.runtime.results import RESULT_OVERHEAD, Batch, Results
 from atoll.runtime.spans import Shape
 from atoll.runtime.standing import StandingJobs
 from atoll.runtime.tasks import TaskQueue
@@ -22,12 +22,19 @@ class Labour:
     """Work and its results. `shape` reads how a plan walks over a stream."""
 
     def __init__(
-        self, desk: Desk, shape: Callable[[bytes], Shape], *, boot: int, backlog: list[int]
+        self,
+        desk: Desk,
+        shape: Callable[[bytes], Shape],
+        *,
+        boot: int,
+        backlog: list[int],
+        backlog_bytes: int = 0,
     ) -> None:
         self._desk = desk
         self._shape = shape
         self._tasks = TaskQueue()
-        self._results = Results(boot, backlog)
+        self._results = Results(boot, backlog, backlog_bytes)
+        self._was_full = False
         self.standing = StandingJobs()
         self._writing: dict[int, tuple[Batch, wire.Partials]] = {}
         self._paused_until = 0.0
@@ -146,7 +153,9 @@ class Labour:
 
     def _send(self, batch: Batch, now: float) -> None:
         """Give a batch a number, write it, and publish it: at once, or when it is on disk."""
-        number = self._results.number()
+        size = sum(len(one.data) + len(one.key) + RESULT_OVERHEAD for one in batch.results)
+        number = self._results.number(size)
+        self._tell_full()
         message = wire.Partials(*self._desk.head, number, batch.job, batch.results)
         self._desk.do(do.AppendOutbox(number, message, durable=batch.standing))
         if batch.standing:
@@ -174,8 +183,30 @@ class Labour:
     def acknowledged(self, message: wire.Ack, now: float) -> None:
         """The gateway has committed these: forget them, send more of the backlog."""
         self._results.acknowledged(message.numbers)
+        self._tell_full()
         self._desk.do(do.SettleOutbox(message.numbers))
         self.resend(now)
+
+    @property
+    def outbox(self) -> dict[str, int]:
+        """How full the outbox is, for people."""
+        results = self._results
+        return {
+            "outbox_messages": results.backlog,
+            "outbox_bytes": results.backlog_bytes,
+            "outbox_full": int(results.full),
+        }
+
+    def _tell_full(self) -> None:
+        """Say once that the outbox is full, and once that it is not any more."""
+        if self._results.full != self._was_full:
+            self._was_full = self._results.full
+            waits = f"{self._results.backlog} messages ({self._results.backlog_bytes} bytes) wait"
+            self._desk.say(
+                f"the outbox is full: {waits} for the gateway; new work is refused"
+                if self._was_full
+                else f"the outbox has room again: {waits}"
+            )
 
     def interrupted(self, now: float) -> None:
         """The link broke or the gateway changed: what is unacknowledged is sent again."""

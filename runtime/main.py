@@ -150,7 +150,7 @@ def _serve(options: DeviceOptions, brokers: "list[Broker]", sources: "list[Sourc
     birth = _birth(
         options, installed, state.boot, [info for one in sources for info in one.streams]
     )
-    core = Core(Identity(birth, state, outbox.numbers()), read_shape)
+    core = Core(Identity(birth, state, outbox.numbers(), outbox.size_bytes), read_shape)
     health = HealthReader(root, best=installed.speed)
     keeper = Keeper(root, files, store, outbox, health, commit_s=options.commit_ms / 1_000)
     workers = Workers(options.workers or len(os.sched_getaffinity(0)), store)

@@ -6,7 +6,7 @@ a silent gateway or an earlier boot is the backlog: it goes oldest first, a few 
 each after the acknowledgement of one before it, so that it never holds back new results.
 """
 
-from collections import deque
+import heapq
 from typing import NamedTuple
 
 from atoll.wire.messages import NumberSpan, Result
@@ -23,8 +23,10 @@ RESULT_OVERHEAD = 24
 LANE_WIDTH = 4
 # Without an acknowledgement a message goes into the backlog after this long, and again within it.
 RETRY_S = 10.0
-# Messages waiting for their acknowledgement: over it the device takes no new work.
+# Messages waiting for their acknowledgement, and bytes of them: over either the device takes no new
+# work. The outbox itself bears more (outbox.py), so that what is computed by then has room.
 UNACKED_MAX = 4_096
+UNACKED_BYTES_MAX = 48 * 1_048_576
 
 
 class Batch(NamedTuple):
@@ -47,12 +49,14 @@ class _Open:
 class Results:
     """Batches being filled and numbers waiting."""
 
-    def __init__(self, boot: int, backlog: list[int]) -> None:
+    def __init__(self, boot: int, backlog: list[int], backlog_bytes: int = 0) -> None:
         self._open: dict[tuple[str, bool], _Open] = {}
         self._waiting: dict[int, float] = {}  # published in this session, not acknowledged
-        self._backlog = deque(sorted(backlog))
+        self._backlog = sorted(backlog)  # a heap: the oldest goes first, whenever it came in
         self._lane: dict[int, float] = {}
-        self._unacked = set(backlog)
+        # Their bytes; of those from before only the sum is known.
+        self._unacked = dict.fromkeys(backlog, backlog_bytes // max(1, len(backlog)))
+        self._bytes = sum(self._unacked.values())
         # Boot number, then a counter: numbers grow across boots with nothing stored for it.
         self._next = boot << 32
         self._writing = 0
@@ -65,7 +69,12 @@ class Results:
     @property
     def full(self) -> bool:
         """Whether new work must be refused."""
-        return len(self._unacked) >= UNACKED_MAX
+        return len(self._unacked) >= UNACKED_MAX or self._bytes >= UNACKED_BYTES_MAX
+
+    @property
+    def backlog_bytes(self) -> int:
+        """Bytes of the messages that wait."""
+        return self._bytes
 
     @property
     def idle(self) -> bool:
@@ -116,10 +125,11 @@ class Results:
 
     # --- waiting for acknowledgements ------------------------------------------------------------
 
-    def number(self) -> int:
-        """The number of a new message, which is about to be written."""
+    def number(self, size: int = 0) -> int:
+        """The number of a new message of so many bytes, which is about to be written."""
         self._next += 1
-        self._unacked.add(self._next)
+        self._unacked[self._next] = size
+        self._bytes += size
         self._writing += 1
         return self._next
 
@@ -130,24 +140,27 @@ class Results:
             if sent:
                 self._waiting[number] = now
             else:
-                self._backlog.append(number)
+                heapq.heappush(self._backlog, number)
+
+    def _forget(self, number: int) -> None:
+        self._bytes -= self._unacked.pop(number, 0)
 
     def lost(self, number: int) -> None:
         """The message could not be written or read again."""
         self._writing -= 1
-        self._unacked.discard(number)
+        self._forget(number)
 
     def gone(self, number: int) -> None:
         """A backlog message cannot be read again."""
         self._lane.pop(number, None)
-        self._unacked.discard(number)
+        self._forget(number)
 
     def interrupted(self) -> None:
         """The link broke, or another gateway began: all that waits goes through the backlog."""
-        numbers = {*self._waiting, *self._lane, *self._backlog} & self._unacked
+        numbers = {*self._waiting, *self._lane, *self._backlog} & self._unacked.keys()
         self._waiting.clear()
         self._lane.clear()
-        self._backlog = deque(sorted(numbers))
+        self._backlog = sorted(numbers)
 
     def acknowledged(self, spans: list[NumberSpan]) -> int:
         """Take the gateway's acknowledgement; how many messages it settles."""
@@ -158,7 +171,7 @@ class Results:
             else:
                 numbers = [one for one in self._unacked if first <= one <= last]
             for number in numbers:
-                self._unacked.discard(number)
+                self._forget(number)
                 self._waiting.pop(number, None)
                 self._lane.pop(number, None)
             settled += len(numbers)
@@ -168,13 +181,13 @@ class Results:
         """Backlog messages to be read and sent now."""
         for number in [one for one, sent in self._waiting.items() if sent + RETRY_S <= now]:
             del self._waiting[number]
-            self._backlog.append(number)
+            heapq.heappush(self._backlog, number)
         for number in [one for one, sent in self._lane.items() if sent + RETRY_S <= now]:
             del self._lane[number]
-            self._backlog.append(number)
+            heapq.heappush(self._backlog, number)
         chosen: list[int] = []
         while self._backlog and len(self._lane) < LANE_WIDTH:
-            number = self._backlog.popleft()
+            number = heapq.heappop(self._backlog)
             if number in self._unacked and number not in self._lane:
                 self._lane[number] = now
                 chosen.append(number)

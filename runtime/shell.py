@@ -232,6 +232,7 @@ class Shell:
             "late_samples": sum(source.late for source in self._sources),
             "refused": sum(effect.counters.values()) + self.stalled,
         }
+        members |= effect.outbox
         members |= {f"refused_{_word(why)}": count for why, count in effect.counters.items()}
         data = health_json(effect.health, effect.strain, members)
         self._link.publish(self._up + "health", data, purpose="health")

@@ -333,3 +333,27 @@ def test_progress_is_told_while_it_lasts():
     ]
     assert progress[-1]["tasks"] == 8
     assert 0 < progress[-1]["done"] < 8
+
+
+def test_a_full_device_is_an_event_and_its_tasks_wait_or_go_elsewhere():
+    fleet = filled("a", "b", data=data_of(2))
+    for device in fleet.devices.values():
+        device.mute = True
+    fleet.query("moments", "v")
+    worker = next(device for device in fleet.devices.values() if device.tasks)
+    (message, *_) = worker.tasks
+    full = [
+        wire.Result(task.key, task.number, True, b"outbox full: 4096 messages wait", 0)
+        for task in message.tasks
+    ]
+    for _ in range(3):
+        worker.say_results(message.job, full)
+        fleet.settle()
+    assert [text for kind, text in fleet.events if kind == "full"] == [
+        f"{worker.name} takes no tasks: outbox full: 4096 messages wait"
+    ]
+    for device in fleet.devices.values():
+        device.mute = False
+        device.work()
+    fleet.run(2.0)
+    assert not fleet.core.jobs.open

@@ -10,7 +10,7 @@ from atoll.runtime.custody import RETAIN_S
 from atoll.runtime.effects import State
 from atoll.runtime.labour import PAUSE_S
 from atoll.runtime.recorder import BLOCK_S
-from atoll.runtime.results import RETRY_S, UNACKED_MAX
+from atoll.runtime.results import LANE_WIDTH, RETRY_S, UNACKED_MAX
 from atoll.runtime.spans import Shape
 from atoll.runtime.tasks import TASKS_QUEUED_MAX
 from atoll.wire import messages as wire
@@ -65,6 +65,9 @@ class Bench:
         return [
             effect.message for effect in self.of(do.Publish) if isinstance(effect.message, kind)
         ]
+
+    def outbox(self):
+        return self.core._labour.outbox
 
     def kinds(self):
         return [type(effect) for effect in self.effects]
@@ -601,3 +604,30 @@ def test_datasets_of_the_map_are_saved_before_they_are_acted_upon():
     bench.tell(wire.Map(3, 6, 2, [entry(role=1)], [data]))
     assert bench.kinds()[0] is do.SaveState
     assert bench.of(do.SaveState)[0].state.datasets == [data]
+
+
+def test_a_long_backlog_does_not_hold_back_a_new_result():
+    bench = Bench(backlog=range(1, 4_000)).ready()
+    bench.tasks(1)
+    bench.done([0])
+    assert [message.job for message in bench.published(wire.Partials)] == ["q1"]
+    assert len(bench.of(do.ReadOutbox)) <= LANE_WIDTH
+
+
+def test_full_and_room_again_are_said_once_and_shown():
+    bench = Bench(backlog=range(1, UNACKED_MAX)).ready()
+    said = [effect.line for effect in bench.of(do.Say)]
+    bench.tasks(1)
+    bench.done([0])
+    said += [effect.line for effect in bench.of(do.Say)]
+    assert [line for line in said if "is full" in line] == [
+        f"the outbox is full: {UNACKED_MAX} messages ({bench.outbox()['outbox_bytes']} bytes) wait"
+        " for the gateway; new work is refused"
+    ]
+    assert bench.outbox()["outbox_full"] == 1
+    bench.tell(wire.Ack(*bench.head, [wire.NumberSpan(1, 100)]))
+    assert [e.line for e in bench.of(do.Say) if "room again" in e.line]
+    health = bench.pass_time(60.0)
+    shown = [e.outbox for e in health if isinstance(e, do.PublishHealth)][-1]
+    assert shown["outbox_messages"] == UNACKED_MAX - 100
+    assert shown["outbox_full"] == 0

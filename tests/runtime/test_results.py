@@ -4,6 +4,7 @@ from atoll.runtime.results import (
     RESULT_OVERHEAD,
     RESULTS_MAX,
     RETRY_S,
+    UNACKED_BYTES_MAX,
     UNACKED_MAX,
     WAIT_S,
     Batch,
@@ -111,3 +112,24 @@ def test_too_much_that_waits_is_full():
     assert out.full
     out.gone(0)
     assert not out.full
+
+
+def test_what_waited_in_vain_is_older_than_the_rest_and_goes_before_it():
+    out = Results(3, list(range(1, 20)))
+    assert out.resend(0.0) == [1, 2, 3, 4]
+    assert out.resend(RETRY_S) == [1, 2, 3, 4], "their answers were lost: the oldest first again"
+    out.acknowledged([NumberSpan(1, 4)])
+    assert out.resend(RETRY_S) == [5, 6, 7, 8]
+
+
+def test_it_is_full_by_bytes_too_and_has_room_again():
+    out = Results(3, [1, 2], backlog_bytes=UNACKED_BYTES_MAX // 2)
+    assert not out.full
+    number = out.number(UNACKED_BYTES_MAX // 2)
+    out.written(number, 0.0, sent=True)
+    assert out.full
+    assert out.backlog == 3
+    out.acknowledged([NumberSpan(1, 1)])
+    assert not out.full
+    out.acknowledged([NumberSpan(0, 2**63)])
+    assert out.backlog_bytes == 0
