@@ -186,7 +186,9 @@ def test_items_are_bounded_by_what_a_message_may_be():
 
 
 def test_mutated_messages_are_refused_by_reason_or_decode_to_something_valid(maker):
-    """No other exception, and what is taken encodes again to the same bytes."""
+    """No other exception, and what is taken encodes again to the same bytes, but for keys that are
+    no fields: those are a newer version's, and are left out.
+    """
     random = Random(6)
     reasons = set()
     for _ in range(4_000):
@@ -194,7 +196,11 @@ def test_mutated_messages_are_refused_by_reason_or_decode_to_something_valid(mak
         for _ in range(random.randint(1, 3)):
             data[random.randrange(len(data))] = random.getrandbits(8)
         try:
-            assert encode(decode(bytes(data))) == data
+            message = decode(bytes(data))
+            again = encode(message)
+            if [*cbor2.loads(data)] == [*range(len(message) + 1)]:
+                assert again == data
+            assert decode(again) == message
         except DecodeError as error:
             reasons.add(error.reason)
     assert reasons <= {*CHECK_REASONS[1:], "unknown", "type", "range", "length", "fields", "size"}
