@@ -144,6 +144,10 @@ cdef class Machine:
             raise failure(status)
         return rows[:4 * p.rows * p.width] if p.reducers == 0 else b""
 
+    def reset(self) -> None:
+        """Begin a stream anew."""
+        plan_reset(<plan *>self.state)
+
     def renew(self) -> None:
         """Begin a new partial where the last one ended; windows and filters go on."""
         plan_renew(<plan *>self.state)

@@ -28,6 +28,8 @@ PUBLIC = (
     "plan_push",
     "plan_partial",
     "plan_renew",
+    "plan_reset",
+    "plan_is_rows",
     "plan_absorb",
     "plan_checkpoint",
     "plan_resume",

@@ -1,14 +1,26 @@
 /* The node over a serial line: its stream to the broker is opened and closed by a bridge at the other
- * end of the link. */
+ * end of the link. What it samples goes through its standing jobs, connected or not. */
 #include <string.h>
 
+#include "atoll_kernels.h"
 #include "board.h"
+#include "chip.h"
 #include "flash_slice.h"
 #include "identity.h"
 #include "link.h"
 #include "node.h"
+#include "orders.h"
+#include "samples.h"
+#include "worker.h"
 
-enum { PAGES_MAX = 16, NUMBERS_PAGES = 3, STORE = 1280 };
+enum {
+    PAGES_MAX = 16,
+    NUMBERS_PAGES = 3,
+    ORDERS_PAGES = 4, /* with one kept for deletions, and one for what is in force: two orders */
+    STORE = 1280,
+    KEY_MAX = 2 * ATOLL_NODE_NAME_MAX + 1,
+    SAMPLES = 64 /* at a time; between two, the line is served and the watchdog fed */
+};
 
 extern const uint8_t atoll_identity_start[]; /* from the linker script */
 
@@ -23,9 +35,16 @@ static struct app {
     uint8_t line[ATOLL_LINK_LINE_MAX];
     size_t line_size;
     size_t line_sent;
-    atoll_flash_slice slices[2];
+    atoll_flash_slice slices[3];
     atoll_flashlog numbers;
+    atoll_flashlog orders_log;
     atoll_flashlog outbox;
+    atoll_worker worker;
+    atoll_orders orders;
+    uint32_t lost; /* samples, as the board counts them */
+    char key[KEY_MAX];
+    uint8_t scratch[ATOLL_NODE_MESSAGE_MAX]; /* of the worker and of the orders, in turn */
+    uint64_t arena[ATOLL_CHIP_ARENA / 8u];
     atoll_flashlog_page pages[PAGES_MAX];
     uint8_t link_store[2 * ATOLL_LINK_DATA_MAX];
     uint8_t receive[ATOLL_NODE_MESSAGE_MAX + ATOLL_NODE_TOPIC_MAX];
@@ -38,11 +57,75 @@ static void open_logs(void)
 {
     const atoll_flash *flash = atoll_board_flash();
     atoll_flash_slice_start(&app.slices[0], flash, 0, NUMBERS_PAGES);
-    atoll_flash_slice_start(&app.slices[1], flash, NUMBERS_PAGES,
-                            (uint16_t)(flash->page_count - NUMBERS_PAGES));
+    atoll_flash_slice_start(&app.slices[1], flash, NUMBERS_PAGES, ORDERS_PAGES);
+    atoll_flash_slice_start(&app.slices[2], flash, NUMBERS_PAGES + ORDERS_PAGES,
+                            (uint16_t)(flash->page_count - NUMBERS_PAGES - ORDERS_PAGES));
     atoll_flashlog_open(&app.numbers, &app.slices[0].flash, app.pages);
-    atoll_flashlog_open(&app.outbox, &app.slices[1].flash, app.pages + NUMBERS_PAGES);
+    atoll_flashlog_open(&app.orders_log, &app.slices[1].flash, app.pages + NUMBERS_PAGES);
+    atoll_flashlog_open(&app.outbox, &app.slices[2].flash,
+                        app.pages + NUMBERS_PAGES + ORDERS_PAGES);
 }
+
+/* --- plans ----------------------------------------------------------------------------------- */
+
+static int keep(void *context, atoll_mqtt_text job, uint64_t number, bool failed, const void *data,
+                size_t size)
+{
+    (void)context;
+    return atoll_node_result(&app.node, job, app.worker.key, number, failed, data, size, 0);
+}
+
+static uint32_t next_run(void *context)
+{
+    (void)context;
+    return atoll_numbers_next_run(&app.node.numbers);
+}
+
+static const char *take_program(void *context, const atoll_message *message)
+{
+    (void)context;
+    return atoll_orders_take(&app.orders, message);
+}
+
+static void cancel(void *context, atoll_mqtt_text job)
+{
+    (void)context;
+    atoll_orders_cancel(&app.orders, job);
+}
+
+/* The stream is named after the device, so that no two boards can claim one. */
+static atoll_mqtt_text stream_key(const atoll_identity *identity)
+{
+    size_t at = identity->device.size;
+    memcpy(app.key, identity->device.data, at);
+    app.key[at++] = '/';
+    memcpy(app.key + at, identity->source.data, identity->source.size);
+    return (atoll_mqtt_text){app.key, (uint16_t)(at + identity->source.size)};
+}
+
+static void start_plans(const atoll_node_source *source)
+{
+    static const atoll_worker_port port = {NULL, keep, next_run};
+    atoll_worker_start(&app.worker, &port, source->key, ATOLL_DTYPE_I16, app.arena,
+                       sizeof app.arena, app.scratch);
+    atoll_orders_start(&app.orders, &app.orders_log, &app.worker, app.scratch, sizeof app.scratch);
+    atoll_samples_start(source->rate_hz);
+}
+
+/* All samples that have come; whether there were any. */
+static bool work(void)
+{
+    static int16_t samples[SAMPLES];
+    size_t count = atoll_samples_take(samples, SAMPLES);
+    if (atoll_samples_lost() != app.lost) {
+        app.lost = atoll_samples_lost();
+        atoll_worker_gap(&app.worker);
+    }
+    atoll_worker_push(&app.worker, samples, count);
+    return count > 0u;
+}
+
+/* --- the node -------------------------------------------------------------------------------- */
 
 static bool start_node(uint64_t now)
 {
@@ -63,8 +146,19 @@ static bool start_node(uint64_t now)
     config.site = identity.site;
     config.device = identity.device;
     config.zone = identity.zone;
+    if (identity.source.size > 0u) {
+        config.source = (atoll_node_source){identity.dataset, stream_key(&identity), identity.unit,
+                                            identity.rate_hz, identity.scale};
+        config.plans = (atoll_node_plans){NULL, take_program, cancel};
+    }
     config.storage_bytes = atoll_board_flash()->page_size * atoll_board_flash()->page_count;
-    return atoll_node_start(&app.node, &config, now) == 0;
+    if (atoll_node_start(&app.node, &config, now) != 0) {
+        return false;
+    }
+    if (config.source.key.size > 0u) {
+        start_plans(&config.source);
+    }
+    return true;
 }
 
 static void start_link(uint64_t now)
@@ -191,7 +285,7 @@ int main(void)
         }
         follow(atoll_node_tick(&app.node, now), now);
         fill_link(now);
-        if (!give(now) && size == 0u) {
+        if (!give(now) && size == 0u && !work()) {
             atoll_board_idle();
         }
     }

@@ -5,22 +5,34 @@
 #include "bytes.h"
 #include "crc32c.h"
 
-enum { HEAD = 8, TEXT_MAX = 64 };
+enum { SIZES_AT = 5, TEXTS = 6, NAMES = 3 };
+
+static float real(const uint8_t *from)
+{
+    uint32_t bits = atoll_bytes_le32(from);
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
 
 bool atoll_identity_read(atoll_identity *identity, const uint8_t *block)
 {
-    atoll_mqtt_text *const texts[] = {&identity->site, &identity->device, &identity->zone};
-    size_t at = HEAD;
-    if (memcmp(block, "ATID\1", 5) != 0) {
+    atoll_mqtt_text *const texts[TEXTS] = {&identity->site,    &identity->device, &identity->zone,
+                                           &identity->dataset, &identity->source, &identity->unit};
+    size_t at = SIZES_AT + TEXTS;
+    if (memcmp(block, "ATID\2", SIZES_AT) != 0) {
         return false;
     }
-    for (size_t index = 0; index < 3u; index++) {
-        uint8_t size = block[5u + index];
-        if (size == 0u || size > TEXT_MAX) {
+    for (size_t index = 0; index < (size_t)TEXTS; index++) {
+        uint8_t size = block[SIZES_AT + index];
+        if (size > ATOLL_IDENTITY_TEXT_MAX || (size == 0u && index < (size_t)NAMES)) {
             return false;
         }
         *texts[index] = (atoll_mqtt_text){block + at, size};
         at += size;
     }
+    identity->rate_hz = real(block + at);
+    identity->scale = real(block + at + 4u);
+    at += 8u;
     return atoll_bytes_le32(block + at) == atoll_crc32c_update(0, block, at);
 }

@@ -1,8 +1,9 @@
-/* Who the device is: a block of flash that is written apart from the image, so that one image serves
- * a fleet.
+/* Who the device is and what it samples: a block of flash that is written apart from the image, so
+ * that one image serves a fleet.
  *
- * "ATID", version 1, the sizes of site, device and zone (8 bits each, 1 to 64), the three texts, and a
- * CRC-32C (little-endian) over all before it. */
+ * "ATID", version 2, the sizes of six texts (8 bits each): site, device and zone (1 to 64 bytes), and
+ * dataset, name and unit of the stream that it samples (0 to 64: no name, no stream); the texts; its
+ * rate in Hz and its scale (binary32, little-endian); a CRC-32C (little-endian) over all before it. */
 #ifndef ATOLL_IDENTITY_H
 #define ATOLL_IDENTITY_H
 
@@ -12,12 +13,20 @@
 
 #include "mqtt.h"
 
-enum { ATOLL_IDENTITY_SIZE_MAX = 8 + 3 * 64 + 4 };
+enum {
+    ATOLL_IDENTITY_TEXT_MAX = 64,
+    ATOLL_IDENTITY_SIZE_MAX = 11 + 6 * ATOLL_IDENTITY_TEXT_MAX + 12
+};
 
 typedef struct atoll_identity {
     atoll_mqtt_text site;
     atoll_mqtt_text device;
     atoll_mqtt_text zone;
+    atoll_mqtt_text dataset;
+    atoll_mqtt_text source; /* size 0: it samples nothing */
+    atoll_mqtt_text unit;
+    float rate_hz;
+    float scale;
 } atoll_identity;
 
 /* Point `identity` into the block, which has ATOLL_IDENTITY_SIZE_MAX bytes; false: it is not one. */

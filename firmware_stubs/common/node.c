@@ -63,9 +63,9 @@ bool atoll_node_has_lease(const atoll_node *node, uint64_t now_ms)
 }
 
 int atoll_node_result(atoll_node *node, atoll_mqtt_text job, atoll_mqtt_text key, uint64_t task,
-                      const void *data, size_t size, uint32_t elapsed_us)
+                      bool failed, const void *data, size_t size, uint32_t elapsed_us)
 {
-    size_t packed = atoll_node_pack(node, job, key, task, false, data, size, elapsed_us);
+    size_t packed = atoll_node_pack(node, job, key, task, failed, data, size, elapsed_us);
     if (packed == 0u || packed + ATOLL_NODE_PARTIALS_HEAD > ATOLL_NODE_MESSAGE_MAX) {
         return ATOLL_NODE_RANGE;
     }
@@ -171,6 +171,14 @@ static uint64_t field(const atoll_message *message, unsigned number)
     return atoll_cbor_read_uint(&reader);
 }
 
+static atoll_mqtt_text text(const atoll_message *message, unsigned number)
+{
+    atoll_cbor_reader reader = atoll_message_field(message, number);
+    size_t size;
+    const uint8_t *data = atoll_cbor_read_string(&reader, &size);
+    return (atoll_mqtt_text){data, (uint16_t)size};
+}
+
 static void take_lease(atoll_node *node, const atoll_message *message, uint64_t now_ms)
 {
     atoll_cbor_reader wanted = atoll_message_field(message, ATOLL_LEASE_BIRTH_WANTED);
@@ -224,10 +232,8 @@ static void take_ack(atoll_node *node, const atoll_message *message)
 /* Each task is answered, so that the gateway can give it to another device at once. */
 static void refuse_tasks(atoll_node *node, const atoll_message *message)
 {
-    atoll_cbor_reader job = atoll_message_field(message, ATOLL_TASKS_JOB);
+    atoll_mqtt_text job = text(message, ATOLL_TASKS_JOB);
     atoll_cbor_reader tasks = atoll_message_field(message, ATOLL_TASKS_TASKS);
-    size_t job_size;
-    const uint8_t *name = atoll_cbor_read_string(&job, &job_size);
     for (size_t count = atoll_cbor_read_array(&tasks); count > 0u; count--) {
         size_t key_size, packed;
         const uint8_t *key;
@@ -238,11 +244,34 @@ static void refuse_tasks(atoll_node *node, const atoll_message *message)
         for (unsigned rest = 0; rest < 3u; rest++) {
             atoll_cbor_skip(&tasks);
         }
-        packed = atoll_node_pack(node, (atoll_mqtt_text){name, (uint16_t)job_size},
+        packed = atoll_node_pack(node, job,
                                  (atoll_mqtt_text){key, (uint16_t)key_size}, number, true,
                                  TASK_REASON, sizeof TASK_REASON - 1u, 0);
         node->unwanted++;
         atoll_flashlog_append(node->config.outbox, RESULT, node->message, packed, NULL);
+    }
+}
+
+/* A standing job, as a program; a refusal goes through the outbox as a failed result. */
+static void take_program(atoll_node *node, const atoll_message *message)
+{
+    const atoll_node_plans *plans = &node->config.plans;
+    atoll_mqtt_text job = text(message, ATOLL_PROGRAM_JOB), key = text(message, ATOLL_PROGRAM_KEY);
+    const char *reason = "this image runs no plans";
+    if (plans->program != NULL) {
+        reason = plans->program(plans->context, message);
+    }
+    if (reason != NULL) {
+        node->unwanted++;
+        atoll_node_result(node, job, key, 0, true, reason, strlen(reason), 0);
+    }
+}
+
+static void cancel(atoll_node *node, const atoll_message *message)
+{
+    const atoll_node_plans *plans = &node->config.plans;
+    if (plans->program != NULL) {
+        plans->cancel(plans->context, text(message, ATOLL_CANCEL_JOB));
     }
 }
 
@@ -260,6 +289,12 @@ static void obey(atoll_node *node, const atoll_message *message, uint64_t now_ms
         break;
     case ATOLL_MESSAGE_TASKS:
         refuse_tasks(node, message);
+        break;
+    case ATOLL_MESSAGE_PROGRAM:
+        take_program(node, message);
+        break;
+    case ATOLL_MESSAGE_CANCEL:
+        cancel(node, message);
         break;
     case ATOLL_MESSAGE_INVENTORY_ASK:
         node->due |= DUE_INVENTORY;

@@ -34,6 +34,22 @@ enum {
     ATOLL_NODE_MESSAGE_MAX = ATOLL_CBOR_SIZE_MAX
 };
 
+/* What runs standing jobs. Of a node without it, `program` NULL, they are refused. */
+typedef struct atoll_node_plans {
+    void *context;
+    const char *(*program)(void *context, const atoll_message *message); /* why not, or NULL */
+    void (*cancel)(void *context, atoll_mqtt_text job);
+} atoll_node_plans;
+
+/* The stream that the device samples, 16-bit; `key` of size 0: it samples none. */
+typedef struct atoll_node_source {
+    atoll_mqtt_text dataset;
+    atoll_mqtt_text key;
+    atoll_mqtt_text unit;
+    float rate_hz;
+    float scale;
+} atoll_node_source;
+
 typedef struct atoll_node_config {
     atoll_mqtt_config mqtt; /* client, will and its texts are the node's to fill */
     atoll_mqtt_text site;
@@ -46,6 +62,8 @@ typedef struct atoll_node_config {
     uint32_t storage_bytes;
     atoll_flashlog *numbers; /* opened */
     atoll_flashlog *outbox;  /* opened */
+    atoll_node_source source;
+    atoll_node_plans plans;
 } atoll_node_config;
 
 typedef struct atoll_node {
@@ -90,9 +108,10 @@ uint64_t atoll_node_wakeup(const atoll_node *node);
 size_t atoll_node_output(atoll_node *node, const uint8_t **data);
 void atoll_node_sent(atoll_node *node, size_t size, uint64_t now_ms);
 
-/* Keep a task's result until it is acknowledged: 0, or a negative number and it is not kept. */
+/* Keep a task's result until it is acknowledged: 0, or a negative number and it is not kept. `failed`:
+ * the data is the reason. */
 int atoll_node_result(atoll_node *node, atoll_mqtt_text job, atoll_mqtt_text key, uint64_t task,
-                      const void *data, size_t size, uint32_t elapsed_us);
+                      bool failed, const void *data, size_t size, uint32_t elapsed_us);
 
 bool atoll_node_has_lease(const atoll_node *node, uint64_t now_ms);
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* Unknown, in the fields of Health and Strain (wire/messages.py). */
-enum { HEALTH_FIELDS = 8, HEALTH_BACK = 6, STRAIN_FIELDS = 10 };
+enum { HEALTH_FIELDS = 8, HEALTH_BACK = 6, STRAIN_FIELDS = 10, STREAM_FIELDS = 7 };
 
 static const char TRANSFER_REASON[] = "a microcontroller keeps its own streams only";
 
@@ -73,6 +73,25 @@ static void put_field(atoll_cbor_writer *writer, unsigned field, uint64_t value)
     atoll_cbor_write_uint(writer, value);
 }
 
+/* The list of sources: one record, or none. */
+static void put_source(atoll_cbor_writer *writer, const atoll_node_source *source)
+{
+    atoll_cbor_write_uint(writer, ATOLL_BIRTH_SOURCES);
+    if (source->key.size == 0u) {
+        atoll_cbor_write_array(writer, 0);
+        return;
+    }
+    atoll_cbor_write_array(writer, 1);
+    atoll_cbor_write_array(writer, STREAM_FIELDS);
+    put_text(writer, &source->dataset);
+    put_text(writer, &source->key);
+    atoll_cbor_write_text(writer, "i16", 3);
+    atoll_cbor_write_uint(writer, 1);
+    atoll_cbor_write_float(writer, source->rate_hz);
+    atoll_cbor_write_float(writer, source->scale);
+    put_text(writer, &source->unit);
+}
+
 size_t atoll_node_birth(atoll_node *node)
 {
     const atoll_node_config *config = &node->config;
@@ -93,10 +112,9 @@ size_t atoll_node_birth(atoll_node *node)
     put_field(&writer, ATOLL_BIRTH_MESSAGE_MAX, ATOLL_NODE_MESSAGE_MAX);
     atoll_cbor_write_uint(&writer, ATOLL_BIRTH_RECEIPTS);
     atoll_cbor_write_array(&writer, 0);
-    atoll_cbor_write_uint(&writer, ATOLL_BIRTH_SOURCES);
-    atoll_cbor_write_array(&writer, 0);
+    put_source(&writer, &config->source);
     atoll_cbor_write_uint(&writer, ATOLL_BIRTH_PROGRAMS);
-    atoll_cbor_write_flag(&writer, false);
+    atoll_cbor_write_flag(&writer, config->plans.program != NULL);
     put_field(&writer, ATOLL_BIRTH_SPEED, 0);
     return atoll_cbor_writer_finish(&writer);
 }

@@ -2,7 +2,7 @@
 
 #include "bytes.h"
 
-enum { SIZE = 20, KIND = 1 };
+enum { SIZE = 24, KIND = 1 };
 
 static int write(atoll_numbers *numbers)
 {
@@ -11,6 +11,7 @@ static int write(atoll_numbers *numbers)
     atoll_bytes_put_le32(bytes + 4, numbers->term);
     atoll_bytes_put_le64(bytes + 8, numbers->epoch);
     atoll_bytes_put_le32(bytes + 16, numbers->lease);
+    atoll_bytes_put_le32(bytes + 20, numbers->run);
     return atoll_flashlog_replace(numbers->log, KIND, bytes, SIZE, NULL);
 }
 
@@ -27,6 +28,7 @@ int atoll_numbers_start(atoll_numbers *numbers, atoll_flashlog *log)
             numbers->term = atoll_bytes_le32(bytes + 4);
             numbers->epoch = atoll_bytes_le64(bytes + 8);
             numbers->lease = atoll_bytes_le32(bytes + 16);
+            numbers->run = atoll_bytes_le32(bytes + 20);
         }
     }
     numbers->boot++;
@@ -49,4 +51,14 @@ int atoll_numbers_raise(atoll_numbers *numbers, uint32_t term, uint64_t epoch, u
         *numbers = before;
     }
     return result;
+}
+
+uint32_t atoll_numbers_next_run(atoll_numbers *numbers)
+{
+    numbers->run++;
+    if (write(numbers) != ATOLL_FLASHLOG_OK) {
+        numbers->run--;
+        return 0;
+    }
+    return numbers->run;
 }

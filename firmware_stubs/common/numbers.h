@@ -14,6 +14,7 @@ typedef struct atoll_numbers {
     uint32_t term;  /* the highest gateway term seen */
     uint64_t epoch; /* of the newest map */
     uint32_t lease; /* epoch of the newest lease */
+    uint32_t run;   /* of samples: the last one that was given */
 } atoll_numbers;
 
 /* Read the numbers of the last boot, and write this one's: 0, or an error of the log. */
@@ -21,5 +22,8 @@ int atoll_numbers_start(atoll_numbers *numbers, atoll_flashlog *log);
 
 /* Raise what is higher than before: 0, or an error of the log, and nothing is raised. */
 int atoll_numbers_raise(atoll_numbers *numbers, uint32_t term, uint64_t epoch, uint32_t lease);
+
+/* The next run of samples, higher than all before; 0: the log refused it. */
+uint32_t atoll_numbers_next_run(atoll_numbers *numbers);
 
 #endif

@@ -358,14 +358,27 @@ cdef uint32_t plan_init(void *state, size_t room, const uint32_t *words, size_t 
     memcpy(p, &head, sizeof(plan))
     memcpy(plan_at(p, p.words_at), words, n * sizeof(uint32_t))
     plan_states(p, words, plan_op(p, 0), plan_branches(p))
+    for k in range(p.frames):
+        frame_init(p, plan_op(p, p.first_frame + k))
+    plan_reset(p)
+    return STATUS_OK
+
+
+cdef void plan_reset(plan *p) noexcept nogil:
+    """Begin a stream anew: nothing is remembered of the samples so far."""
+    cdef uint32_t k
     for k in range(p.first_stage, <uint32_t>(p.first_stage + p.stages)):
         memset(plan_at(p, plan_op(p, k).state_at), 0, stage_memory(p, k))
     for k in range(p.first_rower, <uint32_t>(p.first_rower + p.rowers)):
         memset(plan_at(p, plan_op(p, k).state_at), 0, stage_memory(p, k))
-    for k in range(p.frames):
-        frame_init(p, plan_op(p, p.first_frame + k))
+    p.fill = 0
+    p.skip = 0
     plan_renew(p)
-    return STATUS_OK
+
+
+cdef bint plan_is_rows(const plan *p) noexcept nogil:
+    """Whether the plan has no reducer, so that its rows are its result."""
+    return p.reducers == 0
 
 
 cdef void plan_renew(plan *p) noexcept nogil:

@@ -6,6 +6,7 @@ import select
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from random import Random
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 from atoll.transport.serial_link import BYTES, DATA_MAX, DOWN, OPEN, UP, Message, Ready, SerialLink
+
+sys.path.insert(0, str(Path(__file__).parent))  # board_site, by name
 
 ROOT = Path(__file__).resolve().parents[2]
 

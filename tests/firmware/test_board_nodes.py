@@ -2,86 +2,16 @@
 plays.
 """
 
-import json
-import subprocess
-
-import paho.mqtt.client as paho
 import pytest
+from board_site import BOARDS, Gateway, Site, symbol
 
 from atoll.gateway.broker import BrokerChild, find_mosquitto
 from atoll.wire import messages as m
-from atoll.wire._native import crc32c
-from atoll.wire.codec import decode, encode
-from atoll.wire.topics import Topics
+from atoll.wire.identity import Identity, encode_identity
 
 pytestmark = [pytest.mark.emulator, pytest.mark.broker]
 
 READY = {"state": "ready", "epoch": 0}
-BOARDS = ("lm3s6965evb", "microbit", "mps2-an385", "mps2-an386")
-BOARDS += ("mps2-an500", "mps2-an505", "netduinoplus2")
-
-
-def identity(site, device, zone):
-    """The block that says who the device is (common/identity.h)."""
-    texts = [text.encode() for text in (site, device, zone)]
-    block = b"ATID\1" + bytes(map(len, texts)) + b"".join(texts)
-    return block + crc32c(block).to_bytes(4, "little")
-
-
-class Gateway:
-    """What the test says as a gateway; what it hears, it hears while the board runs."""
-
-    def __init__(self, port, device):
-        self.topics = Topics("lab")
-        self.device = device
-        self.heard = []
-        self.client = paho.Client(paho.CallbackAPIVersion.VERSION2)
-        self.client.on_message = self._on_message
-        self.client.connect("127.0.0.1", port)
-        self.client.loop_start()
-        self.client.subscribe(self.topics.all_up, qos=1)
-
-    def _on_message(self, _client, _data, message):
-        status = message.topic.endswith("status")
-        self.heard.append(json.loads(message.payload) if status else decode(message.payload))
-
-    def say(self, leaf, message):
-        self.client.publish(self.topics.down(self.device, leaf), encode(message), qos=1)
-
-    def grant(self, request):
-        self.say("lease", m.Lease(1, 1, 1, request.boot, request.number, 5000, 1000, False))
-
-    def end(self):
-        self.client.disconnect()
-        self.client.loop_stop()
-
-
-class Site:
-    """A board with its bridge, a broker and the gateway."""
-
-    def __init__(self, machine, gateway):
-        self.machine = machine
-        self.gateway = gateway
-        self.seen = 0
-
-    def expect(self, kind, claim=lambda _: True):
-        """The next message of this class (dict: a status) for which the claim holds; leases are
-        granted meanwhile.
-        """
-        found = []
-
-        def look():
-            while self.seen < len(self.gateway.heard) and not found:
-                message = self.gateway.heard[self.seen]
-                self.seen += 1
-                if isinstance(message, m.LeaseRequest):
-                    self.gateway.grant(message)
-                if isinstance(message, kind) and claim(message):
-                    found.append(message)
-            return found
-
-        self.machine.until(look)
-        return found[0]
 
 
 @pytest.fixture
@@ -95,7 +25,7 @@ def site(emulate, firmware, tmp_path):
 
     def start(board, **options):
         block = tmp_path / "identity"
-        block.write_bytes(identity("lab", board, "bench"))
+        block.write_bytes(encode_identity(Identity("lab", board, "bench")))
         address = symbol(firmware.image(board, "node"), "atoll_identity_start")
         more = ["-device", f"loader,file={block},addr={address:#x},force-raw=on"]
         gateways.append(Gateway(broker.port, board))
@@ -106,13 +36,6 @@ def site(emulate, firmware, tmp_path):
     for gateway in gateways:
         gateway.end()
     broker.stop()
-
-
-def symbol(image, name):
-    """The address of a symbol."""
-    listed = subprocess.run(["arm-none-eabi-nm", image], capture_output=True, text=True, check=True)
-    lines = [line.split() for line in listed.stdout.splitlines()]
-    return next(int(words[0], 16) for words in lines if words[-1] == name)
 
 
 @pytest.mark.parametrize("board", BOARDS)

@@ -41,3 +41,15 @@ def test_batches_of_one_machine_are_those_of_fresh_ones(text, dtype):
         assert machine.partial() == plan.partial(piece, 1000.0, start=start, anchor=0, key="k")
         machine.renew()
         start += every
+
+
+@pytest.mark.parametrize("text", PLANS)
+def test_a_machine_that_is_reset_remembers_nothing(text):
+    samples = array("h", (Random(text).randrange(-4000, 4000) for _ in range(1_000)))
+    plan = Plan(text)
+    machine = plan.machine("i16", 1000.0)
+    machine.push(samples, 100, 333, 0)
+    machine.reset()
+    machine.locate(0, b"k")
+    machine.push(samples, 0, len(samples), 0)
+    assert machine.partial() == plan.partial(samples, 1000.0, key="k")

@@ -14,4 +14,6 @@
 #define ATOLL_CHIP_WATCHDOG_HZ ATOLL_CHIP_HZ
 #define ATOLL_CHIP_WATCHDOG_IRQ 18
 
+#define ATOLL_CHIP_ARENA 16384u /* bytes of RAM for the states of plans */
+
 #endif

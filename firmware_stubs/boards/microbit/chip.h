@@ -12,4 +12,6 @@
 #define ATOLL_CHIP_UART_TX_PIN 24u
 #define ATOLL_CHIP_UART_RX_PIN 25u
 
+#define ATOLL_CHIP_ARENA 4096u /* bytes of RAM for the states of plans */
+
 #endif

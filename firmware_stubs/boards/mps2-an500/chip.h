@@ -13,4 +13,6 @@
 #define ATOLL_CHIP_WATCHDOG 0x40008000u
 #define ATOLL_CHIP_WATCHDOG_HZ ATOLL_CHIP_HZ
 
+#define ATOLL_CHIP_ARENA 65536u /* bytes of RAM for the states of plans */
+
 #endif

@@ -12,4 +12,6 @@
 #define ATOLL_CHIP_UART_HZ 84000000u
 #define ATOLL_CHIP_UART_IRQ 37
 
+#define ATOLL_CHIP_ARENA 65536u /* bytes of RAM for the states of plans */
+
 #endif

@@ -21,12 +21,13 @@ static void expect(int claim, const char *what)
 
 static void test_identity(void)
 {
-    uint8_t block[ATOLL_IDENTITY_SIZE_MAX] = "ATID\1\3\5\1labmcu-1z";
-    size_t size = 8 + 3 + 5 + 1;
+    uint8_t block[ATOLL_IDENTITY_SIZE_MAX] = "ATID\2\3\5\1\1\3\1labmcu-1zvadcg";
+    size_t size = 11 + 3 + 5 + 1 + 1 + 3 + 1 + 8; /* zeros: the rate and the scale */
     atoll_identity identity;
     atoll_bytes_put_le32(block + size, atoll_crc32c_update(0, block, size));
     expect(atoll_identity_read(&identity, block), "a whole block");
     expect(identity.device.size == 5 && memcmp(identity.device.data, "mcu-1", 5) == 0, "its name");
+    expect(identity.source.size == 3 && memcmp(identity.source.data, "adc", 3) == 0, "its stream");
     for (size_t bit = 0; bit < (size + 4) * 8; bit++) {
         block[bit / 8] ^= (uint8_t)(1u << bit % 8);
         expect(!atoll_identity_read(&identity, block), "a flipped bit is seen");
@@ -73,9 +74,11 @@ static void test_numbers(void)
         expect(atoll_numbers_raise(&numbers, 7, 3u * boot, (boot + 1u) / 2u) == 0, "raised");
         expect(atoll_numbers_raise(&numbers, 6, 1, 0) == 0, "lower is no news");
         expect(numbers.term == 7 && numbers.epoch == 3u * boot, "nothing goes back");
+        expect(atoll_numbers_next_run(&numbers) == boot, "runs go on over boots");
     }
     flash.off = true;
     expect(atoll_numbers_raise(&numbers, 8, 0, 0) < 0 && numbers.term == 7, "not on flash, not so");
+    expect(atoll_numbers_next_run(&numbers) == 0 && numbers.run == 50, "nor is a run");
     atoll_flashlog_open(&log, &flash.port, pages);
     expect(atoll_numbers_start(&numbers, &log) < 0, "a boot that is not on flash is none");
 }

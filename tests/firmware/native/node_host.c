@@ -94,7 +94,8 @@ static void obey(char *line)
         printf("kept %d\n",
                data == NULL ? -9
                             : atoll_node_result(&node, text(job), text(key),
-                                                strtoull(task, NULL, 10), data, strlen(data), 5));
+                                                strtoull(task, NULL, 10), false, data,
+                                                strlen(data), 5));
     } else if (word != NULL && strcmp(word, "counts") == 0) {
         printf("counts stale %u malformed %u unwanted %u backlog %" PRIu64 "\n", node.stale,
                node.malformed, node.unwanted, atoll_flashlog_backlog(node.config.outbox));

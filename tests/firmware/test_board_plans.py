@@ -1,0 +1,113 @@
+"""Standing jobs on emulated boards: recorded samples at their rate, partials as `Plan` gives them,
+byte for byte, and orders that outlive a reset.
+"""
+
+from array import array
+
+import pytest
+from board_site import BOARDS, Gateway, Site, symbol
+
+from atoll.gateway.broker import BrokerChild, find_mosquitto
+from atoll.gateway.progress import place_of
+from atoll.kernels import Plan
+from atoll.wire import messages as m
+from atoll.wire.identity import Identity, encode_identity
+
+pytestmark = [pytest.mark.emulator, pytest.mark.broker]
+
+RATE = 3_000.0
+PLANS = {
+    "hum": "window 128 hop=64 | rms, kurtosis | moments",
+    "shape": "window 128 | crest, peak",
+}
+EVERY = 640
+
+
+@pytest.fixture
+def sampling(emulate, firmware, tmp_path, recordings):
+    """Start a board that samples a recording; the site, and the samples."""
+    if not find_mosquitto():
+        pytest.skip("mosquitto is not installed")
+    broker = BrokerChild(tmp_path / "broker", kind="mosquitto")
+    broker.start()
+    gateways = []
+    raw = (recordings / "ir007_0_105_de.npy").read_bytes()
+    samples = array("h", raw[-2 * 100_000 :])
+    (tmp_path / "samples").write_bytes(samples.tobytes())
+
+    def start(board):
+        who = Identity("lab", board, "bench", "vibration", "adc", "g", RATE, 0.000162)
+        (tmp_path / "identity").write_bytes(encode_identity(who))
+        address = symbol(firmware.image(board, "emulated"), "atoll_identity_start")
+        more = ["-device", f"loader,file={tmp_path / 'identity'},addr={address:#x},force-raw=on"]
+        more += ["-semihosting-config", f"enable=on,target=native,arg={tmp_path / 'samples'}"]
+        gateways.append(Gateway(broker.port, board))
+        machine = emulate(board, "emulated", broker=broker.port, more=more)
+        return Site(machine, gateways[-1]), samples
+
+    yield start
+    for gateway in gateways:
+        gateway.end()
+    broker.stop()
+
+
+def order(lab, board, job):
+    plan = Plan(PLANS[job])
+    words = plan.words("i16", RATE)
+    program = m.Program(1, 1, 1, job, f"{board}/adc", EVERY, plan.overlap, words)
+    lab.gateway.say("task", program)
+
+
+def batch(lab):
+    """The next batch of any job: its job, run, first sample in the run, and bytes."""
+    message = lab.expect(m.Partials)
+    (result,) = message.results
+    assert not result.failed, result.data
+    place = place_of(result.task)
+    lab.gateway.say("ack", m.Ack(1, 1, 1, [m.NumberSpan(message.number, message.number)]))
+    return message.job, place["run"], place["sample"], result.data
+
+
+def gather(lab, after=0):
+    """Two batches of each job, of runs behind `after`: by job and first sample; the newest run."""
+    found, newest = {}, after
+    while len(found) < 2 * len(PLANS):
+        job, run, start, data = batch(lab)
+        if run > after and start in (0, EVERY):
+            found[job, start] = data
+        newest = max(newest, run)
+    return found, newest
+
+
+def partial(board, samples, job, start, offset=0):
+    """What a plan makes of the same samples, `offset` of which came before the run."""
+    plan = Plan(PLANS[job])
+    piece = samples[offset + start : offset + start + EVERY + plan.overlap]
+    return plan.partial(piece, RATE, start=start, key=f"{board}/adc")
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_standing_jobs_give_the_bytes_of_a_plan_and_outlive_a_reset(sampling, board):
+    lab, samples = sampling(board)
+    birth = lab.expect(m.Birth)
+    (source,) = birth.sources
+    assert birth.programs
+    assert source[:4] == ("vibration", f"{board}/adc", "i16", 1)
+    assert (source.rate_hz, source.unit) == (RATE, "g")
+    lab.expect(dict, lambda status: status["state"] == "ready")
+    for job in PLANS:
+        order(lab, board, job)
+    # A run begins wherever the recording was when its order came.
+    found, last = gather(lab)
+    for job in PLANS:
+        first = found[job, 0]
+        offsets = range(len(samples) - 2 * EVERY)
+        offset = next(o for o in offsets if partial(board, samples, job, 0, o) == first)
+        assert found[job, EVERY] == partial(board, samples, job, EVERY, offset)
+    # After a reset nobody needs to tell it anything, and the recording begins anew.
+    lab.machine.order("system_reset")
+    lab.expect(m.Birth, lambda birth: birth.boot == 2)
+    found, _ = gather(lab, last)
+    assert found == {
+        (job, start): partial(board, samples, job, start) for job in PLANS for start in (0, EVERY)
+    }
