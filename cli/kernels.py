@@ -35,19 +35,24 @@ def run(options: Any) -> int:
         return _receipts(options)
     from atoll.kernels import catalogue
 
-    kernels = [_entry(kernel) for kernel in catalogue()]
+    wanted = catalogue()
     if options.name is not None:
-        kernels = [_find(kernels, options.name)]
+        name = _find([{"name": kernel.name} for kernel in wanted], options.name)["name"]
+        wanted = tuple(kernel for kernel in wanted if kernel.name == name)
+    kernels = [_entry(kernel) for kernel in wanted]
     if options.json:
         print_json(kernels)
     elif options.name is not None:
         for name, text in kernels[0].items():
-            print(f"{name:<12} {text}")
+            print(f"{name:<16} {text}")
     else:
         print_table(
-            ("kernel", "group", "signature", "what it does"),
+            ("kernel", "group", "signature", "RAM", "ops", "what it does"),
             [
-                (each["name"], each["group"], each["signature"], _first_sentence(each["doc"]))
+                (
+                    *(each["name"], each["group"], each["signature"]),
+                    *(f"{each['ram_bytes']:,}", f"{each['ops']:g}", _first_sentence(each["doc"])),
+                )
                 for each in kernels
             ],
         )
@@ -55,6 +60,9 @@ def run(options: Any) -> int:
 
 
 def _entry(kernel: Any) -> dict[str, Any]:
+    """What is known of a kernel; its RAM is that of the example, beside the plan's own."""
+    example = _example(kernel.name)
+    own = sum(size for name, size in example.memories() if name == kernel.name)
     return {
         "name": kernel.name,
         "group": kernel.group,
@@ -65,7 +73,19 @@ def _entry(kernel: Any) -> dict[str, Any]:
         "merge_error": kernel.merge_error,
         "special": kernel.special,
         "ops": kernel.ops,
+        "ram_bytes": own,
+        "example": example.text,
+        "plan_ram_bytes": example.cost().ram_bytes,
     }
+
+
+def _example(name: str) -> Any:
+    """The first plan of the kernel's receipt."""
+    from atoll.kernels import Plan
+    from atoll.kernels.golden_models import golden_models
+    from atoll.kernels.receipt import SHORT
+
+    return Plan(SHORT.plans()[name][0], golden_models())
 
 
 def _receipts(options: Any) -> int:

@@ -75,6 +75,18 @@ def state_size(words: bytes) -> int:
     return plan_size(<const uint32_t *><const char *>words, len(words) // 4)
 
 
+def memory_sizes(words: bytes) -> list[int]:
+    """Bytes of memory of each operation of a program, all its instances; KernelError if invalid."""
+    cdef const uint32_t *program = <const uint32_t *>PyBytes_AS_STRING(words)
+    cdef plan head
+    cdef operation ops[OPS_MAX]
+    cdef uint32_t status = plan_measure(program, <size_t>len(words) // 4, &head)
+    if status != STATUS_OK:
+        raise failure(status)
+    plan_states(&head, program, ops, NULL)
+    return [ops[k].each * op_copies(&head, ops[k].code) for k in range(head.ops)]
+
+
 cdef class Machine:
     """One program with its state: push samples, take the partial, absorb partials."""
 
@@ -111,7 +123,8 @@ cdef class Machine:
         rest: where resampled samples stand between two, in parts of `up`.
         """
         cdef size_t n = min(<size_t>len(key), <size_t>KEY_BYTES)
-        plan_locate(<plan *>self.state, at, rest, <const uint8_t *>PyBytes_AS_STRING(key), n)
+        plan_locate(<plan *>self.state, at, <const uint8_t *>PyBytes_AS_STRING(key), n)
+        (<plan *>self.state).rest = rest % (<plan *>self.state).up
 
     def push(self, samples, Py_ssize_t start, Py_ssize_t count, Py_ssize_t windows) -> bytes:
         """Run samples[start:start + count]; the rows of up to `windows` windows as f32 bytes."""

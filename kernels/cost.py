@@ -1,13 +1,10 @@
 """What a plan costs before it runs.
 
 RAM comes from the portable part itself (state_size), so it is what the interpreter uses. Flash is
-the table below; operations are counted by hand, an
-addition, multiplication or comparison each one.
+the table below; operations.py counts operations.
 """
 
-from atoll.kernels.columns import channels_of
 from atoll.kernels.errors import PlanError
-from atoll.kernels.grammar import Op
 from atoll.kernels.registry import catalogue
 
 BOARDS = {"m0": 0, "m3": 1, "m4f": 2, "m7": 2, "m33": 2}
@@ -116,36 +113,3 @@ def flash_bytes(kernels: tuple[str, ...], board: str | None) -> int:
         parts |= {name} & FLASH.keys()
         parts |= {*_SHARED.get(name, ()), *(("stats",) if name in _FEATURES else ())}
     return sum(FLASH[part][BOARDS[board or "m0"]] for part in parts)
-
-
-def ops_per_sample(ops: tuple[Op, ...], hop: int) -> float:
-    """Operations a sample of the stream, windows that overlap counted as often as they run."""
-    window = next((op.words[0] for op in ops if op.kernel.group == "window"), 1)
-    reuse = window / hop
-    features = max(1, sum(op.kernel.group == "feature" for op in ops))
-    windowed = any(op.kernel.group == "window" for op in ops)
-    channels = channels_of(ops)
-    total = 0.0
-    for op in ops:
-        if op.kernel.group == "sample":
-            total += op.kernel.ops * channels
-        elif op.kernel.group in ("frame", "feature"):
-            total += op.kernel.ops * reuse * channels
-        elif op.kernel.group == "row":
-            total += row_ops(op) / (hop if windowed else 1)
-        elif op.kernel.group == "reducer":
-            total += op.kernel.ops * channels * (features / hop if windowed else 1)
-    return total
-
-
-def row_ops(op: Op) -> float:
-    """Operations a row: of models two for each weight (a tree is walked to its mean depth)."""
-    name = op.kernel.name
-    if name in ("linear", "logistic", "mahalanobis"):
-        return 2.0 * len(op.words)
-    if name == "mlp":
-        return 8.0 * len(op.words)
-    if name == "tree":
-        trees, nodes = op.words[4:6]
-        return 3.0 * trees * max(1, nodes // max(1, trees)).bit_length()
-    return op.kernel.ops

@@ -27,7 +27,8 @@ def f32_text(bits: int) -> str:
         text = f"{value:.{digits}g}"
         try:
             if f32_bits(float(text)) == bits:
-                return text
+                plain = text.endswith("+0" + text[-1:]) and text[-1:] < "7"  # 100, not 1e+02
+                return str(int(float(text))) if plain else text
         except OverflowError:  # rounded up beyond the largest f32: more digits are needed
             continue
     return repr(value)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import NamedTuple
 
-from atoll.kernels.builds import Machine, state_size
+from atoll.kernels.builds import Machine, memory_sizes, state_size
 from atoll.kernels.columns import Column, channels_of, columns, width
 from atoll.kernels.design import KINDS
 from atoll.kernels.digest import sha256
@@ -152,10 +152,16 @@ class Plan:
 
     def cost(self, board: str | None = None, dtype: str = "f32") -> Cost:
         """RAM of the state for `dtype`, flash of the kernels used, operations a sample."""
-        from atoll.kernels.cost import flash_bytes, ops_per_sample
+        from atoll.kernels.cost import flash_bytes
+        from atoll.kernels.operations import ops_per_sample
 
         ram = state_size(self._program(Stream(dtype)))
-        return Cost(ram, flash_bytes(self.kernels, board), ops_per_sample(self._ops, self.step))
+        return Cost(ram, flash_bytes(self.kernels, board), ops_per_sample(self._ops))
+
+    def memories(self, dtype: str = "f32") -> list[tuple[str, int]]:
+        """Each kernel of the plan in turn, and the bytes of state that are its own."""
+        sizes = memory_sizes(self._program(Stream(dtype)))
+        return [(op.kernel.name, size) for op, size in zip(self._ops, sizes, strict=True)]
 
     def check(self, dtype: str, rate: float | None = None, scale: float | None = None) -> None:
         """Raise PlanError where the plan cannot run on such streams (rate in Hz)."""

@@ -50,7 +50,7 @@ _KERNELS = (
         "as the samples",
         f"{LANES} of the peak; line: 4 times that",
         FRAME_NAN,
-        3,
+        6,
     ),
     Kernel(
         "taper",
@@ -128,7 +128,7 @@ _KERNELS = (
         "1",
         f"relative 8 {LANES}",
         FEATURE_NAN,
-        10,
+        13,
     ),
     Kernel(
         "skewness",
@@ -139,7 +139,7 @@ _KERNELS = (
         "1",
         f"8 {LANES} of the mean magnitude of the cubes",
         FEATURE_NAN,
-        10,
+        13,
     ),
     Kernel(
         "zero_crossings",

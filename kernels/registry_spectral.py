@@ -86,7 +86,7 @@ SPECTRAL_KERNELS = (
         "1",
         f"{LANES} beside that of the spectrum",
         FEATURE_NAN,
-        12,
+        20,
     ),
     Kernel(
         "peaks",
@@ -117,7 +117,7 @@ SPECTRAL_KERNELS = (
         "squared units of the samples, or dB of them",
         f"{LANES} of the band's power beside edges within 2^-22 of their bin; db: 2^-16",
         FEATURE_NAN,
-        5,
+        8,
         vector=True,
     ),
 )

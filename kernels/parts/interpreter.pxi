@@ -84,14 +84,10 @@ cdef size_t chunk_stage(plan *p, operation *op, size_t n) noexcept nogil:
     return n
 
 
-cdef void plan_locate(plan *p, uint64_t at, uint32_t rest, const uint8_t *key,
-                      size_t n) noexcept nogil:
-    """The next value's first sample is number `at` of the stream of this key (n bytes are kept).
-
-    rest: parts of `up` by which a resampled value stands behind that sample; 0 for all others.
-    """
+cdef void plan_locate(plan *p, uint64_t at, const uint8_t *key, size_t n) noexcept nogil:
+    """The next value's first sample is number `at` of the stream of this key (n bytes are kept)."""
     cdef place *here = plan_place(p)
-    p.rest = rest % p.up
+    p.rest = 0
     memset(here, 0, sizeof(place))
     here.at = at
     here.length = <uint32_t>n if n < KEY_BYTES else <uint32_t>KEY_BYTES

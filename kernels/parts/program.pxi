@@ -274,8 +274,12 @@ cdef uint32_t plan_measure(const uint32_t *words, size_t n, plan *p) noexcept no
     p.size = aligned(p.size + 2 * <size_t>p.row_wide * sizeof(float))
     p.ints_at = p.size
     if p.stages:
-        p.floats_at = p.ints_at + CHUNK * sizeof(int32_t)
-        p.size = p.floats_at + CHUNK * sizeof(float)
+        p.floats_at = p.ints_at
+        if p.dtype != DTYPE_F32:
+            p.floats_at = p.ints_at + CHUNK * sizeof(int32_t)
+        p.size = p.floats_at
+        if p.stage_dtype == DTYPE_F32:
+            p.size = p.floats_at + CHUNK * sizeof(float)
     p.planar_at = p.size
     if p.channels > 1:
         p.size = aligned(p.size + CHUNK * sizeof(float) * p.channels)
@@ -326,10 +330,18 @@ cdef size_t plan_size(const uint32_t *words, size_t n) noexcept nogil:
     return head.size
 
 
+cdef uint32_t op_copies(const plan *p, uint32_t code) noexcept nogil:
+    """How many memories an operation has: one a channel, one a column, or one."""
+    cdef uint32_t group = op_group(code)
+    if group == GROUP_SAMPLES:
+        return p.channels
+    return plan_copies(p) if group == GROUP_REDUCERS else <uint32_t>1
+
+
 cdef size_t stage_memory(plan *p, uint32_t k) noexcept nogil:
     """Bytes of the memories of operation k, of all channels."""
     cdef operation *op = plan_op(p, k)
-    return <size_t>op.each * (p.channels if op_group(op.code) == GROUP_SAMPLES else <uint32_t>1)
+    return <size_t>op.each * op_copies(p, op.code)
 
 
 cdef void frame_init(plan *p, const operation *op) noexcept nogil:

@@ -1,6 +1,6 @@
 import json
 
-from atoll.kernels import catalogue, receipts
+from atoll.kernels import Plan, catalogue, receipts
 
 
 def test_the_catalogue(atoll):
@@ -14,6 +14,11 @@ def test_one_kernel(atoll):
     shown = atoll("kernels", "quantiles").stdout
     assert "inverse of the distribution function" in shown
     assert "merge_error" in shown
+    whole = Plan("quantiles 0.5 bins=32")
+    own = dict(whole.memories())["quantiles"]
+    assert f"ram_bytes        {own}\n" in shown
+    assert f"plan_ram_bytes   {whole.cost().ram_bytes}\n" in shown
+    assert f"\nexample          {whole.text}\n" in shown
     assert "did you mean 'quantiles'" in atoll("kernels", "quantile", code=1).stderr
 
 

@@ -1,6 +1,7 @@
 """A plan's cost is known before it runs."""
 
 import shutil
+import struct
 import subprocess
 
 import pytest
@@ -21,6 +22,71 @@ def test_the_smallest_useful_sets_fit_beside_their_window():
     for text in ("window 256 | rms | moments", "window 256 | rms | quantiles 0.5 bins=64"):
         ram = Plan(text).cost(dtype="i16").ram_bytes
         assert ram - 512 <= 2048
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "moments",
+        "window 256 | rms, peak | quantiles 0.5",
+        "fir lowpass 100 taps=63 | decimate 4 | window 64 hop=32 | taper | spectrum",
+        "resample 3 2 | window 64 | psd 32 | band 100 200 | minmax",
+        "channels 3 | diff | window 32 | rms | ewma | top",
+    ],
+)
+def test_ram_is_what_the_interpreter_really_uses(text, tmp_path):
+    """In C, in a block of as many bytes, with a guard behind: all but a tenth of it is written to,
+    and nothing behind it.
+    """
+    plan = Plan(text)
+    used, told = written_to(plan, tmp_path), plan.cost().ram_bytes
+    assert 0.9 * told <= used <= told
+
+
+WRITTEN = """\
+#include "atoll_kernels.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+static const uint32_t words[] = {%s};
+static uint64_t memory[2][%d + 8];
+static float samples[8192], rows[1 << 20];
+static uint8_t out[1 << 20];
+int main(void) {
+    size_t n = sizeof words / 4, size = atoll_plan_size(words, n), used = 0, k, touched = 0;
+    uint32_t run;
+    for (k = 0; k < 8192; k++) samples[k] = (float)((k * 7919u + k * k) %% 2003u) - 1000.0f;
+    for (run = 0; run < 2; run++) {
+        size_t at = 0, step = %d;
+        struct atoll_plan *p = (struct atoll_plan *)(void *)memory[run];
+        memset(memory[run], run ? 0xFF : 0, sizeof memory[run]);
+        if (atoll_plan_init(memory[run], size, words, n)) return 1;
+        for (; at + 300 * step < 8192; at += 300 * step) {
+            uint32_t width;
+            if (atoll_plan_push(p, samples + at, 300, rows, 1 << 20)) return 2;
+            (void)atoll_plan_take_rows(p, &width);
+        }
+        if (atoll_plan_partial(p, out, sizeof out, &used)) return 3;
+    }
+    for (k = size; k < sizeof memory[0]; k++)
+        if (((uint8_t *)memory[0])[k] != 0 || ((uint8_t *)memory[1])[k] != 0xFF) return 4;
+    for (k = 0; k < size; k++) touched += ((uint8_t *)memory[0])[k] == ((uint8_t *)memory[1])[k];
+    printf("%%zu\\n", touched);
+    return 0;
+}
+"""
+
+
+def written_to(plan, folder):
+    """Bytes of the state that hold the same after a run, whatever stood there before."""
+    assert portable.main([str(folder)]) == 0
+    words = struct.unpack(f"<{len(plan.words('f32', 1000.0)) // 4}I", plan.words("f32", 1000.0))
+    size = plan.cost().ram_bytes // 8
+    shown = ",".join(f"{word}u" for word in words)
+    (folder / "main.c").write_text(WRITTEN % (shown, size, plan.channels))
+    command = ["gcc", "-std=c99", "-ffp-contract=off", "-O1", "main.c", "atoll_kernels.c", "-lm"]
+    subprocess.run([*command, "-o", "main"], cwd=folder, check=True)
+    return int(subprocess.run([folder / "main"], check=True, capture_output=True).stdout)
 
 
 def test_overlapping_windows_cost_more():
