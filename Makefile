@@ -26,7 +26,7 @@ PARALLEL := -n auto --maxprocesses=4 --dist loadfile
 STEPS := lint test test-slow receipts powercut-ci matrix dist
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test test-slow check lint format receipts property powercut \
+.PHONY: help setup build demo test test-slow test-net check lint format receipts property powercut \
         powercut-ci matrix dist bench bench-pss bench-tasks bench-kernels bench-placement sim-ci sim-night clean distclean
 
 help:  ## this list
@@ -49,6 +49,10 @@ test:  ## tests that need no root and no emulator, in at most 5 minutes
 test-slow:  ## tests that take longer than ten seconds each, or need root or an emulator
 	@scripts/setup $(TEST_LEVEL)
 	@$(PYTEST) -m "root or slow or emulator"
+
+test-net:  ## partitions, hangs, kills and loss over network namespaces, repeated; build/bench/net.json (root)
+	@scripts/setup check
+	@ATOLL_NET=full $(PYTEST) tests/net
 
 check:  ## all that CI runs: lint, test, test-slow, receipts, powercut-ci, matrix, dist
 	@scripts/setup check

@@ -28,6 +28,8 @@ START_TIMEOUT_S = 40.0
 # A device drains for at most 5 s on SIGTERM.
 STOP_TIMEOUT_S = 10.0
 _BROKER_URL = re.compile(r"mqtts?://[^\s\"',]+")
+# What a gateway says once it serves, or once it has found that another one leads.
+_SETTLED = re.compile(rf"{_BROKER_URL.pattern}|standing by")
 _QUOTED_LINES = 5
 # What would lead a child of ours to another site.
 _OURS = ("ATOLL_BROKER", "ATOLL_SITE", "ATOLL_PASSWORD", "ATOLL_TOKEN")
@@ -142,6 +144,7 @@ class LocalSite:
         self.broker_kind = broker_kind
         self._broker = broker
         self.gateway: Child | None = None
+        self.standbys: dict[str, Child] = {}
         self.devices: dict[str, Child] = {}
 
     def __enter__(self) -> Self:
@@ -171,9 +174,17 @@ class LocalSite:
         else:
             words += ["--broker-kind", self.broker_kind]
         self.gateway = Child("gateway", words, self.folder / "gateway.log")
-        url = self.gateway.wait_for(_BROKER_URL, START_TIMEOUT_S)
-        self.url = self._broker or url
+        self.url = self._broker or self.gateway.wait_for(_BROKER_URL, START_TIMEOUT_S)
+        self.gateway.wait_for(_SETTLED, START_TIMEOUT_S)
         return self.gateway
+
+    def start_standby(self, name: str = "standby") -> Child:
+        """Start a gateway that stands by, on an external broker."""
+        words = ["gateway", "--state", str(self.folder / name), "--site", self.site, "--standby"]
+        words += ["--profile", self.profile, "--broker", self.url]
+        self.standbys[name] = Child(name, words, self.folder / f"{name}.log")
+        self.standbys[name].wait_for(_BROKER_URL, START_TIMEOUT_S)
+        return self.standbys[name]
 
     def start_device(self, name: str, sources: Sequence[str] = ()) -> Child:
         """Start a device on its store."""
@@ -225,9 +236,11 @@ class LocalSite:
             child.terminate()
         for child in self.devices.values():
             child.end()
-        if self.gateway is not None:
-            self.gateway.terminate()
-            self.gateway.end()
+        gateways = [child for child in (self.gateway, *self.standbys.values()) if child is not None]
+        for child in gateways:
+            child.terminate()
+        for child in gateways:
+            child.end()
 
 
 def wait_until(

@@ -25,9 +25,11 @@ KEYS = {
     "port": "port of the own broker; 0: the last one, else 1883, else a free one",
     "broker_kind": "own broker: auto, mosquitto or iotcore",
     "audit": "percent of the tasks that a second replica computes, too: 0 to 100 (1)",
+    "standby": "true: stand by for the gateway that leads on the same broker",
     "profile": f"timing of devices that name none: {', '.join(PROFILES)}",
 }
-_TYPES: dict[str, type] = {"port": int, "audit": float}
+_TYPES: dict[str, type] = {"port": int, "audit": float, "standby": bool}
+_KINDS = {int: "a number", float: "a number", bool: "true or false", str: "a text"}
 
 
 AUDIT_DEFAULT = 1.0
@@ -44,6 +46,8 @@ class Config(NamedTuple):
     broker_kind: str
     profile: str
     audit: float = AUDIT_DEFAULT
+    standby: bool = False
+    alone: bool = False
 
 
 def load(options: Any) -> Config:
@@ -56,7 +60,7 @@ def load(options: Any) -> Config:
         given = getattr(options, name, None)
         if given is not None:
             values[name] = given
-    return _checked(values)
+    return _checked(values)._replace(alone=bool(getattr(options, "alone", False)))
 
 
 def _file(path: Path) -> dict[str, Any]:
@@ -74,7 +78,7 @@ def _file(path: Path) -> dict[str, Any]:
         if wanted is float and type(value) is int:
             values[name] = float(value)
         elif type(value) is not wanted:
-            kind = "a text" if wanted is str else "a number"
+            kind = _KINDS[wanted]
             raise ConfigError(f"configuration {path}: {name} = {value!r}, {kind} is wanted")
     return values
 
@@ -104,9 +108,15 @@ def _checked(values: dict[str, Any]) -> Config:
     audit = values.get("audit", AUDIT_DEFAULT)
     if not 0.0 <= audit <= 100.0:
         raise ConfigError(f"audit {audit}: 0 to 100 percent of the tasks")
+    standby = values.get("standby", False)
+    if standby and not brokers:
+        raise ConfigError(
+            "a standby needs a broker that outlives the gateway it stands by for: give both of them"
+            " --broker"
+        )
     state = Path(values["state"]) if values.get("state") else default_state(site)
     listen = values.get("listen", LOOPBACK)
-    return Config(site, brokers, state, listen, port, kind, profile, audit)
+    return Config(site, brokers, state, listen, port, kind, profile, audit, standby)
 
 
 def default_state(site: str) -> Path:

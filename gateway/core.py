@@ -47,6 +47,14 @@ def first_term(wall_ms: int) -> int:
     return max(0, (wall_ms - _TERM_ORIGIN_MS) // 60_000)
 
 
+def next_term(last: int, wall_ms: int, least: int = 0) -> int:
+    """The term after the ledger's last one (0: it has none); `least`: one that other gateways have
+    been told, else one above all that devices may have seen of a ledger that was lost, or of an old
+    copy that was put back.
+    """
+    return max(last + 1, least) if least else max(last, first_term(wall_ms)) + 1
+
+
 class Options(NamedTuple):
     """What a core is told at its start. `receipts`: kernel to hash in hex; empty: unchecked."""
 
@@ -80,7 +88,8 @@ class GatewayCore:
             self.members, self.catalog, self.owners, self.puts, self.jobs, self.standing,
             self.moves, self.reads, self.takeovers, self.audits,
         )  # fmt: skip
-        self._clients = Clients(desk, Listings(options.site, desk, parts), parts)
+        self._listings = Listings(options.site, desk, parts)
+        self._clients = Clients(desk, self._listings, parts)
         self._options = options
         self._wire_up()
         self._expected = NEVER
@@ -120,8 +129,17 @@ class GatewayCore:
 
     # --- the ledger ---
 
-    def restore(self, rows: Iterable[r.Record], now: float, wall_ms: int) -> list[Effect]:
-        """Stand where the ledger's last commit left the site, under the next term.
+    def restore(
+        self,
+        rows: Iterable[r.Record],
+        now: float,
+        wall_ms: int,
+        *,
+        term_least: int = 0,
+        turn: int = 0,
+    ) -> list[Effect]:
+        """Stand where the ledger's last commit left the site, under the next term, which is
+        `term_least` at least. `turn`: by which turn this gateway leads (lead.py), kept.
 
         Gives the effects of the start: the new term's commit. Nothing moves by a restart.
         """
@@ -143,9 +161,10 @@ class GatewayCore:
             self.owners.table = SlotTable.from_slots(settings["slots"], slots, quota)
         self.owners.seed = settings["seed"]
         self._desk.epoch = settings["epoch"]
-        # An old copy of the ledger that was put back is not to begin below what devices have seen.
-        self._desk.term = max(settings["term"], first_term(wall_ms)) + 1
+        self._desk.term = next_term(settings["term"], wall_ms, term_least)
         self._desk.record(r.SettingSet("term", self._desk.term))
+        if turn:
+            self._desk.record(r.SettingSet("turn", turn))
         self._desk.record(r.SettingSet("seed", self.owners.seed))
         self.catalog.settle()
         self.audits.restore(settings)
@@ -216,6 +235,10 @@ class GatewayCore:
                 desk.do(ShowStatus("ready", desk.term, desk.epoch))
             case on.LinkLost():
                 self.members.freeze()
+            case on.StandbyChanged(text, standby, wall_ms):
+                desk.wall_ms = wall_ms
+                self._listings.standby = standby
+                desk.say("standby", text, **standby)
             case on.Stopping(wall_ms):
                 desk.wall_ms = wall_ms
                 desk.do(ShowStatus("stopped", desk.term, desk.epoch))

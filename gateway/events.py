@@ -64,6 +64,22 @@ class Stopping(NamedTuple):
     wall_ms: int
 
 
+class StandbyChanged(NamedTuple):
+    """The standby gateway is in another state: `text` for people, `standby` for the status."""
+
+    text: str
+    standby: dict[str, Any]
+    wall_ms: int
+
+
 Event = (
-    LinkOpened | LinkLost | DeviceSpoke | StatusSeen | ClientAsked | InputRefused | Woken | Stopping
+    LinkOpened
+    | LinkLost
+    | DeviceSpoke
+    | StatusSeen
+    | ClientAsked
+    | InputRefused
+    | Woken
+    | Stopping
+    | StandbyChanged
 )

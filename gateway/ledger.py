@@ -14,7 +14,7 @@ that a wrong type is an error and not a value.
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,11 @@ _PARTIAL_TABLE = (
     " row_crc INTEGER NOT NULL, PRIMARY KEY (query, task)) STRICT, WITHOUT ROWID"
 )
 _PARTIAL_ADD = "INSERT OR IGNORE INTO partial VALUES (?, ?, ?, ?)"
+# Those of a finished query are in its answer.
+_OPEN_PARTIALS = (
+    "SELECT query, task, data, row_crc FROM partial WHERE query IN"
+    " (SELECT number FROM query WHERE state = 'open')"
+)
 _TOTAL_TABLE = (
     "CREATE TABLE total (name TEXT PRIMARY KEY, rows INTEGER NOT NULL, sum INTEGER NOT NULL) STRICT"
 )
@@ -259,12 +264,8 @@ class Ledger:
         try:
             for table, (record, _) in TABLES.items():
                 found.extend(map(record._make, self._checked(table, column_names(record))))
-            open_partials = (
-                "SELECT query, task, data, row_crc FROM partial WHERE query IN"
-                " (SELECT number FROM query WHERE state = 'open')"
-            )
             partials = []
-            for *row, crc in self._db.execute(open_partials):
+            for *row, crc in self._db.execute(_OPEN_PARTIALS):
                 if row_crc("partial", row) != crc:
                     raise self._damaged("a partial has changed")
                 partials.append((row[0], row[1], row[2]))
@@ -273,25 +274,75 @@ class Ledger:
             raise self._damaged(error) from None
         return found
 
+    def settings(self) -> dict[str, int]:
+        """The site's numbers by name. Raises LedgerError."""
+        try:
+            return dict(self._checked("setting", "name, value"))
+        except UNREADABLE as error:
+            raise self._damaged(error) from None
+
+    def read_all(self) -> Iterator[r.Record]:
+        """All rows as `load` gives them, read one by one as they stood at the first one; commits
+        go on meanwhile. Raises LedgerError.
+        """
+        reader = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            reader.execute("BEGIN")
+            for table, (record, _) in TABLES.items():
+                for row in reader.execute(f'SELECT {column_names(record)} FROM "{table}"'):
+                    yield record._make(row)
+            for row in reader.execute(_OPEN_PARTIALS):
+                yield r.PartialsAdded([row[:3]])
+        except UNREADABLE as error:
+            raise self._damaged(error) from None
+        finally:
+            reader.close()
+
+    def begin_replacing(self) -> None:
+        """From here to `end_replacing` all rows are replaced, in one transaction."""
+        self._try(self._empty)
+
+    def _empty(self) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        for table in (*TABLES, "partial"):
+            self._db.execute(f'DELETE FROM "{table}"')
+
+    def add(self, batch: Iterable[r.Record]) -> None:
+        """Rows of the new content."""
+        self._try(lambda: self._write_all(batch))
+
+    def end_replacing(self, *, keep: bool) -> None:
+        """Commit the new content, or keep the old."""
+        self._try(lambda: self._db.execute("COMMIT" if keep else "ROLLBACK"))
+        self.commits += keep
+
+    def _try(self, action: Callable[[], object]) -> None:
+        try:
+            action()
+        except BaseException as error:
+            if self._db.in_transaction:
+                self._db.rollback()
+            if not isinstance(error, sqlite3.Error):
+                raise
+            fatal = not isinstance(error, sqlite3.OperationalError)
+            text = f"ledger {self.path} cannot be written: {error}"
+            raise LedgerError(text, fatal=fatal) from None
+
     def commit(self, batch: Iterable[r.Record]) -> None:
         """Write records in one transaction, in their order; raises LedgerError and writes nothing
         if it cannot.
         """
-        db = self._db
-        try:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                for record, rows in _grouped(batch):
-                    self._write(record, rows)
-                db.execute("COMMIT")
-            except BaseException:
-                db.rollback()
-                raise
-        except sqlite3.Error as error:
-            fatal = not isinstance(error, sqlite3.OperationalError)
-            text = f"ledger {self.path} cannot be written: {error}"
-            raise LedgerError(text, fatal=fatal) from None
+        self._try(lambda: self._commit(batch))
         self.commits += 1
+
+    def _commit(self, batch: Iterable[r.Record]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        self._write_all(batch)
+        self._db.execute("COMMIT")
+
+    def _write_all(self, batch: Iterable[r.Record]) -> None:
+        for record, rows in _grouped(batch):
+            self._write(record, rows)
 
     def _write(self, record: Any, rows: Sequence[Any]) -> None:
         if record is r.PartialsAdded:

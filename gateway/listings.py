@@ -17,6 +17,7 @@ class Listings:
         self._site = site
         self._desk = desk
         self._parts = parts
+        self.standby: dict[str, Any] = {"state": "none"}
 
     def status(self) -> dict[str, Any]:
         """The site in one object."""
@@ -26,6 +27,7 @@ class Listings:
             "site": self._site,
             "term": self._desk.term,
             "epoch": self._desk.epoch,
+            "standby": self.standby,
             "devices": self._parts.members.by_state(),
             "datasets": len(self._parts.catalog.datasets),
             "streams": self._parts.catalog.stream_count,

@@ -3,30 +3,42 @@
 import argparse
 import os
 import signal
+import socket
 import sys
+import time
+from pathlib import Path
 from typing import Any
 
 from atoll.gateway.broker import KINDS, BrokerChild
 from atoll.gateway.brought import own_address, own_broker
 from atoll.gateway.config import Config, load
-from atoll.gateway.core import GatewayCore, Options
-from atoll.gateway.enrolment import GATEWAY, Enrolment
+from atoll.gateway.core import GatewayCore, Options, next_term
+from atoll.gateway.enrolment import Enrolment
 from atoll.gateway.errors import GatewayError
-from atoll.gateway.ledger import Ledger
+from atoll.gateway.feed import Feed
+from atoll.gateway.feeder import Feeder
+from atoll.gateway.lead import NOBODY, Register
+from atoll.gateway.ledger import VERSION, Ledger
+from atoll.gateway.pairing import Place
+from atoll.gateway.private import write_private
 from atoll.gateway.profiles import PROFILES
 from atoll.gateway.shell import Shell, say
+from atoll.gateway.standby import Ours, Purpose, Standby
+from atoll.gateway.standby_shell import StandbyShell
 from atoll.transport.link import Link
 from atoll.transport.loop import Loop
 from atoll.transport.port import Session, Will
 from atoll.transport.url import Broker
+from atoll.wire.gateways import Lead
 from atoll.wire.status import Status, encode_status
-from atoll.wire.topics import Topics
+from atoll.wire.topics import Topics, is_name
 
 OK, FAILED, UNREACHABLE = 0, 1, 4
 # A broker that does not answer within this at the start is a wrong address; later it is waited for.
 FIRST_CONNECTION_S = 15.0
 EXPIRE_S = 600.0  # how often enrolment tokens are looked through
 STOP_S = 3.0
+RETRY_S = 1.0  # a standby whose disk is full tries again after this
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,6 +46,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", metavar="FILE", help="TOML file; docs/gateway.md has its keys")
     parser.add_argument(
         "--broker", metavar="URL", help="use this broker and bring none (ATOLL_BROKER)"
+    )
+    parser.add_argument(
+        "--standby",
+        action="store_true",
+        default=None,
+        help="stand by for the gateway that leads on the same broker, and take over from it",
+    )
+    parser.add_argument(
+        "--alone",
+        action="store_true",
+        help="lead although another gateway, which is gone, may know more than this one",
     )
     parser.add_argument("--state", metavar="DIR", help="where the ledger and the own broker live")
     parser.add_argument("--site", help="name of the site (ATOLL_SITE; home)")
@@ -47,7 +70,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="tasks that a second replica computes, too (1)",
     )
     parser.add_argument("--profile", choices=sorted(PROFILES), help="timing of devices (normal)")
-    parser.epilog = "example:\n  atoll gateway --state ./state --site demo"
+    parser.epilog = (
+        "example:\n  atoll gateway --state ./state --site demo\n"
+        "  atoll gateway --state ./state-b --broker mqtt://192.168.1.5 --standby"
+    )
 
 
 def run_gateway(options: Any) -> int:
@@ -69,6 +95,7 @@ class _Gateway:
         self._config = config
         self._topics = Topics(config.site)
         self._code = OK
+        self._stopped = self._was_up = False
 
     def run(self) -> int:
         config = self._config
@@ -77,17 +104,66 @@ class _Gateway:
         child: BrokerChild | None = None
         try:
             enrolment = Enrolment(config.state / "access", config.site)
-            brokers, kind = config.brokers, "external broker"
+            brokers = config.brokers
             if not brokers:
                 child = own_broker(config, enrolment)
                 kind = f"own {child.kind}"
                 brokers = [own_address(child, enrolment)]
-            self._serve(ledger, brokers, child, enrolment, kind)
+                self._serve(ledger, brokers, child, enrolment, kind)
+            else:
+                self._serve_in_turn(ledger, brokers, enrolment)
         finally:
             if child is not None:
                 child.stop()
             ledger.close()
         return self._code
+
+    def _serve_in_turn(self, ledger: Ledger, brokers: list[Broker], enrolment: Enrolment) -> None:
+        """Lead, or follow who leads, until stopped."""
+        register = Register(gateway_name(self._config.state))
+        purpose = Purpose(lead=not self._config.standby, alone=self._config.alone)
+        while not self._stopped:
+            lead = self._stand_by(ledger, brokers, register, purpose)
+            if lead is not None:
+                self._serve(ledger, brokers, None, enrolment, "external broker", (register, lead))
+                purpose = Purpose(lead=not self._config.standby)
+
+    def _stand_by(
+        self, ledger: Ledger, brokers: list[Broker], register: Register, purpose: Purpose
+    ) -> Lead | None:
+        """Follow until it is this gateway's turn to lead; None: stopped, or to begin again."""
+        loop, config = Loop(), self._config
+        settings = ledger.settings()
+        ours = Ours(
+            Place(settings.get("place", 0), settings.get("place_term", 0)),
+            next_term(settings.get("term", 0), _wall_ms()) - 1,
+            settings.get("turn", 0),
+        )
+        core = Standby(register, purpose, ours, VERSION, _wall_ms())
+        link = Link(loop, brokers, Session(_client_id(brokers, register.name)))
+        shell = StandbyShell(
+            loop, link, core, ledger, topics=self._topics, say=say, ended=loop.stop
+        )
+        if not self._was_up:
+            loop.call_later(FIRST_CONNECTION_S, self._check_connected, loop, shell, brokers)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.on_signal(number, lambda _: self._stop(loop, shell))
+        if config.standby:
+            say(
+                f"atoll gateway: site {config.site}, standby {register.name},"
+                f" external broker {brokers[0].url}, state {config.state}"
+            )
+        shell.start()
+        try:
+            loop.run()
+        finally:
+            loop.close()
+        self._was_up = self._was_up or shell.was_up
+        if shell.error is not None:
+            raise shell.error
+        if shell.lead is None and not self._stopped:
+            time.sleep(RETRY_S)  # the disk was full
+        return shell.lead
 
     def _serve(
         self,
@@ -96,7 +172,9 @@ class _Gateway:
         child: BrokerChild | None,
         enrolment: Enrolment,
         kind: str,
+        turn: tuple[Register, Lead] | None = None,
     ) -> None:
+        """Lead until stopped, or replaced; `turn`: by which of the register's."""
         config, loop = self._config, Loop()
         core = GatewayCore(
             Options(
@@ -107,20 +185,22 @@ class _Gateway:
                 config.audit / 100,
             )
         )
-        first = core.restore(ledger.load(), loop.now(), _wall_ms())
+        lead = turn[1] if turn else NOBODY
+        first = core.restore(
+            ledger.load(), loop.now(), _wall_ms(), term_least=lead.term, turn=lead.turn
+        )
         will = Will(
             self._topics.gateway_status, encode_status(Status("lost", core.term, core.epoch))
         )
-        name = GATEWAY if brokers[0].username == GATEWAY else f"atoll-gateway-{config.site}"
-        link = Link(loop, brokers, Session(name, will))
-        shell = Shell(loop, link, core, ledger, topics=self._topics, say=say)
+        own = turn[0].name if turn else f"gateway-{config.site}"
+        link = Link(loop, brokers, Session(_client_id(brokers, own), will))
+        feeder = self._feeder(loop, ledger, *turn) if turn else None
+        shell = Shell(loop, link, core, ledger, topics=self._topics, say=say, feeder=feeder)
         if child is not None:
             shell.enrolment = enrolment
             shell.access_changed = child.reload
             child.watch(loop, say)
             self._expire_tokens(loop, enrolment, child)
-        else:
-            loop.call_later(FIRST_CONNECTION_S, self._check_connected, loop, shell, brokers)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.on_signal(number, lambda _: self._stop(loop, shell))
         say(
@@ -136,13 +216,28 @@ class _Gateway:
             loop.close()
         if shell.error is not None:
             raise shell.error
+        if shell.replaced is not None:
+            say(
+                f"gateway {shell.replaced.leader} has taken over under term {shell.replaced.term}:"
+                " this one stands by"
+            )
 
-    def _stop(self, loop: Loop, shell: Shell) -> None:
+    def _feeder(self, loop: Loop, ledger: Ledger, register: Register, lead: Lead) -> Feeder:
+        register.adopt(lead)
+        settings = ledger.settings()
+        place = None
+        if "place" in settings:
+            place = Place(settings["place"], settings["place_term"])
+        return Feeder(loop, ledger, Feed(register, lead.term, place, VERSION), self._topics)
+
+    def _stop(self, loop: Loop, shell: Shell | StandbyShell) -> None:
+        self._stopped = True
         loop.call_later(STOP_S, loop.stop)
         shell.stop(loop.stop)
 
-    def _check_connected(self, loop: Loop, shell: Shell, brokers: list[Broker]) -> None:
+    def _check_connected(self, loop: Loop, shell: StandbyShell, brokers: list[Broker]) -> None:
         if not shell.was_up:
+            self._stopped = True
             urls = ", ".join(broker.url for broker in brokers)
             print(f"atoll gateway: no broker answers at {urls}", file=sys.stderr)
             self._code = UNREACHABLE
@@ -154,6 +249,25 @@ class _Gateway:
         loop.call_later(EXPIRE_S, self._expire_tokens, loop, enrolment, child)
 
 
+def _client_id(brokers: list[Broker], name: str) -> str:
+    """A broker with access lists gives a client the topics of its user name."""
+    return brokers[0].username or f"atoll-{name}"
+
+
+def gateway_name(state: Path) -> str:
+    """A gateway's own name, by which its standby knows it: made once, kept beside the ledger."""
+    path = state / "name"
+    try:
+        name = path.read_text().strip()
+    except (FileNotFoundError, UnicodeDecodeError):
+        name = ""
+    if not is_name(name):
+        host = "".join(c for c in socket.gethostname() if is_name(c))[:32] or "gateway"
+        name = f"{host}-{os.urandom(3).hex()}"
+        write_private(path, f"{name}\n".encode())
+    return name
+
+
 def receipts() -> dict[str, str]:
     """This machine's own receipts, kernel name to hash in hex."""
     from atoll.kernels import receipts as compute
@@ -162,6 +276,4 @@ def receipts() -> dict[str, str]:
 
 
 def _wall_ms() -> int:
-    import time
-
     return int(time.time() * 1000)

@@ -19,14 +19,16 @@ from atoll.gateway.assemblers import Assemblers
 from atoll.gateway.core import GatewayCore
 from atoll.gateway.enrolment import Enrolment
 from atoll.gateway.errors import GatewayError, LedgerError
+from atoll.gateway.feeder import Feeder
 from atoll.gateway.ledger import Ledger
 from atoll.transport.loop import Loop, Timer
 from atoll.transport.port import Incoming, Port
 from atoll.wire import messages as wire
 from atoll.wire.codec import encode, split
 from atoll.wire.errors import EncodeError, WireError
+from atoll.wire.gateways import Lead
 from atoll.wire.limits import MESSAGE_BYTES_MAX
-from atoll.wire.status import Status, decode_status, encode_event, encode_status
+from atoll.wire.status import GATEWAY_STATES, Status, decode_status, encode_event, encode_status
 from atoll.wire.topics import Topics
 
 # Messages that the link had no room for. What does not fit is dropped and said again by the
@@ -55,7 +57,9 @@ class Shell:
         *,
         topics: Topics,
         say: Callable[[str], None] = lambda line: None,
+        feeder: Feeder | None = None,
     ) -> None:
+        """`feeder`: on an external broker, where a standby may be fed."""
         self._loop = loop
         self._link = link
         self._core = core
@@ -78,7 +82,23 @@ class Shell:
         link.on_down = self._link_down
         link.on_message = self._received
         link.on_writable = self._drain
+        self.replaced: Lead | None = None
+        self._stamp_wanted = False
+        self._feeder = feeder
+        if feeder is not None:
+            self._feed_by(feeder)
         link.subscribe(topics.all_up, topics.all_requests)
+
+    def _feed_by(self, feeder: Feeder) -> None:
+        self._link.subscribe(*feeder.topics(), self._topics.gateway_status)
+        feeder.send = self._send
+        feeder.carry_out = self._carry_out_all
+        feeder.ready = lambda: self._handle(on.LinkOpened(_wall_ms()))
+        feeder.told = lambda text, standby: self._handle(
+            on.StandbyChanged(text, standby, _wall_ms())
+        )
+        feeder.stamp_wanted = self._want_stamp
+        feeder.step_down = self._step_down
 
     def start(self, first: list[do.Effect]) -> None:
         """Commit what the restored core begins with, and connect."""
@@ -86,8 +106,23 @@ class Shell:
         self._flush()
         self._link.start()
 
+    def _want_stamp(self) -> None:
+        self._stamp_wanted = True
+        self._flush_soon()
+
+    def _step_down(self, lead: Lead) -> None:
+        """Another gateway leads: not a word more, and what waited is not said."""
+        self.replaced = lead
+        self._records, self._effects = [], []
+        self._outgoing.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._link.close(self._loop.stop, drain_s=0.0)
+
     def stop(self, stopped: Callable[[], None]) -> None:
         """Say that the gateway ends, send what is queued, then call `stopped`."""
+        if self.replaced is not None:
+            return
         self._handle(on.Stopping(_wall_ms()))
         self._flush()
         if self._timer is not None:
@@ -98,15 +133,22 @@ class Shell:
 
     def _link_up(self) -> None:
         self._down, self.was_up = False, True
-        self._handle(on.LinkOpened(_wall_ms()))
+        if self._feeder is not None:
+            self._feeder.opened()  # it says when it is certain that this gateway leads
+        else:
+            self._handle(on.LinkOpened(_wall_ms()))
 
     def _link_down(self, reason: str) -> None:
         if not self._down:
             self._down = True
             self._say(f"no broker: {reason}; trying again")
+        if self._feeder is not None:
+            self._feeder.closed()
         self._handle(on.LinkLost())
 
     def _received(self, incoming: Incoming) -> None:
+        if self._feeder is not None and self._feeder.takes(incoming):
+            return
         if self._stuck:
             return
         try:
@@ -118,6 +160,9 @@ class Shell:
 
     def _event(self, incoming: Incoming) -> on.Event | None:
         address = self._topics.parse(incoming.topic)
+        if address.kind == "gateway":
+            self._mend_status(incoming.payload)
+            return None
         if address.kind == "client":
             message = self._message(f"client/{address.name}", incoming.payload, ASKED)
             return message and on.ClientAsked(address.name, message, _wall_ms())
@@ -136,6 +181,14 @@ class Shell:
             return None
         return message and on.DeviceSpoke(address.name, message, _wall_ms())
 
+    def _mend_status(self, payload: bytes) -> None:
+        """The last will of a gateway before this one came late: say again who is here."""
+        status, core = decode_status(payload, GATEWAY_STATES), self._core
+        late = status.boot < core.term or (status.boot == core.term and status.state == "lost")
+        if self._link.up and late:
+            self._effects.append(do.ShowStatus("ready", core.term, core.epoch))
+            self._flush_soon()
+
     def _message(self, sender: str, payload: bytes, allowed: tuple[type, ...]) -> Any:
         return self._assemblers.message(sender, payload, allowed)
 
@@ -151,7 +204,12 @@ class Shell:
     # --- the core ---
 
     def _handle(self, event: on.Event) -> None:
+        if self.replaced is not None:
+            return
         self._collect(self._core.handle(event, self._loop.now()))
+        self._flush_soon()
+
+    def _flush_soon(self) -> None:
         if not self._flushing:
             self._flushing = True
             self._loop.post(self._flush)
@@ -166,9 +224,13 @@ class Shell:
     def _flush(self) -> None:
         """Commit the turn's records, then carry its other effects out."""
         self._flushing = False
-        if self._records:
+        if self.replaced is not None:
+            return
+        stamp = self._feeder.stamp() if self._feeder is not None else []
+        batch = self._records + stamp if self._records or self._stamp_due(stamp) else []
+        if batch:
             try:
-                self._ledger.commit(self._records)
+                self._ledger.commit(batch)
             except LedgerError as error:
                 self._ledger_failed(error)
                 return
@@ -177,12 +239,25 @@ class Shell:
             self._stuck = False
             self._say("the ledger can be written again")
         effects, self._effects = self._effects, []
+        if self._feeder is None:
+            self._carry_out_all(effects)
+        else:
+            if batch:
+                self._feeder.committed(batch)
+            self._feeder.hold(effects)
+        self._arm()
+
+    def _stamp_due(self, stamp: list[Any]) -> bool:
+        """Whether a standby waits for the ledger to have a place."""
+        due, self._stamp_wanted = self._stamp_wanted and bool(stamp), False
+        return due
+
+    def _carry_out_all(self, effects: list[do.Effect]) -> None:
         for effect in effects:
             try:
                 self._carry_out(effect)
             except EncodeError as error:
                 self._say(f"a message could not be sent: {error}")
-        self._arm()
 
     def _ledger_failed(self, error: LedgerError) -> None:
         if error.fatal:
@@ -259,6 +334,10 @@ class Shell:
         for part in split(payload, os.urandom(16), limit):
             # Parts of a retained message would each replace the one before: they are sent only.
             self._publish_one(topic, part, purpose, retain=False)
+
+    def _send(self, topic: str, payload: bytes, purpose: str, retain: bool, qos: int) -> None:
+        """Of gateways: what has no room is dropped, and said again until it is heard."""
+        self._link.publish(topic, payload, purpose=purpose, retain=retain, qos=qos)
 
     def _publish_one(self, topic: str, payload: bytes, purpose: str, *, retain: bool) -> None:
         if self._outgoing or not self._link.publish(topic, payload, purpose=purpose, retain=retain):

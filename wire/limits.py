@@ -46,3 +46,9 @@ KERNELS_MAX = 128  # receipts in one birth
 PIECES_MAX = 256  # pieces of streams in one put
 
 PARTIAL_BYTES_MAX = 1_048_576  # one task's partial; larger ones are refused by the plan itself
+
+# Between gateways: a part of a batch or of a copy of the ledger, with room for its envelope; and a
+# whole batch, which is what one turn of the gateway's loop has committed (the largest row, a query
+# with its answer, has 5 MiB).
+LEDGER_PART_BYTES_MAX = 60_000
+LEDGER_BATCH_BYTES_MAX = 64 * 1_048_576

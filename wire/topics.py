@@ -17,6 +17,7 @@ _CHARACTERS = _LETTERS | frozenset("._-")
 
 UP = frozenset({"status", "health", "birth", "partial", "block", "lease"})
 DOWN = frozenset({"map", "task", "block", "ack", "lease"})
+GATEWAY = frozenset({"status", "lead", "ledger", "standby"})
 
 
 def is_name(name: str) -> bool:
@@ -62,6 +63,9 @@ class Topics:
         self.base = f"{ROOT}/{site}"
         self.event = f"{self.base}/event"
         self.gateway_status = f"{self.base}/gateway/status"
+        self.lead = f"{self.base}/gateway/lead"
+        self.ledger = f"{self.base}/gateway/ledger"
+        self.standby = f"{self.base}/gateway/standby"
         self.all = f"{self.base}/#"
         self.all_up = f"{self.base}/device/+/up/#"
         self.all_requests = f"{self.base}/client/+/request"
@@ -101,8 +105,8 @@ class Topics:
                     return Address("job", name, "result")
                 case ["event"]:
                     return Address("event", "", "event")
-                case ["gateway", "status"]:
-                    return Address("gateway", "", "status")
+                case ["gateway", leaf] if leaf in GATEWAY:
+                    return Address("gateway", "", leaf)
         raise DecodeError("topic", f"{topic[:80]!r} is no topic of site {self.site}")
 
 

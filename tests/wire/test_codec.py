@@ -8,7 +8,7 @@ from time import perf_counter
 import cbor2
 import pytest
 
-from atoll.wire import limits
+from atoll.wire import gateways, limits
 from atoll.wire.codec import CHECK_REASONS, Assembler, decode, encode, split
 from atoll.wire.errors import DecodeError, EncodeError
 from atoll.wire.messages import (
@@ -35,6 +35,7 @@ from atoll.wire.messages import (
 from atoll.wire.schema import FIELDS, MESSAGES, NUMBERS
 
 INFO = StreamInfo("d", "k", "i16", 1, 1.0, 1.0, "")
+assert gateways.Lead in NUMBERS  # imported for its messages
 MESSAGE_CLASSES = list(MESSAGES.values())
 
 

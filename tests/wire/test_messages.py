@@ -2,6 +2,7 @@
 
 import cbor2
 
+from atoll.wire import gateways
 from atoll.wire.codec import decode, encode
 from atoll.wire.messages import (
     DONE,
@@ -16,7 +17,7 @@ from atoll.wire.messages import (
 )
 from atoll.wire.schema import FIELDS, MESSAGES, NUMBERS
 
-CLIENT_FIRST = 32
+CLIENT_FIRST, GATEWAY_FIRST = 32, 56
 
 
 def test_messages_to_and_from_a_device_begin_with_the_fences():
@@ -27,8 +28,13 @@ def test_messages_to_and_from_a_device_begin_with_the_fences():
 
 def test_messages_of_clients_begin_with_the_request():
     for number, cls in MESSAGES.items():
-        if number >= CLIENT_FIRST:
+        if CLIENT_FIRST <= number < GATEWAY_FIRST:
             assert cls._fields[0] == "request", cls
+
+
+def test_messages_of_gateways_are_in_a_module_that_no_device_loads():
+    ours = {number: cls for number, cls in MESSAGES.items() if number >= GATEWAY_FIRST}
+    assert {cls.__module__ for cls in ours.values()} == {gateways.__name__}
 
 
 def test_type_numbers_fit_one_byte_after_the_head():
@@ -48,6 +54,7 @@ def test_numbers_are_what_was_published():
         **{"TransferFailed": 6, "Credential": 7, "Memory": 8, "LetGo": 9, "Blocks": 10, "Part": 11},
         **{"Lease": 16, "Probe": 17, "Map": 18, "Tasks": 19, "Standing": 20, "Cancel": 21},
         **{"SendBlocks": 22, "InventoryAsk": 23, "Release": 24, "Ack": 25, "Program": 26},
+        **{"Lead": 56, "Beat": 57, "Batch": 58, "Copy": 59, "Heard": 60},
         **{"Put": 32, "Run": 33, "Start": 34, "Get": 35, "Command": 36, "Reply": 48},
     }
 

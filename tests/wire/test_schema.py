@@ -7,7 +7,7 @@ import cbor2
 import pytest
 from pycddl import Schema, ValidationError
 
-from atoll.wire import schema
+from atoll.wire import gateways, schema
 from atoll.wire.codec import encode
 from atoll.wire.messages import Probe, StreamInfo
 from atoll.wire.schema import (
@@ -28,6 +28,8 @@ from atoll.wire.schema import (
     Text,
     Uint,
 )
+
+assert gateways.Lead in NUMBERS  # imported for its messages
 
 CDDL = (Path(__file__).parents[2] / "wire" / "atoll.cddl").read_text()
 MESSAGE_CLASSES = list(MESSAGES.values())

@@ -28,6 +28,9 @@ def test_what_is_made_is_read():
     assert T.parse(T.result("j")) == Address("job", "j", "result")
     assert T.parse(T.event) == Address("event", "", "event")
     assert T.parse(T.gateway_status) == Address("gateway", "", "status")
+    assert T.parse(T.lead) == Address("gateway", "", "lead")
+    assert T.parse(T.ledger) == Address("gateway", "", "ledger")
+    assert T.parse(T.standby) == Address("gateway", "", "standby")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,289 @@
+"""A pair of gateways under everything that can happen to them: who leads has all that was
+acknowledged, and in the end one leads and the other is in step.
+"""
+
+import pytest
+from pair_rig import World
+
+from atoll.gateway import records as r
+from atoll.gateway.feed import Feed
+from atoll.gateway.lead import Register
+from atoll.gateway.pairing import LEASE_S
+from atoll.gateway.standby import Standby
+
+FAULTS = ("kill", "pause", "sever")
+
+
+def pair_of(seed, **network):
+    world = World(seed, **network)
+    a, b = world.add("a", lead=True), world.add("b", lead=False)
+    a.start()
+    world.run(5.0)
+    assert a.serving
+    return world, a, b
+
+
+def in_step(world, leader, other):
+    lead = leader.register.current
+    return leader.serving and (lead.leader, lead.standby) == (leader.name, other.name)
+
+
+def work(world, seconds, every_s=0.02):
+    """Values are decided all along, by whoever leads."""
+    world.count = getattr(world, "count", 0)
+    end = world.now + seconds
+    while world.now < end:
+        world.count += 1
+        for node in world.nodes.values():
+            node.decide(f"v{world.count}")
+        world.run(every_s)
+
+
+def marks(node):
+    return {row.key for row in node.ledger.tables[r.MarkSet].values()}
+
+
+def check_end(world):
+    """Heal everything: soon one leads with all that was acknowledged, and the other is in step."""
+    for node in world.nodes.values():
+        node.heal()
+        node.resume()
+        node.start()
+    work(world, 25.0, 0.1)
+    assert len(world.leaders) == 1, [(n.name, n.serving) for n in world.nodes.values()]
+    leader = world.leaders[0]
+    (other,) = (node for node in world.nodes.values() if node is not leader)
+    assert in_step(world, leader, other), (leader.register.current, other.stopped_for)
+    world.run(5.0)
+    assert set(world.acknowledged) <= marks(leader)
+    assert marks(other) == marks(leader)
+    terms = [term for _, _, term in world.turns]
+    assert terms == sorted(set(terms)), "two gateways under one term"
+
+
+def test_a_standby_is_copied_to_and_then_fed():
+    world, a, b = pair_of(1)
+    work(world, 2.0)
+    b.start()
+    work(world, 2.0)
+    assert in_step(world, a, b)
+    world.run(0.5)
+    assert marks(a) == marks(b)
+    before = len(world.acknowledged)
+    work(world, 2.0)
+    assert len(world.acknowledged) > before + 90
+    check_end(world)
+
+
+def test_nothing_is_acknowledged_before_both_ledgers_have_it():
+    world, a, b = pair_of(2)
+    b.start()
+    work(world, 2.0)
+    b.pause()
+    world.run(0.2)
+    before = set(world.acknowledged)
+    work(world, 4.0)
+    assert set(world.acknowledged) == before, "the standby cannot have committed these"
+    work(world, 3.0)
+    assert len(world.acknowledged) > len(before) + 200, "silent for 5 s: the leader goes on alone"
+    assert a.register.current.standby == ""
+    b.resume()
+    work(world, 3.0)
+    assert in_step(world, a, b)
+    check_end(world)
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_the_standby_takes_over_and_the_old_leader_is_fenced(fault):
+    world, a, b = pair_of(3)
+    b.start()
+    work(world, 2.0)
+    getattr(a, fault)()
+    before = world.now
+    while not b.serving:
+        assert world.now < before + 6.0
+        work(world, 0.1)
+    assert world.now - before < 4.5
+    assert world.turns[-1][1:] == ("b", world.turns[-2][2] + 1)
+    work(world, 2.0)
+    acknowledged = set(world.acknowledged)
+    a.resume()
+    a.heal()
+    a.start()
+    work(world, 1.5)
+    assert world.leaders == [b]
+    mine = {v for v, (name, _, _) in world.acknowledged.items() if name == "a"}
+    assert mine <= acknowledged, "the old leader has acknowledged something after it was replaced"
+    work(world, 6.0)
+    assert in_step(world, b, a)
+    check_end(world)
+
+
+def test_a_standby_that_is_behind_does_not_take_over():
+    world, a, b = pair_of(4)
+    b.start()
+    work(world, 2.0)
+    b.kill()
+    work(world, 7.0)  # the leader goes on alone
+    a.kill()
+    b.start()
+    work(world, 60.0)
+    assert not b.serving
+    a.start()
+    work(world, 3.0)
+    assert a.serving
+    check_end(world)
+
+
+def test_a_second_gateway_that_is_no_standby_is_told_so():
+    world, a, _ = pair_of(5)
+    world.nodes.pop("b")
+    c = world.add("c", lead=True)
+    c.start()
+    world.run(2.0)
+    assert "start this one with --standby" in c.stopped_for
+    assert world.leaders == [a]
+
+
+def test_a_leader_that_is_gone_for_good_is_replaced_when_a_person_says_so():
+    world, a, b = pair_of(6)
+    b.start()
+    work(world, 2.0)
+    b.kill()
+    work(world, 7.0)
+    a.kill()
+    world.acknowledged.clear()  # what only the lost disk had
+    b.start(alone=True)
+    work(world, 5.0)
+    assert b.serving
+
+
+def test_a_broker_that_forgets_is_told_again():
+    world, a, b = pair_of(7)
+    b.start()
+    work(world, 2.0)
+    for _ in range(3):
+        world.restart()
+        work(world, 4.0)
+        assert in_step(world, a, b)
+    assert len(world.turns) == 1
+    a.kill()
+    work(world, 5.0)
+    assert b.serving
+    check_end(world)
+
+
+def test_an_old_leader_that_comes_back_first_after_a_forgetful_broker_waits():
+    world, a, b = pair_of(8)
+    b.start()
+    work(world, 2.0)
+    a.sever()
+    work(world, 6.0)
+    assert b.serving
+    world.restart()
+    a.heal()
+    work(world, 8.0)
+    assert world.leaders == [b]
+    check_end(world)
+
+
+def tried(seed):
+    """Kills, pauses and cuts of either gateway at any moment, over a network that loses, doubles
+    and reorders what is not about who leads.
+    """
+    world, a, b = pair_of(
+        seed, loss=(0.0, 0.05, 0.3)[seed % 3], jitter_s=(0.0, 0.05, 0.5)[seed // 3 % 3],
+        duplication=0.1,
+    )  # fmt: skip
+    b.start()
+    random = world.random
+    for _ in range(12):
+        work(world, random.choice((0.1, 0.7, 2.0, 5.0)), 0.05)
+        node, fault = random.choice((a, b)), random.choice(FAULTS)
+        if node.alive:
+            getattr(node, fault)()
+        work(world, random.choice((0.05, 0.5, 2.0, 4.0, 8.0)), 0.05)
+        if random.random() < 0.8:
+            node.heal()
+            node.resume()
+            node.start()
+    check_end(world)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_happens_nothing_acknowledged_is_missing(seed):
+    tried(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(12, 60))
+def test_whatever_else_happens_neither(seed):
+    tried(seed)
+
+
+def acknowledge_at_once(monkeypatch):
+    monkeypatch.setattr(Feed, "holding", False)
+
+
+def claim_out_of_step(monkeypatch):
+    real = Standby._may_claim
+
+    def may_claim(self):
+        lead = self._register.current
+        return real(self) or (lead.leader != self._register.name and self._silent_s() >= LEASE_S)
+
+    monkeypatch.setattr(Standby, "_may_claim", may_claim)
+
+
+def go_on_alone_unasked(monkeypatch):
+    """The leader does not wait for its turn to come back."""
+    real = Feed._leave_behind
+
+    def leave_behind(self, standby):
+        real(self, standby)
+        self.mode = "none"
+        self._release_all()
+
+    monkeypatch.setattr(Feed, "_leave_behind", leave_behind)
+
+
+def forget_who_leads(monkeypatch):
+    """What is retained is not looked at before acting."""
+    real = Register.opened
+
+    def opened(self):
+        found = real(self)
+        self.known = True
+        return found
+
+    monkeypatch.setattr(Register, "opened", opened)
+
+
+def commit_any_batch(monkeypatch):
+    """Batches of another history are taken for those that follow."""
+    real = Feed._knows
+    monkeypatch.setattr(
+        Feed, "_knows", lambda self, place: real(self, place) or place.number <= self.place.number
+    )
+    monkeypatch.setattr(Feed, "_is_near", lambda self, place: True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        acknowledge_at_once,
+        claim_out_of_step,
+        go_on_alone_unasked,
+        forget_who_leads,
+        commit_any_batch,
+    ],
+)
+def test_the_harness_finds_what_is_wrong(monkeypatch, mutant):
+    mutant(monkeypatch)
+    for seed in range(60):
+        try:
+            tried(seed)
+        except AssertionError:
+            return
+    pytest.fail(f"{mutant.__name__} is not found in 60 seeds")
