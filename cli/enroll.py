@@ -1,4 +1,4 @@
-"""`atoll enroll`: a one-time token for a device, or a password for a client.
+"""`atoll enroll`: a one-time token for a device, or a password for a client or another gateway.
 
 Works on the files of the gateway's own broker, on the gateway's machine, whether the gateway runs
 or not. From the first enrolment on, nobody comes to that broker without a password.
@@ -17,9 +17,12 @@ from atoll.cli.report import print_json
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("id", help="name of the device or client")
+    parser.add_argument("id", help="name of the device, client or gateway")
     parser.add_argument(
         "--client", action="store_true", help="a client (a person, a dashboard) and no device"
+    )
+    parser.add_argument(
+        "--gateway", action="store_true", help="a gateway on an external broker, such as a standby"
     )
     parser.add_argument("--forget", action="store_true", help="take its rights away")
     parser.add_argument("--state", metavar="DIR", help="the gateway's --state")
@@ -49,6 +52,8 @@ def run(options: Any) -> int:
             print(f"atoll: {options.id} is not enrolled", file=sys.stderr)
             return 1
         answer = {"id": options.id, "forgotten": True}
+    elif options.gateway:
+        answer = {"id": options.id, "password": enrolment.enroll_gateway(options.id)}
     elif options.client:
         secret = enrolment.enroll_client(options.id)
         answer = {"id": options.id, "password": secret}
@@ -72,6 +77,9 @@ def _print(options: Any, answer: dict[str, Any]) -> None:
         print(f"on the device:\n  atoll device --id {options.id} --broker ... --token TOKEN")
     elif "password" in answer:
         print(f"password of {options.id}, shown once:\n  {answer['password']}")
+        if options.gateway:
+            print(f"then:\n  atoll gateway --broker mqtt://{options.id}:PASSWORD@HOST ...")
+            return
         print(f"then:\n  ATOLL_BROKER=mqtt://{options.id}@HOST ATOLL_PASSWORD=... atoll status")
     else:
         print(f"{options.id}: forgotten")

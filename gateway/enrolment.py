@@ -80,6 +80,12 @@ class Enrolment:
         self._enter(client, Entry(CLIENT, _verifier(secret)), instead_of=(CLIENT,))
         return secret
 
+    def enroll_gateway(self, name: str) -> str:
+        """A new secret for a gateway on a broker that is not its own, kept as a verifier only."""
+        secret = secrets.token_hex(SECRET_BYTES)
+        self._enter(name, Entry(GATEWAY, _verifier(secret)), instead_of=(GATEWAY,))
+        return secret
+
     def exchange(self, device: str, verifier: str, now_ms: int) -> bool:
         """Put the device's own verifier in its token's place; False if it has no live token."""
         try:
@@ -253,6 +259,6 @@ def _entry(name: str, row: dict[str, Any]) -> Entry:
     """A user of the record, checked: its parts become lines of mosquitto's files."""
     entry = Entry(str(row["role"]), check_verifier(str(row["verifier"])), int(row["expires_ms"]))
     check_name(name, "user")
-    if entry.role not in _ROLES or (entry.role == GATEWAY) != (name == GATEWAY):
+    if entry.role not in _ROLES or (name == GATEWAY and entry.role != GATEWAY):
         raise ValueError(f"role {entry.role!r} of {name!r}")
     return entry

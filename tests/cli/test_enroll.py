@@ -12,6 +12,8 @@ def test_a_token_a_password_and_their_end(atoll, tmp_path):
     assert again["token"] != token["token"]
     assert json.loads(atoll("enroll", "alice", "--client", *state).stdout)["password"]
     assert "already" in atoll("enroll", "alice", *state, code=1).stderr
+    assert json.loads(atoll("enroll", "site-b", "--gateway", *state).stdout)["password"]
+    assert "already" in atoll("enroll", "site-b", "--client", *state, code=1).stderr
     assert json.loads(atoll("enroll", "alice", "--forget", *state).stdout)["forgotten"] is True
     assert "not enrolled" in atoll("enroll", "alice", "--forget", *state, code=1).stderr
 

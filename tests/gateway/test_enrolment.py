@@ -163,7 +163,6 @@ def test_a_record_cannot_smuggle_roles_or_lines(enrolment, tmp_path):
     path = tmp_path / "access" / "enrolment.json"
     tree = json.loads(path.read_bytes())
     for name, role in (
-        ("d1", "gateway"),
         ("d1", "root"),
         ("gateway", "device"),
         ("a\nb", "device"),
@@ -251,6 +250,9 @@ TOPICS = {
     "result": T.result("j"),
     "event": T.event,
     "gateway": T.gateway_status,
+    "lead": T.lead,
+    "ledger": T.ledger,
+    "standby": T.standby,
     "other site": "atoll/v1/other/event",
     "other": "home/light",
 }
@@ -260,6 +262,7 @@ ALL = {name for name in TOPICS if not name.startswith("other")}
 # Who may write, who may read.
 MATRIX = {
     "gateway": (ALL, ALL),
+    "gateway-b": (ALL, ALL),
     "d1": ({"d1 status", "d1 lease", "d1 partial"}, {"d1 told lease", "d1 told task"}),
     "d2": ({"d2 status", "d2 health", "d2 partial"}, {"d2 told map"}),
     "pending": (set(), set()),
@@ -273,6 +276,7 @@ def test_every_role_against_every_topic(site):
     """All users subscribe to each topic by name and by `#`; all users write all topics."""
     enrolment = site.enrolment
     passwords = {"gateway": enrolment.gateway_secret()}
+    passwords["gateway-b"] = enrolment.enroll_gateway("gateway-b")
     for device in ("d1", "d2"):
         enrolment.enroll_device(device, 0)
         enrolment.exchange(device, make_verifier(f"secret of {device}", SALT), 1)

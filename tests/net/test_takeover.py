@@ -16,13 +16,13 @@ def test_a_broken_connection_hands_stored_tasks_over_within_a_second(net_site, n
         fleet.put_many("many", streams, rate=1)
         for turn in range(40 if FULL else 2):
             victim = f"device-{turn % 5 + 1}"
+            before = fleet.status()["takeovers"]
             query = Query(site)
             killed_s = site.signal(victim, signal.SIGKILL)
             suspect_s = site.events.wait("suspect", killed_s, 10, device=victim)
             query.result(streams)
-            takeover = fleet.status()["takeovers"][-1:]
-            if takeover and takeover[0]["device"] == victim and takeover[0]["takeover_s"]:
-                answered.append(suspect_s - killed_s + takeover[0]["takeover_s"])
+            new = [loss for loss in fleet.status()["takeovers"] if loss not in before]
+            answered += [suspect_s - killed_s + loss["takeover_s"] for loss in new]
             found.append(suspect_s - killed_s)
             site.devices[victim].end()
             site.start_device(victim)
