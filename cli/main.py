@@ -42,6 +42,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "status": ("status", "the site in a few lines"),
         "devices": ("listing", "list the devices"),
         "shards": ("listing", "which devices hold which shards"),
+        "explain": ("explain", "what would move, and how long it would take"),
         "drain": ("order", "move everything off a device before it is switched off"),
         "undrain": ("order", "let a drained device hold data again"),
         "forget": ("order", "remove a device that will not come back"),

@@ -8,6 +8,7 @@ def ideal(
 
 class Planning:
     total: int
+    once: int
     largest: int
     placements: int
 
@@ -17,6 +18,7 @@ class Planning:
         seed: int,
         owner: Any,
         threshold: Any,
-        devices: Iterable[tuple[int, int, bool, bool, float, int]],
+        devices: Iterable[tuple[int, int, bool, bool, float, int, int, int]],
+        settle: int = 0,
     ) -> list[tuple[int, ...]]: ...
     def overrides(self) -> int: ...

@@ -9,6 +9,7 @@ Shards whose owners stay give their old tuple back, so that a plan after a loss 
 
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_SIZE
+from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 cdef extern from "Python.h":
@@ -36,6 +37,8 @@ cdef enum:
 cdef struct Device:
     int64_t load
     int64_t cap  # -1: it takes nothing
+    int64_t limit  # the bytes that fit on it
+    int64_t memory  # for a plan
     double share
     int32_t zone  # -1: it is not there
     uint32_t met  # the walk that met it last
@@ -97,6 +100,7 @@ cdef class Planning:
     cdef Py_ssize_t devices
     cdef uint32_t *point
     cdef int64_t *load
+    cdef int64_t *memory
     cdef uint8_t *wanted
     cdef uint8_t *owners
     cdef uint8_t *changed
@@ -108,6 +112,7 @@ cdef class Planning:
     cdef uint32_t walks
     cdef uint32_t active
     cdef readonly object total
+    cdef readonly object once
     cdef readonly int64_t largest
     cdef readonly int64_t placements
 
@@ -117,6 +122,7 @@ cdef class Planning:
         self.devices = alive.shape[0]
         self.point = <uint32_t *>_calloc(self.count, sizeof(uint32_t))
         self.load = <int64_t *>_calloc(self.count, sizeof(int64_t))
+        self.memory = <int64_t *>_calloc(self.count, sizeof(int64_t))
         self.wanted = <uint8_t *>_calloc(self.count, 1)
         self.owners = <uint8_t *>_calloc(self.count, 1)
         self.changed = <uint8_t *>_calloc(self.count, 1)
@@ -127,6 +133,7 @@ cdef class Planning:
     def __dealloc__(self):
         PyMem_RawFree(self.point)
         PyMem_RawFree(self.load)
+        PyMem_RawFree(self.memory)
         PyMem_RawFree(self.wanted)
         PyMem_RawFree(self.owners)
         PyMem_RawFree(self.changed)
@@ -138,7 +145,7 @@ cdef class Planning:
         cdef tuple row, owners
         cdef object one
         cdef int64_t load
-        cdef uint64_t low = 0, high = 0, before
+        cdef uint64_t low = 0, high = 0, before, once_low = 0, once_high = 0
         self.largest = self.placements = 0
         for at in range(self.count):
             one = self.rows[at]
@@ -151,6 +158,11 @@ cdef class Planning:
             self.point[at] = row[0]
             self.load[at] = load
             self.wanted[at] = row[2]
+            if PyTuple_GET_SIZE(row) > 4:
+                self.memory[at] = row[4]
+            before = once_low
+            once_low += <uint64_t>load
+            once_high += once_low < before
             self.placements += self.wanted[at]
             self.largest = max(self.largest, load)
             before = low
@@ -169,6 +181,7 @@ cdef class Planning:
             self.owners[at] = <uint8_t>kept
             self.changed[at] = kept != len(owners)
         self.total = (<object>high << 64) + low
+        self.once = (<object>once_high << 64) + once_low
         return 0
 
     def place(
@@ -177,9 +190,11 @@ cdef class Planning:
         const uint16_t[::1] owner not None,
         const uint16_t[::1] threshold not None,
         devices,
+        Py_ssize_t settle=0,
     ) -> list:
-        """Owners for every shard. `devices`: (number, zone, open, fresh, share, cap) of each that
-        is alive; cap -1 and share 0 where it is to be emptied.
+        """Owners for every shard. `devices`: (number, zone, open, fresh, share, cap, limit, memory)
+        of each that is alive; cap -1 and share 0 where it is to be emptied. `settle`: so many
+        placements may go home.
         """
         cdef Py_ssize_t at, number
         cdef Device *one
@@ -187,9 +202,10 @@ cdef class Planning:
         _check(owner, threshold)
         for at in range(self.devices):
             self.device[at].zone = self.device[at].cap = -1
-        for number, zone, is_open, is_fresh, share, cap in devices:
+        for number, zone, is_open, is_fresh, share, cap, limit, memory in devices:
             one = &self.device[number]
             one.zone, one.open, one.fresh, one.share, one.cap = zone, is_open, is_fresh, share, cap
+            one.limit, one.memory = limit, memory
             fresh = fresh or one.fresh
         self.slot_owner, self.slot_threshold = owner, threshold
         self.walk.owner, self.walk.threshold = &owner[0], &threshold[0]
@@ -203,10 +219,10 @@ cdef class Planning:
                     self.device[owner[at]].active = 1
                     self.active += 1
         with nogil:
-            self._place(fresh)
+            self._place(fresh, settle)
         return self._result()
 
-    cdef void _place(self, bint fresh) noexcept nogil:
+    cdef void _place(self, bint fresh, Py_ssize_t settle) noexcept nogil:
         cdef Py_ssize_t at
         cdef int have
         for have in range(OWNERS_MAX):  # the most exposed first
@@ -216,6 +232,10 @@ cdef class Planning:
         if fresh:
             for at in range(self.count):
                 self._pull(at)
+        for at in range(self.count):
+            if settle <= 0:
+                break
+            settle -= self._go_home(at)
         if self._any_over():
             for at in range(self.count):
                 if self._is_over(at):
@@ -263,11 +283,19 @@ cdef class Planning:
                 return who
         return -1
 
-    cdef inline bint _fits(self, int32_t who, int64_t load) noexcept nogil:
+    cdef inline bint _fits(self, int32_t who, Py_ssize_t at) noexcept nogil:
         return (
             self.device[who].cap >= 0
             and self.device[who].open
-            and self.device[who].load + load <= self.device[who].cap
+            and self.device[who].load + self.load[at] <= self.device[who].cap
+            and self.memory[at] <= self.device[who].memory
+        )
+
+    cdef inline bint _bears(self, int32_t who, Py_ssize_t at) noexcept nogil:
+        """Whether a shard fits at all, be it above the bound."""
+        return (
+            self.device[who].load + self.load[at] <= self.device[who].limit
+            and self.memory[at] <= self.device[who].memory
         )
 
     cdef inline bint _owns(self, Py_ssize_t at, int32_t who) noexcept nogil:
@@ -314,7 +342,7 @@ cdef class Planning:
                 continue
             if self._zone_used(at, self.device[who].zone, -1):
                 continue
-            if self._fits(who, self.load[at]):
+            if self._fits(who, at):
                 self._take(at, who)
         while self.owners[at] < self.wanted[at]:
             who = self._least(at, -1, True)
@@ -330,10 +358,12 @@ cdef class Planning:
         for who in range(<int32_t>self.devices):
             if self.device[who].cap < 0 or not self.device[who].open or self._owns(at, who):
                 continue
+            if not self._bears(who, at):
+                continue
             used = self._zone_used(at, self.device[who].zone, but)
             load = <double>self.device[who].load
             if by_share:
-                load /= self.device[who].share
+                load = load / self.device[who].share if self.device[who].share > 0 else INFINITY
             if best < 0 or used < best_used or (used == best_used and load < least):
                 best, best_used, least = who, used, load
         return best
@@ -368,7 +398,7 @@ cdef class Planning:
             who = ideal[number]
             if not self.device[who].fresh or self._owns(at, who) or self.device[who].cap < 0:
                 continue
-            if self._above_share(who, self.load[at]):
+            if self._above_share(who, self.load[at]) or not self._bears(who, at):
                 continue
             out = self._oddest(at, who, ideal, count)
             if out >= 0 and not self._zone_used(at, self.device[who].zone, out):
@@ -398,6 +428,44 @@ cdef class Planning:
                 rank == best_rank and self.device[who].load > self.device[best].load
             ):
                 best, best_rank = who, rank
+        return best
+
+    cdef int _go_home(self, Py_ssize_t at) noexcept nogil:
+        """Move a placement that differs from the ideal home, where there is room below the share;
+        how many moved.
+        """
+        cdef int32_t ideal[OWNERS_MAX]
+        cdef int count, number
+        cdef int32_t who, out
+        if self.owners[at] < self.wanted[at]:
+            return 0
+        count = self._ideal(at, ideal)
+        for number in range(count):
+            who = ideal[number]
+            if self._owns(at, who) or not self._fits(who, at):
+                continue
+            if <double>(self.device[who].load + self.load[at]) > self.device[who].share:
+                continue
+            out = self._odd(at, who, ideal, count)
+            if out >= 0:
+                self._swap(at, out, who)
+                return 1
+        return 0
+
+    cdef int32_t _odd(
+        self, Py_ssize_t at, int32_t newcomer, const int32_t *ideal, int count
+    ) noexcept nogil:
+        """The most loaded owner that is not the ideal's, in whose place a newcomer's zone is free."""
+        cdef int32_t best = -1, who
+        cdef int number, other
+        cdef bint odd
+        for number in range(self.owners[at]):
+            who = self.owner[at * OWNERS_MAX + number]
+            odd = not self._zone_used(at, self.device[newcomer].zone, who)
+            for other in range(count):
+                odd = odd and ideal[other] != who
+            if odd and (best < 0 or self.device[who].load > self.device[best].load):
+                best = who
         return best
 
     cdef bint _any_over(self) noexcept nogil:
@@ -433,7 +501,7 @@ cdef class Planning:
                 who = self._probe(&left)
                 if who < 0:
                     break
-                if self._owns(at, who) or not self._fits(who, self.load[at]):
+                if self._owns(at, who) or not self._fits(who, at):
                     continue
                 if not self._zone_used(at, self.device[who].zone, out):
                     self._swap(at, out, who)

@@ -287,6 +287,13 @@ class Fleet:
         names = [dataset] if dataset else [row["name"] for row in self.datasets()]
         return [row for name in names for row in self._listing("shards", name)]
 
+    def explain(self, what: str) -> dict[str, Any]:
+        """What would move: `drain ID`, `lose ID`, `lose zone Z`, `add CAPACITY [ZONE]`; or why a
+        shard is where it is: `DATASET/NUMBER`.
+        """
+        answer: dict[str, Any] = self._ask(lambda number: Command(number, "explain", what))
+        return answer
+
     def drain(self, device: str) -> dict[str, Any]:
         """Move everything off a device; it takes no new data until `undrain`."""
         return self._order("drain", device)

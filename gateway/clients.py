@@ -7,6 +7,7 @@ from atoll.gateway.core_parts import Parts
 from atoll.gateway.desk import Desk
 from atoll.gateway.effects import ForgetDevice
 from atoll.gateway.errors import RequestError
+from atoll.gateway.explain import Explain
 from atoll.gateway.jsonable import dumps
 from atoll.gateway.listings import Listings
 from atoll.gateway.member import LEASED, Member
@@ -37,6 +38,7 @@ class Clients:
             "shards": lambda target: listings.shards(parts.catalog.need(target)),
             "jobs": lambda target: listings.jobs(),
             "datasets": lambda target: listings.datasets(),
+            "explain": Explain(parts.members, parts.catalog, parts.owners, parts.moves).ask,
             "stop": self._stop,
             "cancel": self._cancel,
             "rm": self._remove,

@@ -101,6 +101,7 @@ class GatewayCore:
         self.members.born = self._device_born
         self.members.reweighted = self.owners.reweigh
         self.members.trusted = self.owners.trust
+        self.owners.plan_memory = self.standing.memory_of
         self.owners.acting_changed = self.standing.acting_changed
         self.owners.goal_changed = self.moves.look
         self.jobs.task_done = self.takeovers.task_done
@@ -123,7 +124,7 @@ class GatewayCore:
             wire.TransferFailed: self._transfer_failed,
         }
         self._timed: tuple[Any, ...] = (
-            self.members, self.puts, self.jobs, self.standing, self.moves, self.reads,
+            self.members, self.owners, self.puts, self.jobs, self.standing, self.moves, self.reads,
             self.inventory, self.audits,
         )  # fmt: skip
 

@@ -35,6 +35,7 @@ class Listings:
             "replicas_min": least,
             "shards_short": short,
             "moving": self._parts.moves.under_way,
+            "moves_waiting": self._parts.owners.waiting,
             "moved_bytes": self._parts.moves.moved_bytes,
             "jobs": {
                 "open": len(self._parts.jobs.open),

@@ -106,6 +106,11 @@ class Membership:
         self._desk.leases[row.id] = row.lease
         self.silence.count(member, 1)
 
+    @property
+    def next_number(self) -> int:
+        """The owner number of the next new device."""
+        return self._numbers
+
     def forget(self, device: str) -> Member | None:
         """Drop a device that is gone for good."""
         member = self.members.pop(device, None)

@@ -19,6 +19,7 @@ from atoll.gateway.desk import Desk
 from atoll.gateway.member import KEPT
 from atoll.gateway.membership import Membership
 from atoll.gateway.owners import Owners
+from atoll.gateway.pace import Pace
 from atoll.wire import messages as wire
 from atoll.wire.block import peek_block
 from atoll.wire.errors import WireError
@@ -30,12 +31,24 @@ STEP_BYTES = 1_048_576
 STEP_PATIENCE_S = 10.0  # without any progress; the rest is looked for again
 RETRY_S = 2.0  # before a shard whose step failed is looked at again
 LOOKED_MAX = 64  # shards looked at in one go; the rest waits for the next wake-up
+LATE_MAX = 256  # transfers of cancelled steps whose confirmation may still come
 
 
 class _Step:
     """Some blocks of one shard on their way from one device to another."""
 
-    __slots__ = ("asked", "deadline", "downs", "shard", "source", "target", "whole")
+    __slots__ = (
+        "asked",
+        "began",
+        "byte_count",
+        "copies",
+        "deadline",
+        "downs",
+        "shard",
+        "source",
+        "target",
+        "whole",
+    )
 
     def __init__(self, shard: ShardId, source: str, target: str) -> None:
         self.shard = shard
@@ -45,6 +58,9 @@ class _Step:
         self.downs: set[int] = set()
         self.whole = False  # the source has sent all
         self.deadline = 0.0
+        self.began = 0.0
+        self.byte_count = 0  # that the target has synced
+        self.copies = 0  # live ones when it began
 
 
 class _Down(NamedTuple):
@@ -71,6 +87,8 @@ class Moves:
         self._downs: dict[int, _Down] = {}
         self._busy: dict[str, int] = {}
         self._pairs: set[tuple[ShardId, str]] = set()
+        self._late: dict[int, _Down] = {}
+        self.pace = Pace()
         self.moved_bytes = 0
         self._stirred = False  # there is something new to look at, or room for what was put off
 
@@ -131,6 +149,7 @@ class Moves:
 
         False if it has to be looked at again as soon as there is room.
         """
+        self._cancel(shard)
         holders = self._holders(shard)
         live = self._members.serving(holders)
         room = True
@@ -146,6 +165,19 @@ class Moves:
             self._release(shard, holders)
             self.shard_done(shard)
         return room
+
+    def _cancel(self, shard: Shard) -> None:
+        """End steps to devices that are not to have the shard any more: the world has changed."""
+        for number, step in list(self._steps.items()):
+            if step.shard != shard.id or step.target in shard.goal or step.target in shard.owners:
+                continue
+            for down in step.downs:
+                # What the target has synced by then is heard of, and released again.
+                self._late[down] = self._downs[down]
+            while len(self._late) > LATE_MAX:
+                del self._late[next(iter(self._late))]
+            self._desk.count("moves cancelled")
+            self._end(number, failed=False)
 
     def _join(self, shard: Shard, device: str) -> None:
         """A device has all of a shard: it becomes an owner, in place of one that is to leave."""
@@ -205,12 +237,20 @@ class Moves:
     def _start(self, shard: Shard, target: str, live: list[str]) -> bool:
         if len(self._steps) >= STEPS_MAX or self._busy.get(target, 0) >= STEPS_PER_DEVICE_MAX:
             return False
-        plan = self._choose(shard, target, live)
+        copies = self.live_copies(shard)
+        now = self._desk.now
+        rested = [d for d in live if d != target and self.pace.ready(d, copies, now)]
+        if not rested or not self.pace.ready(target, copies, now):
+            source_at = min((self.pace.until(d) for d in live if d != target), default=now)
+            heapq.heappush(self._later, (max(source_at, self.pace.until(target)), shard.id))
+            return True  # looked at again when they have rested
+        plan = self._choose(shard, target, rested)
         if plan is None:
             return False
         source, ranges = plan
         number = self._desk.next_transfer()
         step = _Step(shard.id, source, target)
+        step.began, step.copies = self._desk.now, copies
         for item in ranges:
             step.asked.setdefault(item.key, []).append((item.first_seq, item.last_seq))
         self._steps[number] = step
@@ -296,7 +336,7 @@ class Moves:
 
     def stored(self, device: str, message: wire.Stored) -> bool:
         """A target has synced blocks; False if they are of no step."""
-        down = self._downs.pop(message.transfer, None)
+        down = self._downs.pop(message.transfer, None) or self._late.pop(message.transfer, None)
         if down is None:
             return False
         step = self._steps.get(down.step)
@@ -307,6 +347,12 @@ class Moves:
             if index not in refused:
                 self._catalog.add_run(device, stream, run)
                 self.moved_bytes += run.byte_count
+                if step is not None:
+                    step.byte_count += run.byte_count
+        if step is None:
+            for stream, _ in down.runs[:1]:
+                self._dirty[ShardId(stream.info.dataset, stream.shard)] = None
+                self._stirred = True
         if step is not None:
             step.downs.discard(message.transfer)
             self._extend(step)
@@ -342,6 +388,9 @@ class Moves:
         for down in step.downs:
             self._downs.pop(down, None)
         self._pairs.discard((step.shard, step.target))
+        self.pace.ended(
+            (step.source, step.target), step.copies, step.began, self._desk.now, step.byte_count
+        )
         self._stirred = True
         for device in (step.source, step.target):
             self._busy[device] -= 1

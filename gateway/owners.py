@@ -5,23 +5,26 @@ agree; a switch is a new epoch. Changes within one batch of events share an epoc
 concerned gets one new map.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from atoll.gateway.catalog import Catalog, Dataset, Shard, ShardId
 from atoll.gateway.desk import Desk
 from atoll.gateway.errors import RequestError
+from atoll.gateway.goals import Budget, Want, World, goals_of, pinned_goal
 from atoll.gateway.member import KEPT, LEASED, Member, State
 from atoll.gateway.membership import Membership
-from atoll.gateway.placement import Load, Site, Snapshot, plan, probes, shard_point
+from atoll.gateway.placement import UNBOUNDED, Load, Site, Snapshot, plan, shard_point
 from atoll.gateway.records import SettingSet, SlotSet, SlotsGone
+from atoll.gateway.room import EMPTY_SHARD_BYTES, limit_of, most_room, size_text
 from atoll.gateway.slots import QUANTUM, SlotTable
 from atoll.wire.limits import DATASETS_MAX
 from atoll.wire.messages import DatasetEntry, Map, ShardEntry
 
-# What an empty shard counts for, so that shards spread before their bytes are known: one block.
-EMPTY_SHARD_BYTES = 65_536
 MAP_SHARDS_MAX = 8_192  # as the wire bears
+# How often a calm site lets placements go home, and how many at a time: a share of all of them.
+SETTLE_S = 600.0
+SETTLE_SHARE = 0.01
+PLAN_MEMORY_SHARE = 4  # a plan may take a quarter of a device's memory
 
 
 class Owners:
@@ -39,6 +42,11 @@ class Owners:
         self._stale: dict[str, None] = {}  # devices whose map is to be sent
         self._fresh: set[str] = set()
         self._replan = False
+        self._budget = Budget()  # changes by choice that wait for their turn
+        self.astray: set[ShardId] = set()  # shards that are not where they shall be
+        self._unfit: set[ShardId] = set()  # told of already: they fit nowhere
+        self.plan_memory: Callable[[str], int] = lambda dataset: 0
+        self._settle_at = 0.0
         self._epoch_open = False
         self._shared: dict[str, int] = {}  # by dataset: how many shards share what is kept of it
         self._streams_seen = 0
@@ -114,6 +122,9 @@ class Owners:
         for shard in self._catalog.all_shards():
             for device in shard.owners:
                 self.owned.setdefault(device, {})[shard.id] = shard
+            self._note(shard)
+        # What a drain had still to move was not recorded: it is found again.
+        self._replan = any(m.row.draining for m in self._members.members.values())
         self._streams_seen = self._catalog.stream_count
         for name, dataset in self._catalog.datasets.items():
             self._shared[name] = self._filled(dataset)
@@ -143,30 +154,14 @@ class Owners:
         self.goal_changed(shard)
 
     def _pinned_goal(self, shard: Shard, sampler: str) -> tuple[str, ...]:
-        members, names = self._members.members, self._names()
-        wanted = self.wanted(shard)
-        goal = [sampler]
-        if sampler in members and members[sampler].programs:
-            return (sampler,)  # it stores nothing that could be copied
-        zones = {members[sampler].row.zone} if sampler in members else set()
-        for device in shard.goal:
-            kept = members.get(device)
-            if device not in goal and kept and kept.state in KEPT and kept.weight:
-                goal.append(device)
-                zones.add(kept.row.zone)
-        for apart in (True, False):
-            if len(goal) >= wanted:
-                break
-            for who in probes(self.seed, shard_point(*shard.id), self.table):
-                if len(goal) >= wanted:
-                    break
-                member = members.get(names.get(who, ""))
-                if member is None or member.id in goal or not (member.takes and member.weight):
-                    continue
-                if not apart or member.row.zone not in zones:
-                    goal.append(member.id)
-                    zones.add(member.row.zone)
-        return tuple(goal[:wanted])
+        member = self._members.members.get(sampler)
+        if member is None:
+            return shard.goal or (sampler,)
+        want = Want(self._load(shard), member.row.number, member.programs)
+        names, members = self._names(), self._members.members
+        sites = _LazySites(names, lambda device: self.site_of(members[device]))
+        world = World(self.seed, self.table, sites)
+        return tuple(names[d] for d in pinned_goal(world, want))
 
     def wanted(self, shard: Shard) -> int:
         """How many replicas the shard shall have."""
@@ -190,12 +185,20 @@ class Owners:
         for device in owners:
             self._stale[device] = None
             self.owned.setdefault(device, {})[shard.id] = shard
+        self._note(shard)
         if owners[:1] != before[:1]:
             self.acting_changed(shard)
+
+    def _note(self, shard: Shard) -> None:
+        if set(shard.goal) == set(shard.owners):
+            self.astray.discard(shard.id)
+        else:
+            self.astray.add(shard.id)
 
     def drop_dataset(self, dataset: Dataset) -> None:
         """A dataset is gone: no device owns anything of it."""
         for shard in dataset.shards.values():
+            self.astray.discard(shard.id)
             for device in shard.owners:
                 self.owned.get(device, {}).pop(shard.id, None)
                 self._stale[device] = None
@@ -233,6 +236,8 @@ class Owners:
         if self._replan:
             self._replan = False
             self._plan()
+        if self._budget:
+            self._release()
         self._share_anew()
         if self._stale:
             for device in self._stale:
@@ -293,58 +298,161 @@ class Owners:
             )  # fmt: skip
         return found
 
-    def _plan(self) -> None:
-        shards = [s for s in self._catalog.all_shards() if not s.pinned]
-        fresh = frozenset(
-            m.row.number for d in self._fresh if (m := self._members.members.get(d)) is not None
-        )
+    def world(self, *, fresh: Iterable[str] = (), settle: int = 0) -> World:
+        """All that the goals depend on, but for the shards."""
+        members = self._members.members
+        numbers = frozenset(members[d].row.number for d in fresh if d in members)
+        return World(self.seed, self.table, self._sites(), numbers, settle)
+
+    def wants(self) -> tuple[list[Shard], list[Want]]:
+        """Every shard, and what placement is to know of each."""
+        shards = list(self._catalog.all_shards())
+        return shards, [self._want(shard) for shard in shards]
+
+    def _want(self, shard: Shard) -> Want:
+        members = self._members.members
+        if shard.pinned:
+            sampler = members.get(shard.sampler)
+            if sampler is not None:
+                return Want(self._load(shard), sampler.row.number, sampler.programs)
+        return Want(self._load(shard))
+
+    def _plan(self, settle: int = 0) -> None:
+        """Set goals anew: at once where something is lost, in turn where it is by choice."""
+        shards, wants = self.wants()
+        fresh = frozenset(self._fresh)
         self._fresh.clear()
-        loads = self._loads(shards)
-        placed = plan(Snapshot(self.seed, self.table, self._sites(), loads, fresh))
-        names = self._names()
-        for shard, owners in zip(shards, placed, strict=True):
-            self._set_goal(shard, tuple(names[d] for d in owners))
-        for shard in self._catalog.all_shards():
-            if shard.pinned:
-                self._set_goal(shard, self._pinned_goal(shard, shard.sampler))
+        placed = goals_of(self.world(fresh=fresh, settle=settle), wants)
+        names, members = self._names(), self._members.members
+        choices = []
+        short = []
+        for shard, want, owners in zip(shards, wants, placed, strict=True):
+            goal = tuple(names[d] for d in owners)
+            if len(goal) < want.load.wanted and not shard.pinned:
+                short.append((shard, len(goal)))
+            if not goal or (shard.pinned and want.sampler < 0):
+                continue  # nowhere to go: what is there stays
+            kept = all(d in members and members[d].state in KEPT for d in shard.goal)
+            if kept and set(goal) != set(shard.goal) and len(goal) <= len(shard.goal):
+                choices.append((shard.id, goal))
+            else:
+                self._set_goal(shard, goal)
+        self._budget.offer(choices)
+        self._tell_unfit(short)
+        self._settle_at = self._desk.now + SETTLE_S
+
+    def _release(self) -> None:
+        """Let some of the changes by choice begin, as others have ended."""
+        for shard_id, goal in self._budget.release(len(self.astray), self._placements()):
+            shard = self._catalog.find(shard_id)
+            if shard is not None:
+                self._set_goal(shard, goal)
+
+    def _placements(self) -> int:
+        return sum(d.row.replicas * len(d.shards) for d in self._catalog.datasets.values())
+
+    def _tell_unfit(self, short: list[tuple[Shard, int]]) -> None:
+        """Say of shards that have too few replicas because they fit on no other device."""
+        members = self._members.members.values()
+        unfit = set()
+        for shard, count in short:
+            others = [m for m in members if m.takes and m.weight and m.id not in shard.goal]
+            if not others:
+                continue  # it is devices that are missing, not room
+            unfit.add(shard.id)
+            if shard.id in self._unfit:
+                continue
+            device, free = most_room(others)
+            memory = self.plan_memory(shard.id.dataset)
+            needs = f" and {size_text(memory)} of memory for its jobs" if memory else ""
+            self._desk.say(
+                "unfit",
+                f"{shard.id.dataset}/{shard.id.number} is on {count} of {self.wanted(shard)}:"
+                f" {size_text(shard.byte_count)}{needs} fit on no other device;"
+                f" the most room is {size_text(free)} on {device}",
+                dataset=shard.id.dataset,
+                shard=shard.id.number,
+            )
+        self._unfit = unfit
+
+    @property
+    def waiting(self) -> int:
+        """Changes by choice that wait for others to end."""
+        return len(self._budget)
+
+    def next_due(self) -> float | None:
+        """When `tick` has something to do."""
+        return self._settle_at or None
+
+    def tick(self) -> None:
+        """In quiet times, let some placements go home and loads be evened out."""
+        if not self._settle_at or self._desk.now < self._settle_at:
+            return
+        self._settle_at = self._desk.now + SETTLE_S
+        if not self._members.frozen and not self.astray and not self._budget and self._calm():
+            self._plan(settle=max(1, int(SETTLE_SHARE * self._placements())))
+
+    def _calm(self) -> bool:
+        quiet = (State.READY, State.SLEEPING, State.OUT, State.NEW)
+        return all(m.state in quiet for m in self._members.members.values())
 
     def _set_goal(self, shard: Shard, goal: tuple[str, ...]) -> None:
-        if not goal:
-            return  # nowhere to go: what is there stays
         if set(goal) != set(shard.goal):
             shard.goal = goal
+            self._note(shard)
             self._desk.record(shard.row())
         if set(shard.goal) != set(shard.owners):
             self.goal_changed(shard)
 
     def _loads(self, shards: Iterable[Shard]) -> list[Load]:
+        return [self._load(shard) for shard in shards if not shard.pinned]
+
+    def _load(self, shard: Shard) -> Load:
         members = self._members.members
-        return [
-            Load(
-                shard_point(*shard.id),
-                shard.byte_count + EMPTY_SHARD_BYTES,
-                self.wanted(shard),
-                tuple(members[d].row.number for d in shard.goal if d in members),
-            )
-            for shard in shards
-            if not shard.pinned
-        ]
+        return Load(
+            shard_point(*shard.id),
+            shard.byte_count + EMPTY_SHARD_BYTES,
+            self.wanted(shard),
+            tuple(members[d].row.number for d in shard.goal if d in members),
+            self.plan_memory(shard.id.dataset),
+        )
 
     def _sites(self) -> dict[int, Site]:
         return {
-            m.row.number: Site(m.id, m.row.zone, m.weight, m.state in KEPT, m.takes)
+            m.row.number: self.site_of(m)
             for m in self._members.members.values()
-            if m.state not in (State.NEW,)
+            if m.state is not State.NEW
         }
+
+    def site_of(self, member: Member) -> Site:
+        """A device as placement sees it."""
+        memory = member.row.memory_bytes
+        return Site(
+            member.id,
+            member.row.zone,
+            member.weight,
+            member.state in KEPT,
+            member.takes,
+            limit_of(member, self._catalog),
+            memory // PLAN_MEMORY_SHARE if memory else UNBOUNDED,
+        )
 
     def _names(self) -> dict[int, str]:
         return {m.row.number: m.id for m in self._members.members.values()}
 
-    def misplaced(self) -> list[Shard]:
-        """Shards that are not where they shall be."""
-        return [s for s in self._catalog.all_shards() if set(s.goal) != set(s.owners)]
 
+class _LazySites(Mapping[int, Site]):
+    """Sites made when they are asked for: one stream's goal looks at a few of thousands."""
 
-def replicas_alive(shard: Shard, complete: Callable[[Shard, str], bool], live: Any) -> int:
-    """How many live owners have all of a shard."""
-    return sum(1 for device in shard.owners if device in live and complete(shard, device))
+    def __init__(self, names: dict[int, str], site: Callable[[str], Site]) -> None:
+        self._names = names
+        self._site = site
+
+    def __getitem__(self, number: int) -> Site:
+        return self._site(self._names[number])
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)

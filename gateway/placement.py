@@ -10,7 +10,8 @@ A plan is sticky: what is placed, alive and in its place stays, whatever the ide
 published override). Holes are filled by the walk within the load bound c_d = ceil((1 + eps) mu_d),
 mu_d a device's share of all load by weight; a history-free bound would move many times the minimum.
 A device that is new pulls only shards whose ideal names it, up to its share; a device above its
-bound sheds until it is within.
+bound sheds until it is within; in quiet times some overrides go home. Nothing is put where its
+bytes, or the memory of a plan over it, do not fit.
 
 `plan` runs the compiled twin (_native.pyx); `slow_plan` is the same to read, and what tests hold it
 against.
@@ -36,11 +37,13 @@ MU_TINY = 10
 # (almost) nothing left to give; a scan takes over. At an acceptance of 1/64 the chance of getting
 # here by accident is e^-16.
 PROBES_PER_SLOT = 16
+UNBOUNDED = 1 << 62  # bytes: no limit
 
 
 class Site(NamedTuple):
     """A device as placement sees it: alive or not, its share by weight (0: it is to be emptied),
-    and whether it is `open` for shards that it does not have yet.
+    whether it is `open` for shards that it does not have yet, the bytes that fit on it in all, and
+    the memory that it has for a plan.
     """
 
     id: str
@@ -48,22 +51,25 @@ class Site(NamedTuple):
     weight: int
     alive: bool = True
     open: bool = True
+    limit: int = UNBOUNDED
+    memory: int = UNBOUNDED
 
 
 class Load(NamedTuple):
     """A shard as placement sees it: where its walk begins, its load in bytes, replicas wanted,
-    owners now.
+    owners now, and the memory that a plan over it needs.
     """
 
     point: int
     load: int
     wanted: int
     owners: tuple[int, ...]
+    memory: int = 0
 
 
 class Snapshot(NamedTuple):
     """All that a plan depends on. `sites` are indexed by owner number; `fresh` are devices that may
-    pull.
+    pull; `settle` placements that differ from the ideal may go home.
     """
 
     seed: int
@@ -71,6 +77,7 @@ class Snapshot(NamedTuple):
     sites: dict[int, Site]
     loads: Sequence[Load]
     fresh: frozenset[int] = frozenset()
+    settle: int = 0
 
 
 def fmix32(value: int) -> int:
@@ -128,22 +135,42 @@ def walk(
 
 
 def bounds(
-    sites: dict[int, Site], *, total: int, largest: int, placements: int
+    sites: dict[int, Site], *, total: int, largest: int, placements: int, once: int
 ) -> Iterator[tuple[int, float, int]]:
     """(owner, share, bound) in bytes of each device that may hold anything.
 
-    `total` bytes of all replicas, the `largest` shard, replicas in all.
+    `total` bytes of all replicas, the `largest` shard, replicas in all, and `once` the bytes of one
+    replica of each: more than that, or than fits, no device can hold.
     """
-    usable = {d: s.weight for d, s in sites.items() if s.alive and s.weight}
-    total_weight = sum(usable.values())
+    usable = {d: s for d, s in sites.items() if s.alive and s.weight}
     many = placements >= MU_MANY * max(1, len(usable))
     eps = EPS_MANY if many else EPS
-    for who, weight in usable.items():
-        share = total * weight / total_weight
+    for who, share in _shares(usable, total, once).items():
         cap = (1 + eps) * share
         if not many or share * placements < MU_TINY * total:
             cap = max(cap, share + largest)
-        yield who, share, ceil(cap)
+        yield who, share, min(ceil(cap), usable[who].limit)
+
+
+def _shares(usable: dict[int, Site], total: int, once: int) -> dict[int, float]:
+    """Shares of `total` by weight; who cannot hold its own leaves the rest to the others."""
+    shares: dict[int, float] = {}
+    rest, weight = float(total), sum(site.weight for site in usable.values())
+    open_ = usable
+    while weight:
+        full = {
+            d: float(min(site.limit, once))
+            for d, site in open_.items()
+            if rest * site.weight > min(site.limit, once) * weight
+        }
+        if not full:
+            break
+        shares |= full
+        rest = max(0.0, rest - sum(full.values()))
+        open_ = {d: site for d, site in open_.items() if d not in full}
+        weight = sum(site.weight for site in open_.values())
+    shares |= {d: rest * site.weight / weight for d, site in open_.items()}
+    return {d: shares[d] for d in usable}
 
 
 class _Plan:
@@ -171,14 +198,23 @@ class _Plan:
             total=sum(s.load * s.wanted for s in loads),
             largest=max((s.load for s in loads), default=0),
             placements=sum(s.wanted for s in loads),
+            once=sum(s.load for s in loads),
         ):
             self.share[who], self.cap[who] = share, cap
         self.open = [d for d in self.cap if self.snap.sites[d].open]
 
-    def _fits(self, who: int, load: int) -> bool:
+    def _fits(self, who: int, shard: Load) -> bool:
         return (
-            who in self.cap and self.snap.sites[who].open and self.load[who] + load <= self.cap[who]
+            who in self.cap
+            and self.snap.sites[who].open
+            and self.load[who] + shard.load <= self.cap[who]
+            and shard.memory <= self.snap.sites[who].memory
         )
+
+    def _bears(self, who: int, shard: Load) -> bool:
+        """Whether it fits at all, be it above the bound."""
+        site = self.snap.sites[who]
+        return self.load[who] + shard.load <= site.limit and shard.memory <= site.memory
 
     def fill(self, at: int) -> None:
         """Fill a shard's holes: by the walk within the bound, else the least loaded, zones apart if
@@ -192,15 +228,18 @@ class _Plan:
                 break
             if who in owners or sites[who].zone in zones:
                 continue
-            if self._fits(who, shard.load):
+            if self._fits(who, shard):
                 self._take(owners, zones, who, shard.load)
         while len(owners) < shard.wanted:
-            rest = [d for d in self.open if d not in owners]
+            rest = [d for d in self.open if d not in owners and self._bears(d, shard)]
             if not rest:
                 break
-            who = min(rest, key=lambda d: (sites[d].zone in zones, self.load[d] / self.share[d], d))
+            who = min(rest, key=lambda d: (sites[d].zone in zones, self._fill_of(d), d))
             self._take(owners, zones, who, shard.load)
         self.owners[at] = tuple(owners)
+
+    def _fill_of(self, who: int) -> float:
+        return self.load[who] / self.share[who] if self.share[who] else float("inf")
 
     def _take(self, owners: list[int], zones: set[str], who: int, load: int) -> None:
         owners.append(who)
@@ -221,6 +260,8 @@ class _Plan:
                 continue
             if self.load[who] + shard.load > max(self.share[who], shard.load):
                 continue
+            if not self._bears(who, shard):
+                continue
             old = [d for d in owners if d not in self.snap.fresh]
             out = max(old, key=lambda d: self._oddness(d, who, ideal), default=None)
             if out is None or self._clash(owners, out, who):
@@ -233,6 +274,26 @@ class _Plan:
         sites = self.snap.sites
         return sites[who].zone == sites[newcomer].zone, who not in ideal, self.load[who]
 
+    def go_home(self, at: int) -> bool:
+        """Move a placement that differs from the ideal to where the ideal has it, if there is room
+        below the share: the bound would send it away again.
+        """
+        shard, sites = self.snap.loads[at], self.snap.sites
+        owners = self.owners[at]
+        if len(owners) < shard.wanted:
+            return False
+        ideal = walk(self.snap.seed, shard.point, self.snap.table, sites, shard.wanted)
+        for who in ideal:
+            if who in owners or not self._fits(who, shard):
+                continue
+            if self.load[who] + shard.load > self.share[who]:
+                continue
+            odd = [d for d in owners if d not in ideal and not self._clash(owners, d, who)]
+            if odd:
+                self._swap(at, max(odd, key=lambda d: self.load[d]), who)
+                return True
+        return False
+
     def shed(self, at: int) -> None:
         """Move a shard off owners that are above their bound or take nothing any more."""
         shard, sites = self.snap.loads[at], self.snap.sites
@@ -242,13 +303,17 @@ class _Plan:
             leaving = out not in self.cap
             zones = {sites[d].zone for d in self.owners[at] if d != out}
             for who in probes(self.snap.seed, shard.point, self.snap.table):
-                if who in self.owners[at] or not self._fits(who, shard.load):
+                if who in self.owners[at] or not self._fits(who, shard):
                     continue
                 if sites[who].zone not in zones:
                     self._swap(at, out, who)
                     break
             else:
-                rest = [d for d in self.open if d not in self.owners[at]] if leaving else []
+                rest = [
+                    d
+                    for d in self.open
+                    if leaving and d not in self.owners[at] and self._bears(d, shard)
+                ]
                 if rest:
                     who = min(rest, key=lambda d: (sites[d].zone in zones, self.load[d], d))
                     self._swap(at, out, who)
@@ -277,7 +342,7 @@ def overrides(snapshot: Snapshot) -> int:
 
 
 def _planned(snapshot: Snapshot) -> tuple[Planning, list[tuple[int, ...]]]:
-    seed, table, sites, loads, fresh = snapshot
+    seed, table, sites, loads, fresh, settle = snapshot
     alive = bytearray(max(sites, default=-1) + 1)
     for who, site in sites.items():
         alive[who] = site.alive
@@ -285,7 +350,11 @@ def _planned(snapshot: Snapshot) -> tuple[Planning, list[tuple[int, ...]]]:
     bound = {
         d: (share, cap)
         for d, share, cap in bounds(
-            sites, total=planning.total, largest=planning.largest, placements=planning.placements
+            sites,
+            total=planning.total,
+            largest=planning.largest,
+            placements=planning.placements,
+            once=planning.once,
         )
     }
     zones: dict[str, int] = {}
@@ -296,12 +365,14 @@ def _planned(snapshot: Snapshot) -> tuple[Planning, list[tuple[int, ...]]]:
             site.open,
             who in fresh,
             *bound.get(who, (0.0, -1)),
+            min(site.limit, UNBOUNDED),
+            min(site.memory, UNBOUNDED),
         )
         for who, site in sites.items()
         if site.alive
     ]
     owner = array("H", [0 if who == FREE else who for who in table.owner])
-    return planning, planning.place(seed, owner, table.threshold, rows)
+    return planning, planning.place(seed, owner, table.threshold, rows, settle)
 
 
 def slow_plan(snapshot: Snapshot) -> list[tuple[int, ...]]:
@@ -313,6 +384,11 @@ def slow_plan(snapshot: Snapshot) -> list[tuple[int, ...]]:
     if snapshot.fresh:
         for at in range(len(snapshot.loads)):
             state.pull(at)
+    left = snapshot.settle
+    for at in range(len(snapshot.loads) if left else 0):
+        left -= state.go_home(at)
+        if not left:
+            break
     over = {d for d, cap in state.cap.items() if state.load[d] > cap}
     over.update(d for d in state.load if d not in state.cap)
     if over:

@@ -34,8 +34,12 @@ class Silence:
 
     def of_fleet(self) -> bool:
         """Whether the silence is our own fault."""
-        size = sum(self._sizes.values())
-        return size >= FLEET_LEAST and sum(self._away.values()) > FLEET_SHARE * size
+        return self.would_be_fleets(sum(self._sizes.values()), sum(self._away.values()))
+
+    @staticmethod
+    def would_be_fleets(size: int, away: int) -> bool:
+        """Whether a fleet of `size` of which `away` are silent is taken for our own fault."""
+        return size >= FLEET_LEAST and away > FLEET_SHARE * size
 
 
 def zone_silent(size: int, away: int) -> bool:

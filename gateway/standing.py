@@ -44,6 +44,7 @@ class StandingJob:
     def __init__(self, row: StandingSet) -> None:
         self.row = row
         self.plan = parse_plan(row.plan)
+        self.ram_bytes = self.plan.cost().ram_bytes
         self.streams: dict[str, Progress] = {}
         self.batches = 0
         self.failures = 0
@@ -60,6 +61,11 @@ class StandingJobs:
         self._catalog = catalog
         self.jobs: dict[str, StandingJob] = {}
         self._due = NEVER  # when the first news is to be shown
+
+    def memory_of(self, dataset: str) -> int:
+        """What the greediest job over a dataset needs on a device that computes for it."""
+        jobs = self.jobs.values()
+        return max((job.ram_bytes for job in jobs if job.row.dataset == dataset), default=0)
 
     # --- from the ledger ---
 

@@ -36,6 +36,8 @@ class ScriptedDevice:
         self.out = []
         self.mute = False  # takes tasks and does not work on them
         self.receipts = RECEIPTS
+        self.health = HEALTH
+        self.memory_bytes = 1 << 30
 
     @property
     def head(self):
@@ -51,7 +53,7 @@ class ScriptedDevice:
                 self.capacity,
                 self.profile,
                 1,
-                1 << 30,
+                self.memory_bytes,
                 1 << 30,
                 1_024 if self.sources else 65_536,
                 self.receipts,
@@ -62,7 +64,8 @@ class ScriptedDevice:
 
     def ask_lease(self):
         self.requests += 1
-        self.out.append(wire.LeaseRequest(*self.head, self.requests, 0, 0, len(self.tasks), HEALTH))
+        head = (*self.head, self.requests, 0, 0, len(self.tasks))
+        self.out.append(wire.LeaseRequest(*head, self.health))
 
     def take(self, message):
         self.told.append(message)

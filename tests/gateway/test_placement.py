@@ -13,6 +13,7 @@ import pytest
 from atoll.gateway import placement
 from atoll.gateway._native import Planning, ideal, mix
 from atoll.gateway.placement import (
+    UNBOUNDED,
     Load,
     Site,
     Snapshot,
@@ -268,7 +269,11 @@ def random_snapshot(seed):
         if random.random() < 0.1:
             table.set_weight(number, weight // 2)
         alive, opened = random.random() > 0.1, random.random() > 0.1
-        sites[number] = Site(f"d{number}", f"z{random.randrange(zones)}", weight, alive, opened)
+        limit = random.choice([UNBOUNDED, UNBOUNDED, random.randint(0, 10**10)])
+        memory = random.choice([UNBOUNDED, 1_000])
+        sites[number] = Site(
+            f"d{number}", f"z{random.randrange(zones)}", weight, alive, opened, limit, memory
+        )
     wanted, owners = random.randint(1, 4), list(sites)
     loads = [
         Load(
@@ -276,14 +281,16 @@ def random_snapshot(seed):
             random.choice([65_536, random.randint(1, 10**9)]),
             wanted,
             tuple(random.sample(owners, min(count, random.randint(0, wanted)))),
+            random.choice([0, 0, 2_000]),
         )
         for shard in range(random.choice([10, 60]))
     ]
     fresh = frozenset(random.sample(owners, min(count, random.choice([0, 0, 1, 3]))))
-    return Snapshot(random.getrandbits(32), table, sites, loads, fresh)
+    settle = random.choice([0, 0, 1, 5, 1_000])
+    return Snapshot(random.getrandbits(32), table, sites, loads, fresh, settle)
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(120))
 def test_the_compiled_plan_is_the_readable_one(seed):
     snapshot = random_snapshot(seed)
     owners = slow_plan(snapshot)
@@ -321,3 +328,64 @@ def test_a_table_that_names_nobody_is_refused():
     for owner, threshold in (([3, 0], [9, 0]), ([0] * 3, [9] * 3), ([0, 0], [9]), ([], [])):
         with pytest.raises(ValueError, match="slot"):
             planning.place(1, array("H", owner), array("H", threshold), [])
+
+
+def test_nothing_is_put_where_it_does_not_fit():
+    table, sites = site([100, 100, 100])
+    sites[2] = sites[2]._replace(limit=5_000)
+    owners = placed(table, sites, loads_of(60))
+    held = counts(owners)
+    assert held[2] == 5
+    assert all(len(who) == 2 for who in owners), "the others have room"
+    sites[1] = sites[1]._replace(limit=30_000)
+    owners = placed(table, sites, loads_of(60))
+    assert (counts(owners)[1], counts(owners)[2]) == (30, 5)
+    assert {len(who) for who in owners} == {1, 2}, "rather one replica than one that cannot be"
+
+
+def test_the_memory_of_a_plan_is_room_too():
+    table, sites = site([100, 100, 100])
+    sites[2] = sites[2]._replace(memory=1_000)
+    loads = [load._replace(memory=2_000) for load in loads_of(60)]
+    assert counts(placed(table, sites, loads)) == {0: 60, 1: 60}
+    loads = [load._replace(memory=1_000) for load in loads]
+    assert set(counts(placed(table, sites, loads))) == {0, 1, 2}
+
+
+def test_who_runs_full_sheds_what_is_too_much_and_no_more():
+    table, sites = site([100] * 4)
+    before = placed(table, sites, loads_of(80))
+    sites[0] = sites[0]._replace(limit=counts(before)[0] * 1_000 - 2_500)
+    after = placed(table, sites, again(loads_of(80), before))
+    assert moved(before, after) == 3
+    assert counts(after)[0] == counts(before)[0] - 3
+
+
+def test_shares_go_to_those_who_can_hold_them():
+    table, sites = site([100, 100, 800])
+    owners = placed(table, sites, loads_of(100))
+    assert counts(owners)[2] == 100, "one replica of each, and no two"
+    assert abs(counts(owners)[0] - counts(owners)[1]) <= 30
+
+
+def test_overrides_go_home_a_few_at_a_time_and_nothing_else_moves():
+    table, sites = site([100] * 8)
+    before = placed(table, sites, loads_of(160))
+    away = {d: s._replace(alive=d != 3) for d, s in sites.items()}
+    during = placed(table, away, again(loads_of(160), before))
+    during = placed(table, sites, again(loads_of(160), during))  # who is above its bound sheds
+    snapshot = Snapshot(7, table, sites, again(loads_of(160), during), settle=4)
+    after = plan(snapshot)
+    assert moved(during, after) == 4
+    assert slow_overrides(snapshot, after) == slow_overrides(snapshot, during) - 4
+    owners, rounds = during, 0
+    while True:
+        snapshot = snapshot._replace(loads=again(loads_of(160), owners))
+        owners, old = plan(snapshot), owners
+        rounds += 1
+        if not moved(old, owners):
+            break
+    assert rounds < 40
+    assert slow_overrides(snapshot, owners) < slow_overrides(snapshot, during) / 2
+    held = counts(owners)
+    assert max(held.values()) <= ceil(1.25 * 40)

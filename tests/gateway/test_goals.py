@@ -1,0 +1,85 @@
+"""Goals of a world, and the budget of what may be on its way."""
+
+from atoll.gateway.catalog import ShardId
+from atoll.gateway.goals import (
+    MISPLACED_LEAST,
+    MISPLACED_SHARE,
+    Budget,
+    Want,
+    World,
+    budget,
+    goals_of,
+)
+from atoll.gateway.placement import Load, Site, shard_point
+from atoll.gateway.slots import SlotTable
+
+
+def world(weights, zones=None):
+    table, sites = SlotTable(), {}
+    for number, weight in enumerate(weights):
+        if weight:
+            table.admit(number, weight)
+        zone = f"z{number}" if zones is None else zones[number]
+        sites[number] = Site(f"d{number}", zone, weight)
+    return World(5, table, sites)
+
+
+def want(shard, *, wanted=2, owners=(), **fields):
+    return Want(Load(shard_point("v", shard), 1_000, wanted, owners), **fields)
+
+
+def test_live_streams_stay_with_their_sampler_and_are_copied_apart():
+    site = world([100, 100, 100], zones=["x", "x", "y"])
+    for shard in range(20):
+        (goal,) = goals_of(site, [want(shard, sampler=0)])
+        assert goal == (0, 2)
+
+
+def test_a_sampler_without_capacity_samples_and_takes_nothing_else():
+    site = world([0, 100, 100])
+    wants = [want(0, sampler=0), *(want(n) for n in range(1, 40))]
+    goals = goals_of(site, wants)
+    assert goals[0][0] == 0
+    assert len(goals[0]) == 2
+    assert all(0 not in goal for goal in goals[1:])
+
+
+def test_who_stores_nothing_is_alone():
+    assert goals_of(world([100, 100]), [want(0, sampler=0, alone=True)]) == [(0,)]
+
+
+def test_a_copy_that_is_there_stays():
+    site = world([100] * 6)
+    for other in range(1, 6):
+        (goal,) = goals_of(site, [want(3, sampler=0, owners=(0, other))])
+        assert goal == (0, other)
+
+
+def test_goals_come_in_the_order_of_the_shards():
+    site = world([100] * 4)
+    wants = [want(n, sampler=n % 4 if n % 3 == 0 else -1) for n in range(30)]
+    goals = goals_of(site, wants)
+    assert all(goal[0] == one.sampler for goal, one in zip(goals, wants, strict=True) if not
+               one.sampler < 0)  # fmt: skip
+    assert goals == [goals_of(site, [one])[0] if one.sampler >= 0 else goal
+                     for goal, one in zip(goals, wants, strict=True)]  # fmt: skip
+
+
+def test_five_in_a_hundred_are_on_their_way_at_a_time():
+    assert budget(0) == budget(100) == MISPLACED_LEAST
+    assert budget(1_000_000) == MISPLACED_SHARE * 1_000_000
+    waiting = Budget()
+    changes = [(ShardId("v", n), ("a", "b")) for n in range(100)]
+    waiting.offer(changes)
+    assert waiting.release(8, 100) == []
+    assert waiting.release(5, 100) == changes[:3]
+    assert waiting.release(0, 1_000) == changes[3:53]
+    assert len(waiting) == 47
+
+
+def test_a_new_plan_takes_the_place_of_what_waited():
+    waiting = Budget()
+    waiting.offer([(ShardId("v", n), ("a",)) for n in range(20)])
+    waiting.offer([(ShardId("v", 7), ("c",))])
+    assert waiting.release(0, 0) == [(ShardId("v", 7), ("c",))]
+    assert not waiting
