@@ -53,6 +53,8 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "demo": ("demo", "a whole site on this machine, with a device that dies"),
         "gateway": ("gateway", "run the gateway of a site"),
         "device": ("device", "run a device"),
+        "emulate": ("emulate", "start microcontrollers in QEMU that join the site"),
+        "serial": ("serial", "let microcontrollers on serial lines join the site"),
         "ledger": ("ledger", "check the gateway's ledger, or rebuild it from the devices"),
         "enroll": ("enroll", "make a one-time token for a new device"),
         "sim": ("sim", "a whole site under faults from a seed: does anything get lost?"),

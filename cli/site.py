@@ -56,7 +56,7 @@ class Child:
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=partial(_die_with, os.getpid()),
+            preexec_fn=partial(die_with, os.getpid()),
         )
         threading.Thread(target=self._copy, name=f"log {name}", daemon=True).start()
 
@@ -273,7 +273,7 @@ def pss_mb(pid: int) -> float | None:
     return int(found[1]) / 1024 if found else None
 
 
-def _die_with(parent: int) -> None:
+def die_with(parent: int) -> None:
     """In the child: ask for SIGTERM when the parent is gone, which it may already be."""
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:

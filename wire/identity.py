@@ -12,12 +12,14 @@ from atoll.wire.topics import check_name
 
 VERSION = 2
 UNIT_BYTES_MAX = 16
+FLOOR_MAX = 1 << 29  # runs have 30 bits
 
 
 class Identity(NamedTuple):
     """A board's names, and the stream that it samples (`source` empty: none).
 
     The stream's key is `device/source`. rate_hz: samples a second; scale: units a count.
+    floor: boots and runs are numbered from there on a board that remembers none (32 bits).
     """
 
     site: str
@@ -28,6 +30,7 @@ class Identity(NamedTuple):
     unit: str = ""
     rate_hz: float = 0.0
     scale: float = 1.0
+    floor: int = 0
 
 
 def encode_identity(identity: Identity) -> bytes:
@@ -45,7 +48,9 @@ def encode_identity(identity: Identity) -> bytes:
         check_name(name, "name")
     if len(identity.unit.encode()) > UNIT_BYTES_MAX:
         raise EncodeError("identity", f"unit {identity.unit!r}: at most {UNIT_BYTES_MAX} bytes")
+    if not 0 <= identity.floor < FLOOR_MAX:
+        raise EncodeError("identity", f"floor {identity.floor}: 0 to {FLOOR_MAX - 1}")
     texts = [text.encode() for text in identity[:6]]
     block = b"ATID" + bytes([VERSION, *map(len, texts)]) + b"".join(texts)
-    block += struct.pack("<ff", identity.rate_hz, identity.scale)
+    block += struct.pack("<ffI", identity.rate_hz, identity.scale, identity.floor)
     return block + crc32c(block).to_bytes(4, "little")

@@ -146,6 +146,7 @@ static bool start_node(uint64_t now)
     config.site = identity.site;
     config.device = identity.device;
     config.zone = identity.zone;
+    config.floor = identity.floor;
     if (identity.source.size > 0u) {
         config.source = (atoll_node_source){identity.dataset, stream_key(&identity), identity.unit,
                                             identity.rate_hz, identity.scale};

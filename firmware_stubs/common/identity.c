@@ -33,6 +33,7 @@ bool atoll_identity_read(atoll_identity *identity, const uint8_t *block)
     }
     identity->rate_hz = real(block + at);
     identity->scale = real(block + at + 4u);
-    at += 8u;
+    identity->floor = atoll_bytes_le32(block + at + 8u);
+    at += 12u;
     return atoll_bytes_le32(block + at) == atoll_crc32c_update(0, block, at);
 }

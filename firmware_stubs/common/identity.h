@@ -3,7 +3,9 @@
  *
  * "ATID", version 2, the sizes of six texts (8 bits each): site, device and zone (1 to 64 bytes), and
  * dataset, name and unit of the stream that it samples (0 to 64: no name, no stream); the texts; its
- * rate in Hz and its scale (binary32, little-endian); a CRC-32C (little-endian) over all before it. */
+ * rate in Hz and its scale (binary32, little-endian); the floor (32 bits): boots and runs are numbered
+ * from there where the log on flash knows of none, so that a board whose flash was erased is not taken
+ * for its own past; a CRC-32C over all before it. Integers are little-endian. */
 #ifndef ATOLL_IDENTITY_H
 #define ATOLL_IDENTITY_H
 
@@ -15,7 +17,7 @@
 
 enum {
     ATOLL_IDENTITY_TEXT_MAX = 64,
-    ATOLL_IDENTITY_SIZE_MAX = 11 + 6 * ATOLL_IDENTITY_TEXT_MAX + 12
+    ATOLL_IDENTITY_SIZE_MAX = 11 + 6 * ATOLL_IDENTITY_TEXT_MAX + 16
 };
 
 typedef struct atoll_identity {
@@ -27,6 +29,7 @@ typedef struct atoll_identity {
     atoll_mqtt_text unit;
     float rate_hz;
     float scale;
+    uint32_t floor;
 } atoll_identity;
 
 /* Point `identity` into the block, which has ATOLL_IDENTITY_SIZE_MAX bytes; false: it is not one. */

@@ -43,7 +43,7 @@ int atoll_node_start(atoll_node *node, const atoll_node_config *config, uint64_t
     if (config->site.size > ATOLL_NODE_NAME_MAX || config->device.size > ATOLL_NODE_NAME_MAX) {
         return ATOLL_NODE_RANGE;
     }
-    result = atoll_numbers_start(&node->numbers, config->numbers);
+    result = atoll_numbers_start(&node->numbers, config->numbers, config->floor);
     if (result != ATOLL_FLASHLOG_OK) {
         return refusal(result);
     }

@@ -60,6 +60,7 @@ typedef struct atoll_node_config {
     float capacity;
     uint32_t memory_bytes;
     uint32_t storage_bytes;
+    uint32_t floor; /* boots have numbers above it */
     atoll_flashlog *numbers; /* opened */
     atoll_flashlog *outbox;  /* opened */
     atoll_node_source source;

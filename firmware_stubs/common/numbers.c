@@ -15,7 +15,7 @@ static int write(atoll_numbers *numbers)
     return atoll_flashlog_replace(numbers->log, KIND, bytes, SIZE, NULL);
 }
 
-int atoll_numbers_start(atoll_numbers *numbers, atoll_flashlog *log)
+int atoll_numbers_start(atoll_numbers *numbers, atoll_flashlog *log, uint32_t floor)
 {
     uint8_t bytes[SIZE];
     atoll_flashlog_cursor cursor;
@@ -31,6 +31,8 @@ int atoll_numbers_start(atoll_numbers *numbers, atoll_flashlog *log)
             numbers->run = atoll_bytes_le32(bytes + 20);
         }
     }
+    numbers->boot = numbers->boot > floor ? numbers->boot : floor;
+    numbers->run = numbers->run > floor ? numbers->run : floor;
     numbers->boot++;
     return write(numbers);
 }

@@ -17,8 +17,9 @@ typedef struct atoll_numbers {
     uint32_t run;   /* of samples: the last one that was given */
 } atoll_numbers;
 
-/* Read the numbers of the last boot, and write this one's: 0, or an error of the log. */
-int atoll_numbers_start(atoll_numbers *numbers, atoll_flashlog *log);
+/* Read the numbers of the last boot, and write this one's: 0, or an error of the log. Boots and runs
+ * have numbers above `floor`. */
+int atoll_numbers_start(atoll_numbers *numbers, atoll_flashlog *log, uint32_t floor);
 
 /* Raise what is higher than before: 0, or an error of the log, and nothing is raised. */
 int atoll_numbers_raise(atoll_numbers *numbers, uint32_t term, uint64_t epoch, uint32_t lease);

@@ -1,6 +1,8 @@
 """Real brokers on free loopback ports, and links that are closed at the end."""
 
 import importlib.util
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -9,6 +11,8 @@ from atoll.transport.link import Link
 from atoll.transport.loop import Loop
 from atoll.transport.port import Session
 from atoll.transport.url import parse_broker
+
+sys.path.insert(0, str(Path(__file__).parent))  # device_end, by name
 
 KINDS = [
     pytest.param("mosquitto", marks=pytest.mark.broker),

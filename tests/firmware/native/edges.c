@@ -22,7 +22,7 @@ static void expect(int claim, const char *what)
 static void test_identity(void)
 {
     uint8_t block[ATOLL_IDENTITY_SIZE_MAX] = "ATID\2\3\5\1\1\3\1labmcu-1zvadcg";
-    size_t size = 11 + 3 + 5 + 1 + 1 + 3 + 1 + 8; /* zeros: the rate and the scale */
+    size_t size = 11 + 3 + 5 + 1 + 1 + 3 + 1 + 12; /* zeros: rate, scale, floor */
     atoll_identity identity;
     atoll_bytes_put_le32(block + size, atoll_crc32c_update(0, block, size));
     expect(atoll_identity_read(&identity, block), "a whole block");
@@ -69,18 +69,21 @@ static void test_numbers(void)
     emulator_start(&flash, 256, 4, 4, 2);
     for (uint32_t boot = 1; boot <= 50; boot++) {
         atoll_flashlog_open(&log, &flash.port, pages);
-        expect(atoll_numbers_start(&numbers, &log) == 0 && numbers.boot == boot, "one higher");
+        expect(atoll_numbers_start(&numbers, &log, 0) == 0 && numbers.boot == boot, "one higher");
         expect(numbers.epoch == 3u * (boot - 1u) && numbers.lease == boot / 2u, "as raised");
         expect(atoll_numbers_raise(&numbers, 7, 3u * boot, (boot + 1u) / 2u) == 0, "raised");
         expect(atoll_numbers_raise(&numbers, 6, 1, 0) == 0, "lower is no news");
         expect(numbers.term == 7 && numbers.epoch == 3u * boot, "nothing goes back");
         expect(atoll_numbers_next_run(&numbers) == boot, "runs go on over boots");
     }
+    atoll_flashlog_open(&log, &flash.port, pages);
+    expect(atoll_numbers_start(&numbers, &log, 700) == 0 && numbers.boot == 701, "the floor");
+    expect(atoll_numbers_next_run(&numbers) == 701, "of runs, too");
     flash.off = true;
     expect(atoll_numbers_raise(&numbers, 8, 0, 0) < 0 && numbers.term == 7, "not on flash, not so");
-    expect(atoll_numbers_next_run(&numbers) == 0 && numbers.run == 50, "nor is a run");
+    expect(atoll_numbers_next_run(&numbers) == 0 && numbers.run == 701, "nor is a run");
     atoll_flashlog_open(&log, &flash.port, pages);
-    expect(atoll_numbers_start(&numbers, &log) < 0, "a boot that is not on flash is none");
+    expect(atoll_numbers_start(&numbers, &log, 0) < 0, "a boot that is not on flash is none");
 }
 
 int main(void)

@@ -65,7 +65,7 @@ static void start(void)
     static const atoll_worker_port port = {NULL, keep, next_run};
     memset(arena, 0xA5, sizeof arena);
     if (atoll_flashlog_open(&numbers_log, &numbers_flash.port, numbers_pages) != 0 ||
-        atoll_numbers_start(&numbers, &numbers_log) != 0 ||
+        atoll_numbers_start(&numbers, &numbers_log, 0) != 0 ||
         atoll_flashlog_open(&log_, &flash.port, pages) != 0) {
         exit(2);
     }

@@ -1,0 +1,155 @@
+"""`atoll emulate`: microcontrollers in QEMU that join the site as boards on serial lines do."""
+
+import argparse
+import os
+import signal
+import subprocess
+import time
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from atoll.cli.firmware import BOARDS, Image, build
+from atoll.cli.options import BROKER_DEFAULT, SITE_DEFAULT, UsageError, example
+from atoll.cli.serial import say
+
+COUNT_MAX = 64
+# Emulated boards remember nothing over a power cut: each start has higher numbers than the last.
+# They count seconds from here (2026-01-01), which suffices until 2042.
+EPOCH_S = 1_767_225_600
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("--board", required=True, choices=sorted(BOARDS), help="which board")
+    parser.add_argument("--count", type=int, default=1, metavar="N", help="how many (1)")
+    parser.add_argument("--id", metavar="NAME", help="NAME-1, NAME-2, ... (the board's name)")
+    parser.add_argument("--zone", default="", help="what fails together (default: the id)")
+    parser.add_argument(
+        "--samples", metavar="FILE", help="a recording (.npy of int16, .wav, .csv) that they sample"
+    )
+    parser.add_argument("--dataset", default="emulated", help="dataset of the streams (emulated)")
+    parser.add_argument("--rate", type=float, metavar="HZ", help="samples a second")
+    parser.add_argument(
+        "--broker",
+        metavar="URL",
+        default=os.environ.get("ATOLL_BROKER", BROKER_DEFAULT),
+        help=f"mqtt://host[:port] (ATOLL_BROKER; {BROKER_DEFAULT})",
+    )
+    parser.add_argument(
+        "--site",
+        default=os.environ.get("ATOLL_SITE", SITE_DEFAULT),
+        help=f"name of the site (ATOLL_SITE; {SITE_DEFAULT})",
+    )
+    example(
+        parser,
+        "atoll emulate --board mps2-an385",
+        "atoll emulate --board microbit --count 4 --samples motor.npy --rate 3200",
+    )
+
+
+def run(options: Any) -> int:
+    """Start the boards, be their bridge, and end them with a signal."""
+    from atoll.transport.loop import Loop
+    from atoll.transport.serial_shell import SerialShell
+    from atoll.transport.url import parse_broker
+
+    broker = parse_broker(options.broker)
+    if not 1 <= options.count <= COUNT_MAX:
+        raise UsageError(f"--count: 1 to {COUNT_MAX}")
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(TemporaryDirectory(prefix="atoll-emulate-")))
+        samples = _samples(options, folder)
+        image = build(options.board, "emulated" if samples else "node")
+        loop = Loop()
+        stack.callback(loop.close)
+        ended: list[str] = []
+        for number in range(1, options.count + 1):
+            name = f"{options.id or options.board}-{number}"
+            board = Emulated(name, options, image, folder, samples)
+            stack.callback(board.end)
+            shell = SerialShell(loop, f"unix:{board.line}", broker, say)
+            stack.callback(shell.close)
+            shell.start()
+            say(f"{name}: {options.board} in QEMU, process {board.process.pid}")
+            loop.watch(board.pidfd, readable=partial(_ended, loop, board, ended))
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            loop.on_signal(signum, lambda _: loop.stop())
+        loop.run()
+    for line in ended:
+        say(line)
+    return 1 if ended else 0
+
+
+def _ended(loop: Any, board: "Emulated", ended: list[str]) -> None:
+    """QEMU ended by itself, which it never should."""
+    loop.unwatch(board.pidfd)
+    ended.append(f"{board.name}: QEMU ended with {board.process.wait()}: {board.said()}")
+    loop.stop()
+
+
+def _samples(options: Any, folder: Path) -> Path | None:
+    """The recording as the board reads it, and its rate."""
+    if options.samples is None:
+        return None
+    from atoll.cli.files import load
+
+    first, *others = load(options.samples)
+    if others:
+        raise UsageError(f"{options.samples}: one recording is wanted, it has {len(others) + 1}")
+    if first.samples.typecode != "h":
+        raise UsageError(f"{options.samples}: boards sample int16, and it holds something else")
+    options.rate = options.rate or first.rate_hz
+    if not options.rate:
+        raise UsageError("--rate: how many samples a second?")
+    path = folder / "samples"
+    path.write_bytes(first.samples.tobytes())
+    return path
+
+
+class Emulated:
+    """One board in QEMU: its process, and the socket of its serial line."""
+
+    def __init__(
+        self, name: str, options: Any, image: Image, folder: Path, samples: Path | None
+    ) -> None:
+        from atoll.cli.site import die_with
+        from atoll.wire.identity import Identity, encode_identity
+
+        self.name = name
+        self.line = folder / f"{name}.line"
+        self._log = folder / f"{name}.log"
+        who = Identity(options.site, name, options.zone or name, floor=int(time.time() - EPOCH_S))
+        if samples:
+            who = who._replace(dataset=options.dataset, source="adc", rate_hz=options.rate)
+        block = folder / f"{name}.identity"
+        block.write_bytes(encode_identity(who))
+        command = ["qemu-system-arm", "-M", options.board, "-kernel", str(image.elf)]
+        command += ["-display", "none", "-monitor", "none"]
+        command += ["-chardev", f"socket,id=line,path={self.line},server=on,wait=off"]
+        command += ["-serial", "chardev:line"]
+        command += ["-device", f"loader,file={block},addr={image.identity:#x},force-raw=on"]
+        if samples:
+            command += ["-semihosting-config", f"enable=on,target=native,arg={samples}"]
+        with self._log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=partial(die_with, os.getpid()),
+            )
+        self.pidfd = os.pidfd_open(self.process.pid)
+
+    def said(self) -> str:
+        """What QEMU printed."""
+        return self._log.read_text(errors="replace").strip()[-300:] or "it said nothing"
+
+    def end(self) -> None:
+        """Switch the board off."""
+        self.process.terminate()
+        self.process.wait(10)
+        os.close(self.pidfd)

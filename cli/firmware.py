@@ -1,0 +1,81 @@
+"""Images for microcontrollers: which boards there are, and how an image is made from a checkout."""
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import NamedTuple
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = ROOT / "firmware_stubs"
+# What building takes, and the Debian package that has it.
+TOOLS = {
+    "make": "make",
+    "arm-none-eabi-gcc": "gcc-arm-none-eabi",
+    "arm-none-eabi-nm": "binutils-arm-none-eabi",
+}
+
+
+class FirmwareError(Exception):
+    """There is no image; the message says what is missing and how to get it."""
+
+    exit_code = 1
+
+
+class Board(NamedTuple):
+    """A board: its core, and whether it exists as hardware that can be bought."""
+
+    core: str
+    hardware: bool
+
+
+BOARDS = {
+    "microbit": Board("Cortex-M0", True),
+    "netduinoplus2": Board("Cortex-M4F", True),
+    "lm3s6965evb": Board("Cortex-M3", True),
+    "mps2-an385": Board("Cortex-M3", False),
+    "mps2-an386": Board("Cortex-M4F", False),
+    "mps2-an500": Board("Cortex-M7", False),
+    "mps2-an505": Board("Cortex-M33", False),
+}
+
+
+class Image(NamedTuple):
+    """An image, and where its identity block belongs."""
+
+    elf: Path
+    identity: int
+
+
+def need(tools: dict[str, str]) -> None:
+    """FirmwareError that names the missing tools and their packages."""
+    missing = [package for tool, package in tools.items() if shutil.which(tool) is None]
+    if missing:
+        raise FirmwareError(f"missing on this machine: apt install {' '.join(missing)}")
+
+
+def build(board: str, app: str) -> Image:
+    """The image of an application for a board, made anew if a source has changed."""
+    if not (SOURCES / "Makefile").is_file():
+        raise FirmwareError(
+            "images are built from a checkout of the repository; this is an installed package"
+        )
+    need(TOOLS)
+    folder = ROOT / "build" / "firmware"
+    folder.mkdir(parents=True, exist_ok=True)
+    words = ["make", "-s", "-C", str(SOURCES), f"BUILD={folder}", f"BOARD={board}", f"APP={app}"]
+    done = subprocess.run([*words, "image"], capture_output=True, text=True)
+    if done.returncode:
+        tail = " / ".join((done.stderr or done.stdout).strip().splitlines()[-3:])
+        raise FirmwareError(f"the image of {board} was not built: {tail}")
+    elf = folder / board / f"{app}.elf"
+    return Image(elf, symbol(elf, "atoll_identity_start"))
+
+
+def symbol(elf: Path, name: str) -> int:
+    """The address of a symbol in an image."""
+    listed = subprocess.run(["arm-none-eabi-nm", elf], capture_output=True, text=True, check=True)
+    for line in listed.stdout.splitlines():
+        words = line.split()
+        if len(words) == 3 and words[2] == name:
+            return int(words[0], 16)
+    raise FirmwareError(f"{elf} has no symbol {name}")
