@@ -8,14 +8,17 @@ are then what the oldest block says.
 """
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from atoll.runtime.files import Files
 from atoll.runtime.index import StreamIndex
 from atoll.wire._native import crc32c
 from atoll.wire.codec import decode, encode
 from atoll.wire.errors import WireError
 from atoll.wire.limits import ENTRIES_MAX, OBJECT_BYTES_MAX
 from atoll.wire.messages import LetGo, Past
+
+if TYPE_CHECKING:  # the core makes the messages, the keeper writes the files
+    from atoll.runtime.files import Files
 
 NAME = "past"
 UNKNOWN = 2**64 - 1  # an anchor that this device never saw: it has a copy of the stream's end only
@@ -48,7 +51,7 @@ def _anchor(stream: StreamIndex, at: int, before: Past | None) -> int:
     return before.anchor if before is not None else UNKNOWN
 
 
-def read_pasts(files: Files, folder: str) -> dict[str, Past]:
+def read_pasts(files: "Files", folder: str) -> dict[str, Past]:
     """What was remembered in a shard's folder, by key."""
     try:
         handle = files.open(f"{folder}/{NAME}")
@@ -75,7 +78,7 @@ def read_pasts(files: Files, folder: str) -> dict[str, Past]:
     return found
 
 
-def write_pasts(files: Files, folder: str, pasts: Iterable[Past]) -> int:
+def write_pasts(files: "Files", folder: str, pasts: Iterable[Past]) -> int:
     """Replace what is remembered in a shard's folder; the bytes written. Raises OSError."""
     records = []
     for message in let_go_messages((0, 0, 0), list(pasts)):
