@@ -113,11 +113,9 @@ sim-ci:  ## a site under faults, simulated: 2 M events from fixed seeds, nothing
 	@mkdir -p build/bench
 	@$(ATOLL) sim --hours 0.01 --seeds 100000 --events 2000000 --json | tee build/bench/sim-ci.json
 
-sim-night:  ## the same for 100 M events
+sim-night:  ## the same for 100 M events and over 10,000 seeds, fleets of several sizes (ARGS=--resume)
 	@scripts/setup run
-	@mkdir -p build/bench
-	@$(ATOLL) sim --hours 0.02 --seeds 100000 --first 1000000 --events 100000000 --json \
-	    | tee build/bench/sim-night.json
+	@$(PY) benchmarks/sim_night.py $(ARGS)
 
 bench-placement:  ## 1 M shards over 10,000 devices, against uhashring and a vnode ring
 	@scripts/setup bench

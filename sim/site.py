@@ -44,6 +44,7 @@ class Outcome(NamedTuple):
     seed: int
     events: int
     trace: int
+    messages: int
     answers: int
     unfinished: int
     violation: Violation | None
@@ -109,8 +110,8 @@ class Site:
         for name, count in self.gateway.tallies().items():
             counters[name] = counters.get(name, 0) + count
         return Outcome(
-            self.seed, self.world.events, self.world.trace, self.checker.answers, unfinished,
-            violation, self.world.now, counters,
+            self.seed, self.world.events, self.world.trace, self.world.messages,
+            self.checker.answers, unfinished, violation, self.world.now, counters,
         )  # fmt: skip
 
     def _safety(self) -> None:

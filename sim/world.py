@@ -49,6 +49,7 @@ class World:
         self.now = 0.0
         self.random = Random(seed)
         self.events = 0
+        self.messages = 0  # of them: deliveries
         self.trace = crc32(b"%d" % seed)
         self.tell: Callable[[str, Any], None] | None = None  # a story is being written
         self._queue: list[tuple[float, int, Callable[..., None] | None, Any]] = []
@@ -108,6 +109,7 @@ class World:
 
     def heard(self, data: bytes) -> None:
         """A message arrives: part of the trace."""
+        self.messages += 1
         self.trace = crc32(data, self.trace ^ int(self.now * 1e6) & 0xFFFFFFFF)
 
     def wall_ms(self) -> int:
