@@ -2,9 +2,9 @@
 
     make sim-night        or: .venv/bin/python benchmarks/sim_night.py [--events N] [--resume]
 
-One process, one chunk after the other, each of other seeds; what a chunk found is said at once, with
-the command that shows it again, and the run goes on. The sums are written after each chunk, so that
-a run that was stopped goes on with `--resume`. Writes build/bench/sim-night.json: `events`,
+One process, one chunk after the other, each of other seeds; what a chunk found is said at once,
+with the command that shows it again, and the run goes on. The sums are written after each chunk, so
+that a run that was stopped goes on with `--resume`. Writes build/bench/sim-night.json: `events`,
 `messages`, `seeds`, `events_per_s`, `lost`, `duplicated`, `wrong`, `double_owners`, `unfinished`,
 and a row a chunk. Ends with 1 if an invariant was broken.
 """

@@ -25,7 +25,7 @@ from atoll.gateway.effects import Effect, ShowStatus
 from atoll.gateway.inventory import Inventory
 from atoll.gateway.jobs import Jobs
 from atoll.gateway.listings import Listings
-from atoll.gateway.member import NEVER, Change, Member, State
+from atoll.gateway.member import LEASED, NEVER, Change, Member, State
 from atoll.gateway.membership import LAG_TOLERATED_S, Membership
 from atoll.gateway.moves import Moves
 from atoll.gateway.owners import Owners
@@ -95,6 +95,7 @@ class GatewayCore:
         self._expected = NEVER
         self._last = 0.0
         self._restored = False
+        self._met: dict[str, int] = {}  # by device: the boot that was told all it needs
 
     def _wire_up(self) -> None:
         self.members.changed = self._device_changed
@@ -279,12 +280,26 @@ class GatewayCore:
     # --- what devices say ---
 
     def _announce(self, device: str, birth: wire.Birth) -> None:
+        known = self.members.members.get(device)
+        again = known is not None and known.born and known.row.boot == birth.boot
         self.members.announce(device, birth)
         member = self.members.members.get(device)
-        if member is not None and member.row.boot == birth.boot:
-            self.inventory.expect(device, birth.sources)
+        if member is None or member.row.boot != birth.boot:
+            return
+        self.inventory.expect(device, birth.sources)
+        if again and member.state in LEASED:
+            # Its session began anew: what was on its way in the one before may be lost, and a map
+            # with it where the broker was killed. Tasks and steps are asked for again in time; news
+            # of blocks that it samples are not.
+            self.owners.send_map(device)
+            self.standing.device_ready(device)
+            if birth.sources:
+                self.inventory.ask(device)
 
     def _partials(self, device: str, message: wire.Partials) -> None:
+        if self.standing.early(device, message):
+            self._desk.count("early results")
+            return  # not acknowledged: the device says them again
         if not self.audits.take(device, message):
             self._take_results(device, message)
         span = wire.NumberSpan(message.number, message.number)
@@ -326,6 +341,7 @@ class GatewayCore:
             self._welcome(member.id)
 
     def _welcome(self, device: str) -> None:
+        self._met[device] = self.members.members[device].row.boot
         self.inventory.ask(device)
         self.owners.send_map(device)
         self.standing.device_ready(device)
@@ -337,11 +353,14 @@ class GatewayCore:
         member = self.members.members[device]
         if after is State.READY:
             self.owners.admit(member)
-            if before is not State.SUSPECT:
-                if not member.audited:
-                    self.owners.resume_role(device)
+            if before is not State.SUSPECT and not member.audited:
+                self.owners.resume_role(device)
+            # A boot that was met while the device was suspect could not be welcomed then.
+            if before is not State.SUSPECT or self._met.get(device) != member.row.boot:
                 self._welcome(device)
                 self.takeovers.returned(device)
+            else:
+                self.standing.device_ready(device)  # jobs that began while it was suspect
             self.jobs.device_ready(device)
             self.moves.look_at_device(device)
             return

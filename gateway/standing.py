@@ -212,6 +212,16 @@ class StandingJobs:
 
     # --- results ---
 
+    def early(self, device: str, message: wire.Partials) -> bool:
+        """Whether results are of a stream that the device samples and that is not known here yet:
+        they have overtaken the news of it, and are to come again.
+        """
+        job = self.jobs.get(message.job)
+        if job is None:
+            return False
+        streams = self._catalog.datasets[job.row.dataset].streams
+        return any(r.key not in streams and r.key.split("/")[0] == device for r in message.results)
+
     def take(self, device: str, message: wire.Partials) -> bool:
         """Take a device's batches in; False if there is no such job."""
         job = self.jobs.get(message.job)
@@ -280,6 +290,8 @@ class StandingJobs:
         """Move the mark over what is merged without a hole."""
         before = line.mark
         if line.mark < 0:
+            if not stream.anchors and len(line.ahead) <= AHEAD_MAX:
+                return  # a result has overtaken the news of the stream's first block
             # The first batch of a stream is its first anchor's, unless older ones are still due.
             first = stream.anchors[0] if stream.anchors else min(line.ahead)
             line.mark = min(first, min(line.ahead))

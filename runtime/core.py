@@ -318,8 +318,7 @@ class Core:
                 self._desk.publish("block", memory)
 
     def _released(self, message: wire.Release, now: float) -> None:
-        self._custody.released(message, now)
-        for ref in message.shards:
+        for ref in self._custody.released(message):
             self._labour.standing.drop_shard(ref.dataset, ref.shard)
 
     def _given_blocks(self, message: wire.Blocks, now: float) -> None:

@@ -88,9 +88,9 @@ class Custody:
         """A new map; its retention holds from now on."""
         self._retain_at = now
 
-    def released(self, message: wire.Release, now: float) -> None:
+    def released(self, message: wire.Release) -> list[wire.ShardRef]:
         """Delete shards, but for those that came back under a newer map, or in newer blocks that
-        have overtaken this.
+        have overtaken this; gives those that are deleted.
         """
         current = {(one.dataset, one.shard): one.shard_epoch for one in self.shards}
         doomed = [
@@ -102,6 +102,7 @@ class Custody:
             self._desk.count("stale release")
         if doomed:
             self._desk.do(do.DeleteShards(doomed))
+        return doomed
 
     # --- blocks from others
     # ------------------------------------------------------------------------

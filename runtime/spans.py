@@ -35,13 +35,23 @@ class Batch(NamedTuple):
 
 
 def joined(runs: list[BlockRun], fresh: BlockRun) -> list[BlockRun]:
-    """`runs`, oldest first, with one more; what continues without a gap becomes one run."""
+    """`runs`, oldest first, with one more; what continues without a gap becomes one run.
+
+    Runs may overlap: a list of what is stored comes after news of some of its blocks.
+    """
     at = len(runs)
     while at and runs[at - 1].first_seq > fresh.first_seq:
         at -= 1
-    if at and runs[at - 1].last_seq >= fresh.first_seq:
+    if at and runs[at - 1].last_seq >= fresh.last_seq:
         return runs  # stored twice
-    result = [*runs[:at], fresh, *runs[at:]]
+    behind = at
+    if at and runs[at - 1].last_seq >= fresh.first_seq:
+        at -= 1
+        fresh = _united(runs[at], fresh)
+    while behind < len(runs) and runs[behind].first_seq <= fresh.last_seq:
+        fresh = _united(fresh, runs[behind])
+        behind += 1
+    result = [*runs[:at], fresh, *runs[behind:]]
     for left in (at, at - 1):
         if 0 <= left < len(result) - 1 and _continues(result[left], result[left + 1]):
             result[left : left + 2] = [_merged(result[left], result[left + 1])]
@@ -53,6 +63,18 @@ def _continues(first: BlockRun, second: BlockRun) -> bool:
         not second.gap
         and second.first_seq == first.last_seq + 1
         and second.first_sample == first.first_sample + first.sample_count
+    )
+
+
+def _united(first: BlockRun, second: BlockRun) -> BlockRun:
+    """Two runs that share blocks; the first begins no later."""
+    if second.last_seq <= first.last_seq:
+        return first
+    blocks, more = second.last_seq - second.first_seq + 1, second.last_seq - first.last_seq
+    return first._replace(
+        last_seq=second.last_seq,
+        sample_count=second.first_sample + second.sample_count - first.first_sample,
+        byte_count=first.byte_count + second.byte_count * more // blocks,
     )
 
 
@@ -83,7 +105,8 @@ def next_batch(
         if end <= cursor:
             continue
         begins = run.gap or run.first_seq == 0
-        if cursor < run.first_sample and not begins and patient:
+        missed = run.first_seq > (runs[at - 1].last_seq + 1 if at else 0)
+        if cursor < run.first_sample and (missed or not begins) and patient:
             return None  # a hole before this run
         start, anchor = _start(run, cursor, every, begins=begins)
         if start + every + shape.overlap <= end:

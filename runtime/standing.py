@@ -19,15 +19,15 @@ BATCHES_MAX = 64
 # Of one stream, so that a long history does not hold back the others.
 STREAM_BATCHES_MAX = 4
 ORDERS_MAX = 64
-# How long a hole in a stream is given to be filled from a replica before a job goes on behind it.
+# How long a hole in a stream is given to be filled from a replica before a job goes on behind it;
+# also what lies before the first block that is here, which retention may have dropped, or which a
+# device that acts for the shard since a moment ago is still being sent.
 HOLE_PATIENCE_S = 60.0
-# What lies before the first block that is here was mostly dropped by retention, not still to come.
-LEADING_PATIENCE_S = 5.0
 OVER = float("-inf")  # patience that has ended
 
 
 class _Order:
-    __slots__ = ("cursors", "every", "every_ms", "marks", "order", "shape", "under_way")
+    __slots__ = ("cursors", "marks", "order", "patience", "shape", "under_way")
 
     def __init__(self, order: Standing, shape: Shape) -> None:
         self.order = order._replace(marks=[])
@@ -35,16 +35,16 @@ class _Order:
         self.marks: dict[str, int] = {}  # settled: results before it are in the outbox
         self.cursors: dict[str, int] = {}  # dispatched
         self.under_way: dict[str, dict[int, int]] = {}  # per stream: batch start -> its successor
+        self.patience: dict[str, float] = {}  # per stream before a hole: when it is not waited for
 
 
 class _Track:
-    __slots__ = ("info", "patient_until", "runs", "shard")
+    __slots__ = ("info", "runs", "shard")
 
     def __init__(self, info: StreamInfo, shard: int) -> None:
         self.info = info
         self.shard = shard
         self.runs: list[BlockRun] = []
-        self.patient_until: float | None = None
 
 
 class Ready(NamedTuple):
@@ -183,32 +183,28 @@ class StandingJobs:
         cursor = known.cursors.get(key, 0)
         batch = next_batch(track.runs, cursor, every, known.shape)
         if batch is not None:
-            track.patient_until = None
+            known.patience.pop(key, None)
             return batch
         beyond = next_batch(track.runs, cursor, every, known.shape, patient=False)
         if beyond is None:
             return None
-        if track.patient_until is None:
-            leading = cursor < track.runs[0].first_sample
-            track.patient_until = now + (LEADING_PATIENCE_S if leading else HOLE_PATIENCE_S)
-        return beyond if now >= track.patient_until else None
+        until = known.patience.setdefault(key, now + HOLE_PATIENCE_S)
+        return beyond if now >= until else None
 
     def next_wakeup(self) -> float | None:
         """When a hole has been waited for long enough."""
         times = [
-            track.patient_until
-            for tracks in self._tracks.values()
-            for track in tracks.values()
-            if track.patient_until is not None and track.patient_until != OVER
-        ]
+            until for known in self._orders.values() for until in known.patience.values()
+            if until != OVER
+        ]  # fmt: skip
         return min(times, default=None)
 
     def run_due(self, now: float) -> None:
         """Patience that has ended wakes nobody again: whoever may not compute now goes on later."""
-        for tracks in self._tracks.values():
-            for track in tracks.values():
-                if track.patient_until is not None and track.patient_until <= now:
-                    track.patient_until = OVER
+        for known in self._orders.values():
+            for key, until in known.patience.items():
+                if until <= now:
+                    known.patience[key] = OVER
 
     def settle(self, job: str, results: list[tuple[str, int]], *, kept: bool) -> None:
         """Batches (key, first sample) are in the outbox; or, not `kept`, must be computed again."""

@@ -45,6 +45,7 @@ class Checker:
         self.content: dict[Name, dict[int, bytes]] = {}
         self.acked: dict[tuple[str, str, int], bytes] = {}  # stream, first sample: samples
         self.queries: dict[str, r.QuerySet] = {}
+        self.stopped: set[str] = set()  # standing jobs that ended once
         self.answers = 0
         self._order: dict[Name, Sequence[int]] = {}  # first samples of `content`, sorted
         self._places: dict[tuple[bytes, str, str, int], r.PieceSet] = {}
@@ -192,6 +193,7 @@ class Checker:
                     self._fail("duplicated", record.key, text)
                 self._windows[key] = record.data
             elif kind is r.StandingGone:
+                self.stopped.add(record.name)
                 for key in [k for k in self._windows if k[0] == record.name]:
                     del self._windows[key]
 

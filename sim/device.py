@@ -14,7 +14,7 @@ from atoll.runtime import events as on
 from atoll.runtime.core import Core, Identity
 from atoll.runtime.workers import read_shape
 from atoll.sim.checker import Checker
-from atoll.sim.disk import Disk
+from atoll.sim.disk import Disk, Stored
 from atoll.sim.network import HUB, Ear, Network
 from atoll.sim.world import Alarm, World
 from atoll.wire import messages as wire
@@ -133,12 +133,20 @@ class Device:
         self.core = None
         self._alarm.off()
         self.generation += 1
-        self.disk.crash(self.world.random)
+        self._lose_power()
         self.network.leave(self.name, goodbye=False)
 
     def stop(self) -> None:
         """SIGTERM."""
         self.feed(on.StopAsked())
+
+    def _lose_power(self) -> None:
+        """What was being written may be there; what is there of its own samples is true."""
+        written = self.disk.crash(self.world.random)
+        self.checker.stored(self, None, [s for s in written if self._samples_of(s)])
+
+    def _samples_of(self, stored: Stored) -> bool:
+        return any(stored.block.info == info for info in self.kind.sources)
 
     def set_rate(self, rate: float) -> None:
         """Let its monotonic clock run fast or slow from now on."""
@@ -340,5 +348,5 @@ class Device:
         self.core = None
         self._alarm.off()
         self.generation += 1
-        self.disk.crash(self.world.random)
+        self._lose_power()
         self.network.leave(self.name, goodbye=True)

@@ -38,12 +38,18 @@ class Disk:
         self.state = do.State(0, 0, 0, 0, [], [])
         self.pending: list[tuple[Any, ...]] = []  # asked for and not synced
 
-    def crash(self, random: Random) -> None:
-        """The power goes: the newest requests are lost from some point on, as order is kept."""
+    def crash(self, random: Random) -> "list[Stored]":
+        """The power goes: the newest requests are lost from some point on, as order is kept; gives
+        the blocks that are written and of which nobody has heard.
+        """
         kept = random.randint(0, len(self.pending))
+        written: list[Stored] = []
         for method, *arguments in self.pending[:kept]:
-            method(*arguments)
+            result = method(*arguments)
+            if method == self.store:
+                written += result[2]
         self.pending.clear()
+        return written
 
     # --- what a request does once it is synced ---
 

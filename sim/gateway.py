@@ -4,20 +4,22 @@ It stands for the gateway's shell: what several events decide is committed toget
 carried out. A kill may come before the commit, between it and the first effect, or after some.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from atoll.gateway import effects as do
 from atoll.gateway import events as on
+from atoll.gateway.catalog import Shard
 from atoll.gateway.core import GatewayCore, Options
 from atoll.gateway.member import Change
-from atoll.gateway.membership import Membership
 from atoll.gateway.profiles import Profile
 from atoll.gateway.shell import ASKED, SAID
 from atoll.sim.checker import Checker
 from atoll.sim.ledger import MemoryLedger
 from atoll.sim.network import HUB, Ear, Network
+from atoll.sim.placing import Placing
 from atoll.sim.world import NEVER, Alarm, World
+from atoll.wire import messages as wire
 from atoll.wire.codec import decode, encode
 from atoll.wire.errors import WireError
 from atoll.wire.limits import OBJECT_BYTES_MAX
@@ -45,27 +47,58 @@ class Gateway:
         self._effects: list[Any] = []
         self._flushing = False
         self._alarm = Alarm(self._wake)
+        self.placing = Placing(world)
+        self._paused: list[tuple[Callable[..., None], tuple[Any, ...]]] | None = None
+        self._flush_missed = False
+        self._stopped_at = 0.0
 
     def start(self) -> None:
         """A new process takes over what the ledger says."""
         self.generation += 1
+        self._paused, self._flush_missed = None, False
         self._records, self._effects, self._flushing = [], [], False
         core = self.core = GatewayCore(self._options)
-        self._watch(core.members)
         first = core.restore(self.ledger.load(), self.world.now, self.world.wall_ms())
+        self.placing.begin(core)
+        self._watch(core)
         ear = Ear(self._up, self._down, self._received)
         self.network.join(HUB, ear)
         self._collect(first)
         self._arm()
 
-    def _watch(self, members: Membership) -> None:
-        told = members.changed
+    def _watch(self, core: GatewayCore) -> None:
+        """Look at what the core decides before its own parts hear of it."""
+        told, set_goal = core.members.changed, core.owners._set_goal
 
         def changed(change: Change) -> None:
             self.checker.changed(change)
+            self.placing.changed(change)
             told(change)
 
-        members.changed = changed
+        def planned(shard: Shard, goal: tuple[str, ...]) -> None:
+            self.placing.planned(shard, goal)
+            set_goal(shard, goal)
+
+        core.members.changed = changed
+        core.owners._set_goal = planned  # type: ignore[method-assign]
+
+    def pause(self) -> None:
+        """SIGSTOP: it neither hears nor acts."""
+        if self.core is not None and self._paused is None:
+            self._paused, self._stopped_at = [], self.world.now
+
+    def resume(self) -> None:
+        """SIGCONT: all that waited at once."""
+        waiting, self._paused = self._paused, None
+        if waiting is None or self.core is None:
+            return
+        self.placing.stood_still(self.world.now - self._stopped_at)
+        for call, arguments in waiting:
+            call(*arguments)
+        if self._flush_missed:
+            self._flush_missed = False
+            self._flush(self.generation)
+        self._wake()
 
     def kill(self) -> None:
         """SIGKILL: what is not committed never was."""
@@ -113,6 +146,14 @@ class Gateway:
         """Let the core have an event."""
         if self.core is None:
             return
+        if self._paused is not None:
+            if type(event) is not on.Woken:
+                self._paused.append((self.feed, (event,)))
+            return
+        if type(event) is on.LinkOpened:
+            self.placing.listens_since = self.placing.awake
+        elif type(event) is on.DeviceSpoke and type(event.message) is wire.LeaseRequest:
+            self.placing.heard(event.device, event.message)
         if self.world.tell is not None:
             self.world.tell("gateway <-", event)
         self._collect(self.core.handle(event, self.world.now))
@@ -139,6 +180,9 @@ class Gateway:
 
     def _flush(self, generation: int) -> None:
         if generation != self.generation:
+            return
+        if self._paused is not None:
+            self._flush_missed = True
             return
         self._flushing = False
         records, self._records = self._records, []

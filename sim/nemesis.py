@@ -28,6 +28,7 @@ KINDS = {
     "health": "a device reports throttling, heat or a low battery",
     "drift": "clocks run up to 2 % fast or slow",
     "jump": "wall clocks jump by hours or years",
+    "stall": "the gateway stands still for seconds and goes on (SIGSTOP)",
     "gateway": "the gateway is killed, between any two of its acts, and comes back",
     "broker": "the broker is killed and forgets everything",
 }
@@ -83,6 +84,7 @@ class Nemesis:
             device.slow, device.health = 1.0, self.site.healthy
             if not device.alive:
                 device.start()
+        self.site.gateway.resume()
         if self.site.gateway.core is None:
             self.site.gateway.start()
 
@@ -183,6 +185,10 @@ class Nemesis:
     def _jump(self) -> None:
         hours = self.world.random.choice((-1, 1, -24 * 3_650, 24 * 3_650))
         self.site.devices[self._any()].wall_offset_ms = hours * 3_600_000
+
+    def _stall(self) -> None:
+        self.site.gateway.pause()
+        self.world.after(self._span_s(), self.site.gateway.resume)
 
     def _gateway(self) -> None:
         gateway, random = self.site.gateway, self.world.random

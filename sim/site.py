@@ -5,15 +5,19 @@ everything is healed, and everything that was begun must end, with nothing that 
 missing.
 """
 
+from pathlib import PurePath
+from traceback import extract_tb
 from typing import NamedTuple
 
-from atoll.gateway.member import State
 from atoll.gateway.profiles import Profile
 from atoll.runtime import events as on
+from atoll.sim import ending
+from atoll.sim.bounds import look_at_device, look_at_gateway
 from atoll.sim.checker import Checker
 from atoll.sim.client import EVERY_SAMPLE, LIVE, PLANS, Client
 from atoll.sim.device import UNKNOWN, Computer, Device, Kind
 from atoll.sim.gateway import Gateway
+from atoll.sim.knobs import turn
 from atoll.sim.nemesis import KINDS, Nemesis
 from atoll.sim.network import Network
 from atoll.sim.world import Violation, World
@@ -21,6 +25,7 @@ from atoll.wire import messages as wire
 
 LIVENESS_S = 400.0  # a device's RETRY and the gateway's patience come one after the other
 LOOK_S = 0.5
+WATCH_S = 1.0
 WISH_S = 0.4  # between two wishes of a client, on average
 SAMPLE_S, SAMPLES = 1.0, 40
 CAPACITIES = (0.5, 1.0, 1.0, 2.0, 4.0)
@@ -46,7 +51,6 @@ class Outcome(NamedTuple):
     trace: int
     messages: int
     answers: int
-    unfinished: int
     violation: Violation | None
     virtual_s: float
     counters: dict[str, int]
@@ -63,6 +67,7 @@ class Site:
         self.checker = Checker(world)
         self.healthy = UNKNOWN
         random = world.random
+        self.knobs = turn(random)
         out_after_s = random.choice((4.0, 15.0, 60.0))
         profile = Profile("sim", random.choice((0.5, 1.0, 2.0)), out_after_s, 10.0)
         self.gateway = Gateway(world, self.network, self.checker, profile, random.getrandbits(32))
@@ -100,18 +105,19 @@ class Site:
     def run(self) -> Outcome:
         """Both phases; a violation ends them."""
         violation: Violation | None = None
-        unfinished = 0
         try:
             self._safety()
-            unfinished = self._liveness()
+            self._liveness()
         except Violation as found:
             violation = found
+        except Exception as error:
+            violation = _raised(error)
         counters = dict(self.gateway.counters)
         for name, count in self.gateway.tallies().items():
             counters[name] = counters.get(name, 0) + count
         return Outcome(
             self.seed, self.world.events, self.world.trace, self.world.messages,
-            self.checker.answers, unfinished, violation, self.world.now, counters,
+            self.checker.answers, violation, self.world.now, counters,
         )  # fmt: skip
 
     def _safety(self) -> None:
@@ -124,7 +130,16 @@ class Site:
         for client in self.clients:
             world.after(1.5 + world.random.random(), self._wish, client)
         world.after(3.0 * world.random.random(), self.nemesis.begin)
+        world.after(WATCH_S, self._watch)
         self.world.run(self.setup.hours * 3_600)
+
+    def _watch(self) -> None:
+        """I11, all along."""
+        for device in self.devices.values():
+            look_at_device(device)
+        if self.gateway.core is not None:
+            look_at_gateway(self.gateway.core)
+        self.world.after(WATCH_S, self._watch)
 
     def _wish(self, client: Client) -> None:
         if not self.calm:
@@ -142,62 +157,20 @@ class Site:
                 device.feed(on.Sampled(info.dataset, samples, SAMPLES, now_ms, wall_ms, 2, False))
         self.world.after(SAMPLE_S, self._sample, device)
 
-    def _liveness(self) -> int:
-        """Heal, wait until all is done, ask once more; what is left undone."""
+    def _liveness(self) -> None:
+        """Heal, wait until all is done, ask once more."""
         self.calm = True
         self.nemesis.end()
         for client in self.clients:
             client.undo()
         end = self.world.now + LIVENESS_S
-        while self.world.now < end and not self._settled():
+        while self.world.now < end and not ending.settled(self):
             self.world.run(self.world.now + LOOK_S)
             for device in self.devices.values():
                 if not device.alive:  # it was ending well when all was healed
                     device.start()
-        left = sum(len(client.open) for client in self.clients)
-        self._look_at_end()
+        ending.look(self)
         self._ask_once_more()
-        return left
-
-    def _settled(self) -> bool:
-        core = self.gateway.core
-        if core is None or any(client.open for client in self.clients):
-            return False
-        members = core.members.members
-        if len(members) < len(self.devices) or not all(m.serves for m in members.values()):
-            return False
-        shards = [s for s in core.catalog.all_shards() if s.streams]
-        return not core.moves.under_way and all(
-            set(s.owners) == set(s.goal)
-            and core.moves.live_copies(s) >= min(core.owners.wanted(s), len(members))
-            for s in shards
-        )
-
-    def _look_at_end(self) -> None:
-        """I7, I9: everybody is back, everything is where it shall be, apart."""
-        core = self.gateway.core
-        assert core is not None
-        for client in self.clients:
-            if client.open:
-                number = next(iter(client.open))
-                text = f"{client.name}: request {number} is open (I9)"
-                raise Violation("unfinished", client.name, text)
-        for member in core.members.members.values():
-            if member.state is not State.READY:
-                raise Violation("unfinished", member.id, f"{member.id} is {member.state} (I9)")
-        for shard in core.catalog.all_shards():
-            if not shard.streams:
-                continue
-            copies = core.moves.live_copies(shard)
-            if copies < min(core.owners.wanted(shard), len(self.devices)):
-                about = next(iter(shard.streams))
-                raise Violation(
-                    "unfinished", about, f"{shard.id} has {copies} copies: {shard.owners} (I9)"
-                )
-        for name, count in self.gateway.tallies().items():
-            if name in ("lost", "duplicated", "disagreed") and count:
-                kind = "wrong" if name == "disagreed" else name
-                raise Violation(kind, "gateway", f"the gateway has counted {count} {name} (I2)")
 
     def _ask_once_more(self) -> None:
         """I5, I10: with everybody here the answer is complete, right, and lacks nothing.
@@ -234,3 +207,11 @@ class Site:
             )
             and not self.devices[name].kind.sources
         )
+
+
+def _raised(error: Exception) -> Violation:
+    """A core that raises is broken, whatever it was about to do."""
+    frame = extract_tb(error.__traceback__)[-1]
+    path = PurePath(frame.filename)
+    text = f"{type(error).__name__}: {error} at {path.parent.name}/{path.name}:{frame.lineno}"
+    return Violation("wrong", "gateway" if path.parent.name == "gateway" else "d", text)

@@ -115,6 +115,68 @@ def test_a_device_that_restarts_is_told_again():
     assert device.orders["hum"][-1].marks == [wire.Mark("k", 100)]
 
 
+def test_a_session_that_began_anew_is_told_again():
+    """What was on its way in the old one may be lost: the order too."""
+    fleet = started()
+    device = fleet.devices[acting(fleet)]
+    device.orders.clear()
+    device.map = None
+    device.birth()
+    fleet.settle()
+    assert "hum" in device.orders
+    assert device.map is not None
+
+
+def test_a_job_that_begins_while_a_device_is_suspect_reaches_it():
+    fleet = started(profile="fast")
+    device = fleet.devices["b"]
+    fleet.cut.add("b")
+    fleet.run(1.6)
+    assert fleet.states()["b"] == "suspect"
+    fleet.ask(wire.Start(fleet.number(), "buzz", PLAN, "v", "100"))
+    fleet.cut.clear()
+    device.ask_lease()
+    fleet.settle()
+    assert fleet.states()["b"] == "ready"
+    assert "buzz" in device.orders
+
+
+def test_a_boot_that_is_met_while_the_device_is_suspect_is_welcomed():
+    fleet = started(profile="fast")
+    device = fleet.devices["b"]
+    fleet.cut.add("b")
+    fleet.run(1.6)
+    device.restart(lose_blocks=True)
+    device.orders.clear()
+    fleet.cut.clear()
+    device.birth()
+    device.ask_lease()
+    fleet.settle()
+    assert "hum" in device.orders
+    assert any(type(message) is wire.InventoryAsk for message in device.told[-12:])
+
+
+def test_results_that_overtake_the_news_of_their_stream_are_said_again():
+    fleet = started()
+    fleet.devices["a"].say_results("hum", [wire.Result("a/live", 0, False, b"x", 1)])
+    fleet.settle()
+    assert fleet.devices["a"].outbox
+    assert fleet.core._desk.counters["early results"] == 1
+    fleet.devices["b"].say_results("hum", [wire.Result("a/live", 0, False, b"x", 1)])
+    fleet.settle()
+    assert not fleet.devices["b"].outbox  # of nobody's stream: dropped for good
+
+
+def test_a_later_batch_that_comes_before_the_first_block_is_known():
+    fleet = started()
+    stream = fleet.core.catalog.datasets["v"].streams["k"]
+    anchors, stream.anchors = stream.anchors, []
+    say(fleet, 200)
+    stream.anchors = anchors
+    say(fleet, 0, 100)
+    assert progress(fleet).mark == 300
+
+
 def test_after_a_gap_the_next_batch_begins_at_the_new_anchor():
     fleet = started()
     stream = fleet.core.catalog.datasets["v"].streams["k"]

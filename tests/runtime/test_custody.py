@@ -86,9 +86,9 @@ def test_a_release_that_newer_blocks_have_overtaken_deletes_nothing():
     one.given_blocks(wire.Blocks(1, 9, 1, 5, False, [data, b"no block"]), leased=True)
     desk.taken()
     ref = wire.ShardRef("d", 3)
-    one.released(wire.Release(1, 8, 1, [ref]), 0.0)
+    assert one.released(wire.Release(1, 8, 1, [ref])) == []
     assert (desk.taken(), desk.counters) == ([], {"stale release": 1})
-    one.released(wire.Release(1, 9, 1, [ref]), 0.0)
+    assert one.released(wire.Release(1, 9, 1, [ref])) == [ref]
     assert desk.taken() == [do.DeleteShards([ref])]
 
 

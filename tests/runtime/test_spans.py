@@ -40,6 +40,29 @@ def test_joining_in_any_order():
     assert joined(runs, block(3)) == runs
 
 
+def test_runs_that_overlap_are_one():
+    blocks = [block(seq, gap=seq == 6) for seq in range(12)]
+    for seed in range(50):
+        random, runs = Random(seed), []
+        for one in random.sample(blocks, 6):
+            runs = joined(runs, one)
+        for first, last in random.sample([(0, 5), (6, 9), (8, 11)], 3):
+            runs = joined(
+                runs, run(first, last, first * 50, 50 * (last - first + 1), gap=first == 6)
+            )
+        assert [(r.first_seq, r.last_seq, r.sample_count) for r in runs] == [
+            (0, 5, 300),
+            (6, 11, 300),
+        ]
+
+
+def test_blocks_that_are_missing_before_a_gap_are_waited_for():
+    runs = [run(4, 9, 200, 400, gap=True)]
+    assert batches(runs) == []
+    assert [batch.start for batch in batches([run(0, 3, 0, 200), *runs], cursor=200)][:1] == [200]
+    assert batches([run(0, 1, 0, 100), *runs], cursor=100) == []
+
+
 def test_whole_batches_with_their_overlap():
     assert batches([run(0, 6, 0, 320)]) == [
         Batch(0, 0, 120, 100),

@@ -4,7 +4,6 @@ from atoll.runtime.spans import Shape
 from atoll.runtime.standing import (
     BATCHES_MAX,
     HOLE_PATIENCE_S,
-    LEADING_PATIENCE_S,
     ORDERS_MAX,
     STREAM_BATCHES_MAX,
     StandingJobs,
@@ -125,12 +124,37 @@ def test_patience_that_has_ended_wakes_nobody_who_may_not_compute():
     assert starts(made.ready(ACTING, set(), HOLE_PATIENCE_S + 9.0)) == [("a", 200)]
 
 
-def test_what_retention_dropped_is_left_behind_sooner():
+def test_what_is_missing_at_the_front_is_waited_for_too():
+    """A device that acts since a moment ago is still being sent the beginning of the stream."""
     made = jobs()
-    made.extend([held("a", 5, 2)])
+    made.extend([held("a", 5, 2, gap=True)])
     assert made.ready(ACTING, set(), 0.0) == []
-    assert made.next_wakeup() == LEADING_PATIENCE_S
-    assert starts(made.ready(ACTING, set(), LEADING_PATIENCE_S)) == [("a", 500), ("a", 600)]
+    assert made.next_wakeup() == HOLE_PATIENCE_S
+    made.extend([held("a", 0, 5)])
+    assert starts(made.ready(ACTING, set(), 1.0))[:2] == [("a", 0), ("a", 100)]
+    late = jobs()
+    late.extend([held("a", 5, 2)])
+    late.ready(ACTING, set(), 0.0)
+    assert starts(late.ready(ACTING, set(), HOLE_PATIENCE_S)) == [("a", 500), ("a", 600)]
+
+
+def test_each_job_has_a_patience_of_its_own():
+    made = jobs(order("one"), order("two", every=200))
+    made.extend([held("a", 0, 2), held("a", 3, 4)])
+    made.ready(ACTING, set(), 0.0)
+    made.settle("one", [("a", 0), ("a", 100)], kept=True)
+    made.settle("two", [("a", 0)], kept=True)
+    made.ready(ACTING, set(), 1.0)
+    made.run_due(HOLE_PATIENCE_S + 1.0)
+    ready = made.ready(ACTING, set(), HOLE_PATIENCE_S + 1.0)
+    assert {one.order.job for one in ready} == {"one", "two"}
+
+
+def test_a_list_that_comes_after_news_of_some_of_its_blocks():
+    made = jobs()
+    made.extend([held("a", 0, 1), held("a", 3, 1)])
+    made.extend([held("a", 0, 5)])
+    assert starts(made.ready(ACTING, set(), 0.0)) == [("a", 0), ("a", 100), ("a", 200), ("a", 300)]
 
 
 def test_a_hole_that_is_filled():

@@ -1,5 +1,6 @@
 """Faults: each has its words, each comes, and all are healed."""
 
+from atoll.sim import ending
 from atoll.sim.nemesis import KINDS, Nemesis
 from atoll.sim.network import Faults
 
@@ -16,14 +17,25 @@ def test_after_the_end_everybody_is_back(stored):
     nemesis = Nemesis(stored, ("crash", "zone"))
     nemesis.begin()
     stored.network.faults = Faults(loss=0.5)
-    for kind in ("crash", "cut", "clog", "pause", "slow", "health", "stop", "flap", "gateway"):
+    for kind in (
+        "crash",
+        "cut",
+        "clog",
+        "pause",
+        "slow",
+        "health",
+        "stop",
+        "flap",
+        "stall",
+        "gateway",
+    ):
         getattr(nemesis, f"_{kind}")()
     stored.world.run(stored.world.now + 2.0)
     nemesis.end()
     stored.world.run(stored.world.now + 120.0)
     assert all(device.alive for device in stored.devices.values())
     assert stored.network.faults == Faults()
-    assert stored._settled()
+    assert ending.settled(stored)
 
 
 def test_only_what_is_elsewhere_is_wiped(stored):

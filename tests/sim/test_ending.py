@@ -1,0 +1,56 @@
+"""What a seed must end with is missed when it is not there."""
+
+import pytest
+
+from atoll.sim import ending
+from atoll.sim.world import Violation
+from atoll.wire import messages as wire
+
+
+@pytest.fixture
+def running(stored):
+    """A standing job over what is stored, all of it merged."""
+    client = stored.clients[0]
+    client.ask(lambda number: wire.Start(number, "job", "moments", "v", "8"))
+    stored.world.run(stored.world.now + 20.0)
+    assert ending.settled(stored)
+    ending.look(stored)
+    return stored
+
+
+def missed(kind, site):
+    with pytest.raises(Violation) as found:
+        ending.look(site)
+    assert found.value.kind == kind
+    assert not ending.settled(site) or kind != "unfinished"
+    return str(found.value)
+
+
+def test_a_window_that_was_never_merged(running):
+    job = running.gateway.core.standing.jobs["job"]
+    line = next(iter(job.streams.values())).lines[0]
+    line.mark -= 8
+    line.ahead.clear()
+    assert "not merged" in missed("lost", running)
+    running.checker.stopped.add("job")
+    ending.look(running)
+
+
+def test_a_copy_that_is_on_no_disk(running):
+    key = next(iter(running.checker.acked))
+    core = running.gateway.core
+    stream = core.catalog.datasets[key[0]].streams[key[1]]
+    owner = core.catalog.datasets[key[0]].shards[stream.shard].owners[1]
+    del running.devices[owner].disk.blocks[key[0], key[1]]
+    assert owner in missed("lost", running)
+
+
+def test_a_device_that_is_busy_for_ever(running):
+    running.devices["d01"].disk.outbox[3] = b"x"
+    assert "d01" in missed("unfinished", running)
+
+
+def test_a_shard_that_is_not_where_it_shall_be(running):
+    shard = next(s for s in running.gateway.core.catalog.all_shards() if s.streams)
+    shard.goal = (shard.goal[0],)
+    assert "I9" in missed("unfinished", running)
