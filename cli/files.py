@@ -10,6 +10,7 @@ has none.
 import ast
 import csv
 import json
+import math
 import os
 import sys
 import wave
@@ -51,14 +52,27 @@ class Recording(NamedTuple):
     rate_hz: float | None = None
     scale: float = 1.0
     unit: str = ""
+    channels: int = 1  # side by side in `samples`
+
+    @property
+    def rows(self) -> Any:
+        """The samples; of several channels with the shape (samples, channels)."""
+        if self.channels == 1:
+            return self.samples
+        shape = (len(self.samples) // self.channels, self.channels)
+        flat: memoryview[Any] = memoryview(self.samples).cast("B")
+        return flat.cast(self.samples.typecode, shape)  # type: ignore[arg-type]
 
 
 class Reading(NamedTuple):
-    """What the command line says about how to read: the key, a CSV's column and its sample type."""
+    """What the command line says about how to read: the key, a CSV's column and its sample type;
+    whether a .npy may hold several channels.
+    """
 
     key: str | None = None
     column: str | None = None
     dtype: str | None = None
+    channels: bool = False
 
 
 def load(path: str, reading: Reading | None = None) -> list[Recording]:
@@ -115,18 +129,24 @@ def _load_npy(path: Path, reading: Reading) -> list[Recording]:
         header, size = _npy_header(path, file.read(10), file)
         dtype = _npy_dtype(path, header)
         shape = header["shape"]
-        if len(shape) != 1:
+        if len(shape) != 1 and not (reading.channels and len(shape) == 2 and _by_row(header)):
             raise FileError(
                 f"{path}: shape {shape}; a stream has one dimension: "
                 "save each channel apart, such as a[:, 0]"
             )
-        wanted = shape[0] * array(TYPECODES[dtype]).itemsize
+        wanted = math.prod(shape) * array(TYPECODES[dtype]).itemsize
         there = os.fstat(file.fileno()).st_size - size
         if there < wanted:
             raise FileError(f"{path}: torn: {there:,} of {wanted:,} bytes of samples are there")
         samples = array(TYPECODES[dtype])
         samples.frombytes(file.read(wanted))
-    return [Recording(reading.key or path.stem, samples)]
+    channels = shape[1] if len(shape) == 2 else 1
+    return [Recording(reading.key or path.stem, samples, channels=channels)]
+
+
+def _by_row(header: dict[str, Any]) -> bool:
+    """Whether the numbers of one row lie side by side."""
+    return not header.get("fortran_order") and header["shape"][1] > 0
 
 
 def _npy_header(path: Path, start: bytes, file: Any) -> tuple[dict[str, Any], int]:

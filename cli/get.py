@@ -37,7 +37,7 @@ def run(options: Any) -> int:
     span = {"since": options.since, "until": options.until, "last": options.last}
     with open_fleet(options) as fleet:
         found = fleet.fetch(options.dataset, options.key, **span)
-    samples = samples_of(found)
+    samples, width = samples_of(found), found.info.channels
     if options.output:
         WRITERS[suffix](options.output, found.info, samples)
     if options.json:
@@ -45,19 +45,19 @@ def run(options: Any) -> int:
     elif options.output:
         gaps = f", {len(found.gaps)} gaps" if found.gaps else ""
         print(
-            f"{options.output}: {len(samples):,} samples ({found.info.dtype}, "
+            f"{options.output}: {len(samples) // width:,} samples ({found.info.dtype}, "
             f"{found.info.rate_hz:g} Hz) from {clock(found.wall_ms)}{gaps}"
         )
     else:
-        for value in samples:
-            print(value)
+        for at in range(0, len(samples), width):
+            print(*samples[at : at + width])
     return 0
 
 
 def _summary(options: Any, found: "Stretch", samples: Any) -> dict[str, Any]:
     return {
         **found.info._asdict(),
-        "count": len(samples),
+        "count": len(samples) // found.info.channels,
         "first_sample": found.first_sample,
         "first_ms": found.wall_ms,
         "gaps": found.gaps,

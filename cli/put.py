@@ -45,7 +45,9 @@ def run(options: Any) -> int:
     """Read everything, then store everything."""
     from atoll.cli.files import Reading, load
 
-    recordings = load(options.path, Reading(options.key, options.column, options.dtype))
+    recordings = load(
+        options.path, Reading(options.key, options.column, options.dtype, channels=True)
+    )
     for recording in recordings:
         if options.rate is None and recording.rate_hz is None:
             raise UsageError(f"{options.path} does not say its rate: give --rate HZ")
@@ -56,7 +58,7 @@ def run(options: Any) -> int:
         for recording in recordings:
             result = fleet.put(
                 options.dataset,
-                recording.samples,
+                recording.rows,
                 key=recording.key,
                 rate=options.rate or recording.rate_hz or 0.0,
                 scale=recording.scale if options.scale is None else options.scale,

@@ -97,11 +97,11 @@ def _over_file(options: Any) -> dict[str, Any]:
     if options.since is not None or options.until is not None or options.last is not None:
         raise UsageError("a file has no times: --since, --until and --last go with --over")
     plan = Plan(options.plan)
-    recordings = load(options.file, Reading(None, options.column, options.dtype))
+    recordings = load(options.file, Reading(None, options.column, options.dtype, channels=True))
     started_s = time.perf_counter()
     partials = {
         each.key: plan.partial(
-            each.samples,
+            each.rows,
             rate=options.rate or each.rate_hz,
             key=each.key,
             scale=each.scale if options.scale is None else options.scale,

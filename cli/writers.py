@@ -26,7 +26,8 @@ def write_npy(path: str, info: "StreamInfo", samples: "array[Any]") -> None:
     """numpy's own format, version 1.0: the header padded so that the samples start at a multiple of
     64.
     """
-    shape = f"({len(samples)},)"
+    rows = len(samples) // info.channels
+    shape = f"({rows}, {info.channels})" if info.channels > 1 else f"({rows},)"
     header = (
         f"{{'descr': '{_DESCRIPTIONS[info.dtype]}', 'fortran_order': False, 'shape': {shape}, }}"
     )
@@ -40,20 +41,25 @@ def write_wav(path: str, info: "StreamInfo", samples: "array[Any]") -> None:
     if info.dtype == "f32" or info.rate_hz != int(info.rate_hz):
         raise FileError(f"{path}: a .wav holds whole numbers at a whole rate; use .npy")
     with wave.open(path, "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(info.channels)
         file.setsampwidth(samples.itemsize)
         file.setframerate(int(info.rate_hz))
         file.writeframes(samples.tobytes())
 
 
 def write_csv(path: str, info: "StreamInfo", samples: "array[Any]") -> None:
-    """One number a line under the stream's key; f32 with the digits that read back to the same
-    number.
+    """One sample a line under the stream's key, its channels with commas between; f32 with the
+    digits that read back to the same number.
     """
     form = "{:.9g}" if info.dtype == "f32" else "{}"
     with open(path, "w", encoding="utf-8") as file:
-        file.write(f"{info.key}\n")
-        file.writelines(form.format(value) + "\n" for value in samples)
+        if info.channels == 1:
+            file.write(f"{info.key}\n")
+        else:
+            file.write(",".join(f"{info.key}.{at}" for at in range(info.channels)) + "\n")
+        for at in range(0, len(samples), info.channels):
+            row = samples[at : at + info.channels]
+            file.write(",".join(map(form.format, row)) + "\n")
 
 
 WRITERS: "dict[str, Callable[[str, StreamInfo, array[Any]], None]]" = {

@@ -36,6 +36,7 @@ DTYPES = ("i16", "i32", "f32")
 # A million streams of 1 KiB each are the most that one gateway's memory is made for.
 STREAMS_MAX = 1_000_000
 DATASETS_MAX = limits.DATASETS_MAX
+CHANNELS_MAX = 16  # as plans take them (kernels, `channels`)
 
 
 class ShardId(NamedTuple):
@@ -411,9 +412,9 @@ def check_info(info: StreamInfo) -> None:
         raise RequestError(
             f"key {info.key!r}: 1 to {limits.KEY_BYTES_MAX} bytes of printable characters"
         )
-    if info.channels != 1:
+    if not 1 <= info.channels <= CHANNELS_MAX:
         raise RequestError(
-            f"stream {info.key!r}: {info.channels} channels; one stream, one channel"
+            f"stream {info.key!r}: {info.channels} channels; 1 to {CHANNELS_MAX} stand side by side"
         )
     if not info.rate_hz >= 0.0:
         raise RequestError(f"stream {info.key!r}: rate {info.rate_hz}, 0 or more is needed")

@@ -24,6 +24,7 @@ from atoll.gateway.client_samples import Stretch, array_of, joined
 from atoll.gateway.client_session import Session
 from atoll.wire.block import Block, decode_block
 from atoll.wire.errors import WireError
+from atoll.wire.limits import PLAN_BYTES_MAX
 from atoll.wire.messages import INCOMPLETE, Command, Get, Reply, Run, Start
 from atoll.wire.topics import check_name
 
@@ -118,8 +119,9 @@ class Fleet:
         """Append samples to the stream `key`; returns when min(R, live devices) replicas have them
         on disk.
 
-        `samples` is a one-dimensional int16, int32 or float32 array (numpy or `array.array`). A
-        value times `scale` is in `unit`. `shards` and `replicas` count for a new dataset only.
+        `samples` is an int16, int32 or float32 array (numpy or `array.array`) of one dimension, or
+        of shape (samples, channels): several channels side by side. A value times `scale` is in
+        `unit`. `shards` and `replicas` count for a new dataset only.
         `start_ms`: when the first sample was taken (ms since 1970); by default the last one was
         taken now. `progress` is called with (bytes stored, bytes in all).
         """
@@ -156,7 +158,7 @@ class Fleet:
     ) -> Any:
         """The raw samples of a stream: a numpy array where there is numpy, else `array.array`."""
         found = self.fetch(dataset, key, since=since, until=until, last=last)
-        return array_of(found.info.dtype, found.data)
+        return array_of(found.info.dtype, found.data, found.info.channels)
 
     def fetch(
         self,
@@ -214,6 +216,7 @@ class Fleet:
         in all).
         """
         checked = _plan(plan)
+        data = _as_data(checked)
         check_name(over, "dataset")
         if by not in (None, "key"):
             raise Refused(f"by={by!r}: only by='key' is known")
@@ -221,7 +224,7 @@ class Fleet:
         span = _range(since, until, last)
         limit_ms = max(1, int(limit_s * 1000))
         call = self._session.submit(
-            lambda number: Run(number, checked.text, over, by == "key", *span, limit_ms)
+            lambda number: Run(*(number, checked.text, over, by == "key", *span, limit_ms), data)
         )
         with self._session.waiting(call):
             for reply in self._session.replies(call, limit_s + GRACE_S):
@@ -238,11 +241,12 @@ class Fleet:
         "10s").
         """
         checked = _plan(plan)
+        data = _as_data(checked)
         check_name(name, "job")
         check_name(over, "dataset")
         words = "" if every is None else str(every)
         answer: dict[str, Any] = self._ask(
-            lambda number: Start(number, name, checked.text, over, words)
+            lambda number: Start(number, name, checked.text, over, words, data)
         )
         return answer
 
@@ -346,6 +350,19 @@ def _plan(plan: Any) -> Any:
     from atoll.kernels import Plan
 
     return plan if isinstance(plan, Plan) else Plan(plan)
+
+
+def _as_data(plan: Any) -> bytes:
+    """The canonical form, where the plan's models do not stand in its text."""
+    if "@" not in plan.text:
+        return b""
+    if len(plan.canonical) > PLAN_BYTES_MAX:
+        raise Refused(
+            f"the plan takes {len(plan.canonical):,} bytes with its models, a site's messages carry"
+            f" {PLAN_BYTES_MAX:,}: a smaller model is needed"
+        )
+    data: bytes = plan.canonical
+    return data
 
 
 def _range(since: Moment | None, until: Moment | None, last: Span | None) -> tuple[int, int, int]:

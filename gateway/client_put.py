@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from atoll.gateway.client_calls import Call
 from atoll.gateway.client_errors import Refused
-from atoll.gateway.client_samples import SAMPLE_BYTES, Samples, samples_of
+from atoll.gateway.client_samples import Samples, samples_of
 from atoll.gateway.client_session import Session
 from atoll.wire import limits
 from atoll.wire.block import crc32c
@@ -159,7 +159,8 @@ def _pieces(dataset: str, streams: Mapping[str, Samples], options: PutOptions) -
     now_ms = int(time.time() * 1000)
     for key, samples in streams.items():
         info = StreamInfo(
-            dataset, key, samples.dtype, 1, float(options.rate), float(options.scale), options.unit
+            *(dataset, key, samples.dtype, samples.channels),
+            *(float(options.rate), float(options.scale), options.unit),
         )
         first_ms = options.start_ms
         if first_ms is None:
@@ -171,7 +172,7 @@ def _pieces(dataset: str, streams: Mapping[str, Samples], options: PutOptions) -
             yield Piece(
                 info, options.shards or 0, options.replicas or 0, index, wall_ms, crc32c(raw), raw
             )
-            at += len(raw) // SAMPLE_BYTES[samples.dtype]
+            at += len(raw) // samples.frame
 
 
 def _messages(pieces: Iterator[Piece]) -> Iterator[list[Piece]]:

@@ -1,9 +1,9 @@
 """Samples on their way in and out of the fleet, without numpy.
 
-A stream is one-dimensional and of type i16, i32 or f32, little-endian, as the buffer protocol shows
-it: numpy arrays and `array.array` both do. Nothing is converted silently: a float64 array that
-became float32 here would change numbers that the user takes for theirs. Each refusal says the
-conversion to write.
+A stream has one dimension, or (samples, channels), and is of type i16, i32 or f32, little-endian,
+as the buffer protocol shows it: numpy arrays and `array.array` both do. Nothing is converted
+silently: a float64 array that became float32 here would change numbers that the user takes for
+theirs. Each refusal says the conversion to write.
 """
 
 import sys
@@ -16,6 +16,7 @@ from atoll.wire import limits
 from atoll.wire.block import Block
 from atoll.wire.messages import StreamInfo
 
+CHANNELS_MAX = 16  # side by side in a stream, as plans take them
 SAMPLE_BYTES = {"i16": 2, "i32": 4, "f32": 4}
 TYPECODES = {"i16": "h", "i32": "i", "f32": "f"}
 _HINTS = {
@@ -39,16 +40,23 @@ class Samples(NamedTuple):
 
     dtype: str
     data: memoryview
+    channels: int = 1
+
+    @property
+    def frame(self) -> int:
+        """Bytes of one sample in time."""
+        return SAMPLE_BYTES[self.dtype] * self.channels
 
     @property
     def sample_count(self) -> int:
         """How many samples there are."""
-        return len(self.data) // SAMPLE_BYTES[self.dtype]
+        return len(self.data) // self.frame
 
     def pieces(self) -> Iterator[memoryview]:
-        """The bytes in pieces of at most one block."""
-        for offset in range(0, len(self.data), limits.BLOCK_BYTES_MAX):
-            yield self.data[offset : offset + limits.BLOCK_BYTES_MAX]
+        """The bytes in pieces of at most one block, each of whole samples in time."""
+        most = limits.BLOCK_BYTES_MAX // self.frame * self.frame
+        for offset in range(0, len(self.data), most):
+            yield self.data[offset : offset + most]
 
 
 def samples_of(values: Any, what: str = "samples") -> Samples:
@@ -61,16 +69,22 @@ def samples_of(values: Any, what: str = "samples") -> Samples:
         raise BadSamples(
             f"{what}: a {type(values).__name__} is not an array; use {_ARRAY_HINT}"
         ) from None
-    if view.ndim != 1:
+    shape = view.shape or ()
+    if len(shape) not in (1, 2):
         raise BadSamples(
-            f"{what}: {view.ndim} dimensions; a stream has one: "
-            "put each channel under a key of its own, such as samples[:, 0]"
+            f"{what}: {view.ndim} dimensions; a stream has one, or (samples, channels)"
+        )
+    channels = shape[1] if len(shape) == 2 else 1
+    if not 1 <= channels <= CHANNELS_MAX:
+        raise BadSamples(
+            f"{what}: {channels} channels; at most {CHANNELS_MAX} stand side by side in a stream: "
+            "put each under a key of its own, such as samples[:, 0]"
         )
     dtype = _dtype_of(view, what)
-    if view.shape == (0,):
+    if shape[0] == 0:
         raise BadSamples(f"{what}: empty; a stream needs at least one sample")
-    raw = view.cast("B") if view.contiguous else memoryview(view.tobytes())
-    return Samples(dtype, raw)
+    raw = view.cast("B") if view.c_contiguous else memoryview(view.tobytes())
+    return Samples(dtype, raw, channels)
 
 
 def _dtype_of(view: memoryview, what: str) -> str:
@@ -120,15 +134,19 @@ def joined(blocks: Sequence[Block], start: int, stop: int) -> Stretch:
     return Stretch(info, first, blocks[0].wall_ms + round(late_ms), gaps, data)
 
 
-def array_of(dtype: str, data: bytes | bytearray | memoryview) -> Any:
-    """The samples as a numpy array where numpy is installed, else as `array.array`."""
+def array_of(dtype: str, data: bytes | bytearray | memoryview, channels: int = 1) -> Any:
+    """The samples as a numpy array where numpy is installed, else as `array.array` (flat).
+
+    Several channels are an array of shape (samples, channels).
+    """
     try:
         import numpy as np
     except ImportError:
         values = array(TYPECODES[dtype])
         values.frombytes(bytes(data))
         return values
-    return np.frombuffer(data, dtype={"i16": "<i2", "i32": "<i4", "f32": "<f4"}[dtype])
+    found = np.frombuffer(data, dtype={"i16": "<i2", "i32": "<i4", "f32": "<f4"}[dtype])
+    return found.reshape(-1, channels) if channels > 1 else found
 
 
 if sys.byteorder != "little":  # pragma: no cover

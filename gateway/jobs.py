@@ -29,7 +29,16 @@ from atoll.gateway.jsonable import dumps
 from atoll.gateway.membership import Membership
 from atoll.gateway.query import DONE, OPEN, Query
 from atoll.gateway.records import PartialsAdded, QueryGone, QuerySet, SettingSet
-from atoll.gateway.requests import check_streams, gap_count, parse_plan, times_of, why_nothing
+from atoll.gateway.requests import (
+    asked_plan,
+    check_streams,
+    gap_count,
+    kept,
+    parse_plan,
+    shown,
+    times_of,
+    why_nothing,
+)
 from atoll.kernels import KernelError, Plan
 from atoll.wire import messages as wire
 
@@ -128,7 +137,7 @@ class Jobs:
         if len(self.open) >= QUERIES_OPEN_MAX:
             raise RequestError(f"{QUERIES_OPEN_MAX} queries are open; wait for one to end")
         dataset = self._catalog.need(run.dataset)
-        plan = parse_plan(run.plan)
+        plan = asked_plan(run)
         streams = [dataset.streams[key] for key in sorted(dataset.streams)]
         check_streams(plan, dataset, streams)
         cuts, gaps = self._cut(plan, streams, times_of(run, streams))
@@ -137,7 +146,7 @@ class Jobs:
         self._numbers += 1
         piece = piece_samples(cuts, plan.step)
         row = QuerySet(
-            self._numbers, f"q{self._numbers}", "open", plan.text, run.dataset, int(run.by_key),
+            self._numbers, f"q{self._numbers}", "open", kept(plan), run.dataset, int(run.by_key),
             client, run.request, self._desk.wall_ms,
             run.timeout_ms or int(TIMEOUT_DEFAULT_S * 1000), to_text(cuts, piece), 0, "", b"",
         )  # fmt: skip
@@ -454,7 +463,7 @@ def _listed(row: QuerySet) -> dict[str, Any]:
         "job": row.job,
         "name": "",
         "kind": "query",
-        "plan": row.plan,
+        "plan": shown(row.plan),
         "over": row.dataset,
         "state": row.state,
         "started_ms": row.started_ms,

@@ -254,11 +254,12 @@ def _jobs(tables: dict[str, list[Any]]) -> Iterator[Finding]:
 
 
 def _plan(table: str, name: str, text: str) -> Iterator[Finding]:
-    from atoll.kernels import Plan, PlanError
+    from atoll.gateway.errors import RequestError
+    from atoll.gateway.requests import parse_plan
 
     try:
-        Plan(text)
-    except PlanError as error:
+        parse_plan(text)
+    except RequestError as error:
         yield Finding(table, f"{name}: its plan cannot be read: {one_line(error)}")
 
 

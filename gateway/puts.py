@@ -21,7 +21,7 @@ from atoll.gateway.membership import Membership
 from atoll.gateway.owners import Owners
 from atoll.gateway.records import PieceGone, PieceSet, PutGone, PutSet
 from atoll.gateway.requests import check_piece
-from atoll.wire.block import CLOCK_UNKNOWN, DTYPE_SIZES, Block, encode_block
+from atoll.wire.block import CLOCK_UNKNOWN, Block, encode_block, frame_bytes
 from atoll.wire.messages import DONE, BlockRun, Blocks, Piece, Put, Reply, Stored
 
 FLIGHTS_PER_CLIENT_MAX = 64  # four times what a client keeps under way; 4 MiB
@@ -261,7 +261,7 @@ class Puts:
         gap = self._doubtful.get(name, key[0]) != key[0]
         if gap:
             del self._doubtful[name]
-        count = len(piece.data) // DTYPE_SIZES[piece.info.dtype]
+        count = len(piece.data) // frame_bytes(piece.info)
         row = PieceSet(
             *key, piece.index, stream.tail_seq, stream.tail_sample, count, int(gap),
             piece.wall_ms, piece.crc, 0,

@@ -13,7 +13,7 @@ from atoll.gateway.errors import RequestError
 from atoll.gateway.jsonable import dumps
 from atoll.gateway.membership import Membership
 from atoll.wire import messages as wire
-from atoll.wire.block import DTYPE_SIZES, peek_block
+from atoll.wire.block import frame_bytes, peek_block
 from atoll.wire.errors import WireError
 from atoll.wire.limits import BLOCK_BYTES_MAX
 
@@ -97,7 +97,7 @@ class Reads:
         """
         first, last = read.todo[0]
         run = next(r for r in held if r.first_seq == first)
-        most = BLOCK_BYTES_MAX // DTYPE_SIZES[read.stream.info.dtype]
+        most = BLOCK_BYTES_MAX // frame_bytes(read.stream.info)
         read.todo[0] = _Range(first + max(0, read.start - run.first_sample) // most, last)
 
     def _next(self, read: Read) -> None:

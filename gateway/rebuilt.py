@@ -29,6 +29,7 @@ from atoll.gateway.errors import RequestError
 from atoll.gateway.inventory import LIVE_REPLICAS
 from atoll.gateway.member import State
 from atoll.gateway.profiles import PROFILES
+from atoll.gateway.requests import kept
 from atoll.gateway.slots import SlotTable
 from atoll.kernels import Plan, PlanError
 from atoll.wire import messages as wire
@@ -326,7 +327,7 @@ class _Rebuilding:
             self._unknown.append(f"standing job {order.job}: its plan cannot be read: {error}")
             return None
         return r.StandingSet(
-            order.job, plan.text, order.dataset, order.every, order.every_ms, self._wall_ms
+            order.job, kept(plan), order.dataset, order.every, order.every_ms, self._wall_ms
         )
 
 

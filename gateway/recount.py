@@ -11,7 +11,7 @@ from atoll.gateway.catalog import Stream
 from atoll.gateway.desk import Desk
 from atoll.kernels import KernelError, Plan
 from atoll.wire import messages as wire
-from atoll.wire.block import DTYPE_SIZES, decode_block
+from atoll.wire.block import decode_block, frame_bytes
 from atoll.wire.errors import WireError
 from atoll.wire.limits import BLOCK_BYTES_MAX
 
@@ -52,7 +52,7 @@ class Recounts:
 
     def begin(self, job: Job, tell: Told) -> bool:
         """Fetch and compute; False if that cannot be done."""
-        size = DTYPE_SIZES[job.stream.info.dtype]
+        size = frame_bytes(job.stream.info)
         held = job.stream.held.get(job.device, ())
         run = next((r for r in held if 0 <= job.task.start - r.first_sample < r.sample_count), None)
         too_much = (job.task.stop - job.task.start) * size > SAMPLE_BYTES_MAX
@@ -105,7 +105,7 @@ class Recounts:
         if block.info != recount.job.stream.info or block.seq != recount.next_seq:
             return False
         recount.next_seq += 1
-        size = DTYPE_SIZES[block.info.dtype]
+        size = frame_bytes(block.info)
         end = block.first_sample + block.sample_count
         if end <= recount.position or recount.position >= recount.job.task.stop:
             return True
@@ -122,7 +122,7 @@ class Recounts:
         try:
             return recount.job.plan.partial(
                 bytes(recount.data), rate=info.rate_hz or None, start=task.start,
-                anchor=task.anchor, key=task.key, dtype=info.dtype,
+                anchor=task.anchor, key=task.key, dtype=info.dtype, scale=info.scale,
             )  # fmt: skip
         except KernelError:
             return None

@@ -20,7 +20,7 @@ from atoll.gateway.membership import Membership
 from atoll.gateway.programs import batch_samples, programs
 from atoll.gateway.progress import Line, Progress, mark_key, place_of, run_of, stream_key
 from atoll.gateway.records import MarkSet, StandingGone, StandingSet, WindowGone, WindowSet
-from atoll.gateway.requests import check_streams, parse_plan
+from atoll.gateway.requests import asked_plan, check_streams, kept, parse_plan
 from atoll.kernels import KernelError
 from atoll.wire import messages as wire
 from atoll.wire.limits import STREAMS_MAX
@@ -104,7 +104,7 @@ class StandingJobs:
             )
         if request.dataset not in self._catalog.datasets:
             self._catalog.need(request.dataset)
-        plan = parse_plan(request.plan)
+        plan = asked_plan(request)
         dataset = self._catalog.datasets[request.dataset]
         check_streams(plan, dataset, list(dataset.streams.values()))
         if plan.ordered:
@@ -114,13 +114,13 @@ class StandingJobs:
             )
         every, every_ms = _every(request.every, plan.step)
         row = StandingSet(
-            request.name, plan.text, request.dataset, every, every_ms, self._desk.wall_ms
+            request.name, kept(plan), request.dataset, every, every_ms, self._desk.wall_ms
         )
         known = self.jobs.get(request.name)
         if known is not None:
             if known.row._replace(started_ms=row.started_ms) != row:
                 raise RequestError(
-                    f"standing job {request.name} runs already: {known.row.plan} over"
+                    f"standing job {request.name} runs already: {known.plan.text} over"
                     f" {known.row.dataset}; stop it first"
                 )
             return known
@@ -128,7 +128,7 @@ class StandingJobs:
             raise RequestError(f"{STANDING_MAX} standing jobs run; stop one first")
         job = self.jobs[request.name] = StandingJob(row)
         self._desk.record(row)
-        self._desk.say("standing", f"{row.name}: {row.plan} over {row.dataset}", job=row.name)
+        self._desk.say("standing", f"{row.name}: {plan.text} over {row.dataset}", job=row.name)
         for member in self._members.members.values():
             if member.serves:
                 self._order(job, member.id)
@@ -378,7 +378,7 @@ class StandingJobs:
                 "job": job.row.name,
                 "name": job.row.name,
                 "kind": "standing",
-                "plan": job.row.plan,
+                "plan": job.plan.text,
                 "over": job.row.dataset,
                 "state": "running",
                 "tasks": 0,

@@ -26,6 +26,12 @@ __all__ = ["Block", "block_size", "crc32c", "decode_block", "encode_block", "pee
 DTYPE_SIZES = {"i16": 2, "i32": 4, "f32": 4}
 _DTYPES = ("i16", "i32", "f32")  # by code
 
+
+def frame_bytes(info: StreamInfo) -> int:
+    """Bytes of one sample in time: a number of each channel, side by side."""
+    return DTYPE_SIZES[info.dtype] * info.channels
+
+
 # Quality of the wall clock when the block was made.
 CLOCK_UNKNOWN, CLOCK_BOOT, CLOCK_SET, CLOCK_SYNCHRONISED = range(4)
 

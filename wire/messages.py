@@ -933,7 +933,7 @@ message(
 class Run(NamedTuple):
     """Run a plan (text) over a dataset. Times in ms since 1970, -1: open; `last_ms` > 0 counts back
     from the newest sample. `timeout_ms` 0: the gateway's default. Progress comes as replies with
-    status PROGRESS.
+    status PROGRESS. `canonical`: the plan as data, where its models do not stand in the text.
     """
 
     request: int
@@ -944,6 +944,7 @@ class Run(NamedTuple):
     until_ms: int
     last_ms: int
     timeout_ms: int
+    canonical: bytes = b""
 
 
 message(
@@ -957,12 +958,13 @@ message(
     until_ms=_WALL,
     last_ms=Uint(U64),
     timeout_ms=Uint(U32),
+    canonical=Bytes(limits.PLAN_BYTES_MAX),
 )
 
 
 class Start(NamedTuple):
     """Start a standing job; `every` is samples as digits, a time such as 10s, or empty for the
-    default (64 hops).
+    default (64 hops). `canonical` as in `Run`.
     """
 
     request: int
@@ -970,6 +972,7 @@ class Start(NamedTuple):
     plan: str
     dataset: str
     every: str
+    canonical: bytes = b""
 
 
 message(
@@ -980,6 +983,7 @@ message(
     plan=Text(limits.PLAN_TEXT_BYTES_MAX),
     dataset=_NAME,
     every=Text(32),
+    canonical=Bytes(limits.PLAN_BYTES_MAX),
 )
 
 

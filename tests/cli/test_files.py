@@ -133,7 +133,7 @@ def test_directory_with_index(tmp_path):
     entry = {"file": "a.npy", "samples": 4, "rate_hz": 12000, "scale_g_per_count": 0.5}
     (tmp_path / "index.json").write_text(json.dumps([entry]))
     [recording] = load(str(tmp_path))
-    assert recording[2:] == (12000.0, 0.5, "g")
+    assert recording[2:] == (12000.0, 0.5, "g", 1)
     (tmp_path / "index.json").write_text(json.dumps([entry | {"samples": 5}]))
     with pytest.raises(FileError, match=r"4 samples, index\.json says 5"):
         load(str(tmp_path))
@@ -167,3 +167,16 @@ def test_recordings_come_as_numpy_reads_them(recordings):
         assert np.array_equal(np.asarray(recording.samples), expected)
         assert recording.rate_hz == 12000
         assert recording.unit == "g"
+
+
+def test_channels_of_an_array_stand_side_by_side(tmp_path):
+    rows = np.arange(12, dtype="i2").reshape(4, 3)
+    np.save(tmp_path / "arm.npy", rows)
+    [found] = load(str(tmp_path / "arm.npy"), Reading(channels=True))
+    assert found.channels == 3
+    assert np.array_equal(found.rows, rows)
+    with pytest.raises(FileError, match="one dimension"):
+        load(str(tmp_path / "arm.npy"))
+    np.save(tmp_path / "columns.npy", np.asfortranarray(rows))
+    with pytest.raises(FileError, match="one dimension"):
+        load(str(tmp_path / "columns.npy"), Reading(channels=True))

@@ -47,3 +47,14 @@ def test_f32_keeps_its_bits_in_csv(tmp_path):
     samples = array("f", [0.1, 1 / 3, 1e-38, 3.4e38])
     WRITERS[".csv"](str(tmp_path / "a.csv"), info("f32"), samples)
     assert load(str(tmp_path / "a.csv"))[0].samples == samples
+
+
+def test_channels_are_written_side_by_side(tmp_path):
+    two = info()._replace(channels=2)
+    samples = array("h", [1, 2, 3, 4, 5, 6])
+    for suffix in WRITERS:
+        WRITERS[suffix](str(tmp_path / f"key{suffix}"), two, samples)
+    assert np.load(tmp_path / "key.npy").tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert (tmp_path / "key.csv").read_text() == "key.0,key.1\n1,2\n3,4\n5,6\n"
+    left, right = load(str(tmp_path / "key.wav"))
+    assert (left.samples.tolist(), right.samples.tolist()) == ([1, 3, 5], [2, 4, 6])
