@@ -27,7 +27,8 @@ STEPS := lint test test-slow receipts powercut-ci matrix dist
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow test-net check lint format receipts property powercut \
-        powercut-ci matrix dist bench bench-pss bench-tasks bench-kernels bench-placement sim-ci sim-night clean distclean
+        powercut-ci matrix dist bench bench-pss bench-tasks bench-kernels bench-placement firmware firmware-test \
+        fuzz sim-ci sim-night clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -107,6 +108,20 @@ bench-tasks:  ## cost of a task against dask.distributed on the same work
 bench-kernels:  ## our kernels against the fastest peer installed, one thread
 	@scripts/setup bench
 	@$(PY) benchmarks/kernels.py $(ARGS)
+
+firmware:  ## an image of the node for every board, in build/firmware
+	@scripts/setup check
+	@$(MAKE) --no-print-directory -C firmware_stubs BUILD=$(CURDIR)/build/firmware APP=node boards
+
+firmware-test:  ## the firmware on every board in emulation: joins, plans, resets, noise, receipts
+	@scripts/setup check
+	@$(PYTEST) tests/firmware tests/cli/test_emulate.py tests/cli/test_flash.py
+
+fuzz:  ## ten million messages, sound and damaged, through the firmware's CBOR and Python's
+	@scripts/setup check
+	@$(MAKE) --no-print-directory -C firmware_stubs BUILD=$(CURDIR)/build/firmware \
+	    $(CURDIR)/build/firmware/native/cbor_cases
+	@$(PY) tests/firmware/differential.py build/firmware/native/cbor_cases --cases 10000000 $(ARGS)
 
 sim-ci:  ## a site under faults, simulated: 2 M events from fixed seeds, nothing lost, doubled or wrong
 	@scripts/setup run

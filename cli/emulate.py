@@ -4,21 +4,17 @@ import argparse
 import os
 import signal
 import subprocess
-import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from atoll.cli.firmware import BOARDS, Image, build
+from atoll.cli.firmware import BOARDS, Image, build, floor_now
 from atoll.cli.options import BROKER_DEFAULT, SITE_DEFAULT, UsageError, example
 from atoll.cli.serial import say
 
 COUNT_MAX = 64
-# Emulated boards remember nothing over a power cut: each start has higher numbers than the last.
-# They count seconds from here (2026-01-01), which suffices until 2042.
-EPOCH_S = 1_767_225_600
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,7 +117,7 @@ class Emulated:
         self.name = name
         self.line = folder / f"{name}.line"
         self._log = folder / f"{name}.log"
-        who = Identity(options.site, name, options.zone or name, floor=int(time.time() - EPOCH_S))
+        who = Identity(options.site, name, options.zone or name, floor=floor_now())
         if samples:
             who = who._replace(dataset=options.dataset, source="adc", rate_hz=options.rate)
         block = folder / f"{name}.identity"

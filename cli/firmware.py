@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,11 +47,22 @@ class Image(NamedTuple):
     identity: int
 
 
-def need(tools: dict[str, str]) -> None:
-    """FirmwareError that names the missing tools and their packages."""
+# An emulated board, or one whose flash was erased, remembers nothing, and must not be taken for its
+# own past: its boots are numbered from the seconds since 2026, which suffices until 2042.
+_EPOCH_S = 1_767_225_600
+
+
+def floor_now() -> int:
+    """Where the boots of a board that is started or written now are numbered from."""
+    return int(time.time()) - _EPOCH_S
+
+
+def need(tools: dict[str, str], install: str = "") -> None:
+    """FirmwareError that names the missing tools and how to get them (`install`, or by apt)."""
     missing = [package for tool, package in tools.items() if shutil.which(tool) is None]
     if missing:
-        raise FirmwareError(f"missing on this machine: apt install {' '.join(missing)}")
+        how = install or f"apt install {' '.join(missing)}"
+        raise FirmwareError(f"missing on this machine: {how}")
 
 
 def build(board: str, app: str) -> Image:

@@ -53,6 +53,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "demo": ("demo", "a whole site on this machine, with a device that dies"),
         "gateway": ("gateway", "run the gateway of a site"),
         "device": ("device", "run a device"),
+        "flash": ("flash", "write the firmware of a microcontroller, and wait for its birth"),
         "emulate": ("emulate", "start microcontrollers in QEMU that join the site"),
         "serial": ("serial", "let microcontrollers on serial lines join the site"),
         "ledger": ("ledger", "check the gateway's ledger, or rebuild it from the devices"),

@@ -85,7 +85,7 @@ static void begin_run(atoll_worker *worker, atoll_worker_job *job)
     job->fed = 0;
     job->stale = false;
     atoll_plan_reset(plan);
-    atoll_plan_locate(plan, 0, 0, worker->key.data, worker->key.size);
+    atoll_plan_locate(plan, 0, worker->key.data, worker->key.size);
 }
 
 /* --- orders ---------------------------------------------------------------------------------- */

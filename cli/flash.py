@@ -1,0 +1,182 @@
+"""`atoll flash`: write the firmware and a board's identity, and wait until the board is born."""
+
+import argparse
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+from atoll.cli.firmware import BOARDS, FirmwareError, Image, build, floor_now, need
+from atoll.cli.options import add_site, example, with_password
+from atoll.cli.serial import say
+
+# How a board is written: the tool and its package, what to plug in, and the commands. Of the words,
+# {elf}, {bin}, {identity} are files, {address} and {start} where identity and image belong.
+
+
+class Way(NamedTuple):
+    """A board's tool, how to get it, what it needs plugged in, its commands."""
+
+    tool: str
+    install: str
+    plug: str
+    commands: tuple[str, ...]
+
+
+WAYS = {
+    "microbit": Way(
+        "pyocd",
+        "pip install pyocd",
+        "plug the micro:bit in by USB",
+        (
+            "pyocd load --target nrf51 --erase sector {elf}",
+            "pyocd load --target nrf51 --erase sector --format bin --base-address {address}"
+            " {identity}",
+            "pyocd commander --target nrf51 --command 'compare {address} {identity}'",
+            "pyocd reset --target nrf51",
+        ),
+    ),
+    "netduinoplus2": Way(
+        "dfu-util",
+        "apt install dfu-util",
+        "hold the board's button while you plug it in by USB (DFU mode)",
+        (
+            "dfu-util -d 0483:df11 -a 0 -s {start} -D {bin}",
+            "dfu-util -d 0483:df11 -a 0 -s {address}:leave -D {identity}",
+        ),
+    ),
+    "lm3s6965evb": Way(
+        "openocd",
+        "apt install openocd",
+        "plug the evaluation board in by USB",
+        (
+            "openocd -f board/ek-lm3s6965.cfg -c 'program {elf} verify'"
+            " -c 'program {identity} {address} verify reset exit'",
+        ),
+    ),
+}
+START = {"netduinoplus2": 0x0800_0000}
+BIRTH_S = 30.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the verb's arguments."""
+    parser.add_argument("--board", required=True, choices=sorted(BOARDS), help="which board")
+    parser.add_argument("--id", required=True, metavar="ID", help="name of the device")
+    parser.add_argument("--zone", default="", help="what fails together (default: the id)")
+    parser.add_argument(
+        "--port", metavar="PORT", help="its serial port; without it another bridge serves the board"
+    )
+    parser.add_argument("--source", default="", metavar="NAME", help="the stream that it samples")
+    parser.add_argument("--dataset", default="", help="dataset of that stream")
+    parser.add_argument("--rate", type=float, default=0.0, metavar="HZ", help="samples a second")
+    parser.add_argument("--unit", default="", help="unit of its samples")
+    parser.add_argument("--scale", type=float, default=1.0, help="units a count (1)")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the commands, and write nothing"
+    )
+    parser.add_argument(
+        "--wait", type=float, default=BIRTH_S, metavar="S", help="how long for its birth (30)"
+    )
+    add_site(parser)
+    example(
+        parser,
+        "atoll flash --board microbit --id pump-3 --port /dev/ttyACM0",
+        "atoll flash --board microbit --id pump-3 --source adc --dataset v --rate 500 --dry-run",
+    )
+
+
+def run(options: Any) -> int:
+    """Build, write, verify, wait."""
+    from atoll.wire.identity import Identity, encode_identity
+
+    way = WAYS.get(options.board)
+    if way is None:
+        raise FirmwareError(
+            f"{options.board} exists in emulation only: atoll emulate --board {options.board}"
+        )
+    names = (options.site, options.id, options.zone or options.id, options.dataset, options.source)
+    who = Identity(*names, options.unit, options.rate, options.scale, floor=floor_now())
+    block = encode_identity(who)
+    image = build(options.board, "node")
+    with TemporaryDirectory(prefix="atoll-flash-") as folder:
+        identity = Path(folder) / "identity.bin"
+        identity.write_bytes(block)
+        commands = _commands(options.board, way, image, identity)
+        if options.dry_run:
+            print("\n".join(shlex.join(words) for words in commands))
+            return 0
+        need({way.tool: way.tool}, way.install)
+        for words in commands:
+            _call(words, way)
+    return _await_birth(options, who.floor)
+
+
+def _commands(board: str, way: Way, image: Image, identity: Path) -> list[list[str]]:
+    """The commands, word by word."""
+    values = {
+        "elf": str(image.elf),
+        "bin": str(image.elf.with_suffix(".bin")),
+        "identity": str(identity),
+        "address": f"{image.identity:#x}",
+        "start": f"{START.get(board, 0):#x}",
+    }
+    return [[word.format(**values) for word in shlex.split(text)] for text in way.commands]
+
+
+def _call(words: list[str], way: Way) -> None:
+    print(shlex.join(words), file=sys.stderr, flush=True)
+    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, errors="replace")  # fmt: skip
+    if done.returncode:
+        said = " / ".join(done.stdout.strip().splitlines()[-3:]) or "it said nothing"
+        raise FirmwareError(f"{words[0]} ended with {done.returncode}: {said}; {way.plug}")
+
+
+def _await_birth(options: Any, floor: int) -> int:
+    """Be its bridge, if it has no other, until it is born at the broker."""
+    from atoll.gateway.client_mail import Mail
+    from atoll.transport.loop import Loop
+    from atoll.transport.serial_shell import SerialShell
+    from atoll.transport.url import parse_broker
+    from atoll.wire.codec import decode
+    from atoll.wire.errors import WireError
+    from atoll.wire.messages import Birth
+    from atoll.wire.topics import Topics
+
+    topics = Topics(options.site)
+    url = with_password(options.broker)
+    loop = Loop()
+    born: list[Birth] = []
+
+    def arrived(_topic: str, payload: bytes, _retained: bool) -> None:
+        try:
+            message = decode(payload, allowed=(Birth,))
+        except WireError:
+            return
+        if message.boot > floor:  # a retained birth is that of an earlier life
+            loop.post(born.append, message)
+
+    mail = Mail(url, client_id=f"flash-{os.urandom(4).hex()}")
+    broker = parse_broker(options.broker)
+    shell = SerialShell(loop, options.port, broker, say) if options.port else None
+    try:
+        mail.open(options.timeout)
+        mail.subscribe(topics.up(options.id, "birth"), arrived)
+        if shell:
+            shell.start()
+        if not loop.run_until(lambda: bool(born), options.wait):
+            raise FirmwareError(
+                f"{options.id} is written, and was not born within {options.wait:g} s: is a bridge"
+                " at its serial port (atoll serial --port ...)?"
+            )
+    finally:
+        if shell:
+            shell.close()
+        mail.close()
+        loop.close()
+    print(f"{options.id}: born, boot {born[0].boot}, {born[0].memory_bytes:,} bytes of RAM")
+    return 0

@@ -1,0 +1,99 @@
+"""`atoll flash`: the commands, what goes wrong, and a whole turn with a tool that records its words
+and a board in QEMU.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+
+import pytest
+
+from atoll.cli.firmware import BOARDS, build, floor_now
+from atoll.cli.flash import WAYS
+from atoll.cli.main import run
+from atoll.gateway.broker import BrokerChild, find_mosquitto
+from atoll.wire.identity import Identity, encode_identity
+
+WORDS = ["flash", "--board", "microbit", "--id", "pump-3"]
+
+
+def test_every_board_that_can_be_bought_has_a_way():
+    assert set(WAYS) == {name for name, board in BOARDS.items() if board.hardware}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["flash", "--board", "mps2-an385", "--id", "x"], "atoll emulate --board mps2-an385"),
+        (["flash", "--board", "microbit", "--id", "a/b"], "1 to 64 of the characters"),
+        ([*WORDS, "--source", "adc", "--dataset", "v"], "rate 0.0 Hz"),
+    ],
+)
+def test_what_cannot_be_written_is_one_line(words, said, capsys):
+    assert run(words) == 1
+    errors = capsys.readouterr().err
+    assert said in errors
+    assert len(errors.splitlines()) == 1
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("board", sorted(WAYS))
+def test_a_dry_run_prints_the_commands(board, capsys):
+    assert run(["flash", "--board", board, "--id", "pump-3", "--dry-run"]) == 0
+    lines = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
+    assert {words[0] for words in lines} == {WAYS[board].tool}
+    image = build(board, "node")
+    text = json.dumps(lines)
+    assert f"{image.identity:#x}" in text
+    assert str(image.elf.with_suffix("")) in text
+
+
+@pytest.mark.emulator
+def test_a_missing_tool_and_a_tool_that_fails_are_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("PATH", os.environ["PATH"] + f":{tmp_path}")
+    if "missing" in _said(capsys):
+        tool = tmp_path / "pyocd"
+        tool.write_text("#!/bin/sh\necho no probe is connected\nexit 3\n")
+        tool.chmod(0o755)
+    said = _said(capsys)
+    assert "pyocd ended with 3: no probe is connected; plug the micro:bit in by USB" in said
+
+
+def _said(capsys):
+    assert run(WORDS) == 1
+    return capsys.readouterr().err.splitlines()[-1]
+
+
+@pytest.mark.emulator
+@pytest.mark.broker
+def test_it_waits_for_the_birth(tmp_path, monkeypatch, capsys):
+    """The tool is a stand-in that notes its words; the board runs in QEMU, and is born."""
+    if not find_mosquitto():
+        pytest.skip("mosquitto is not installed")
+    tool = tmp_path / "pyocd"
+    tool.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/words\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:" + os.environ["PATH"])
+    image = build("microbit", "node")
+    block = tmp_path / "identity"
+    block.write_bytes(encode_identity(Identity("lab", "pump-3", "z", floor=floor_now() + 60)))
+    line = tmp_path / "line"
+    command = ["qemu-system-arm", "-M", "microbit", "-kernel", image.elf, "-display", "none"]
+    command += ["-monitor", "none", "-serial", "chardev:line"]
+    command += ["-chardev", f"socket,id=line,path={line},server=on,wait=off"]
+    command += ["-device", f"loader,file={block},addr={image.identity:#x},force-raw=on"]
+    broker = BrokerChild(tmp_path / "broker", kind="mosquitto")
+    broker.start()
+    try:
+        with subprocess.Popen(command) as board:
+            words = ["--port", f"unix:{line}", "--site", "lab"]
+            words += ["--broker", f"mqtt://127.0.0.1:{broker.port}"]
+            assert run([*WORDS, *words]) == 0
+            board.terminate()
+        assert "pump-3: born, boot" in capsys.readouterr().out
+        assert len((tmp_path / "words").read_text().splitlines()) == 4
+        assert run([*WORDS[:-1], "pump-4", "--wait", "0.2", *words]) == 1
+        assert "not born within 0.2 s" in capsys.readouterr().err
+    finally:
+        broker.stop()
