@@ -27,7 +27,7 @@ STEPS := lint test test-slow receipts powercut-ci matrix dist
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow test-net check lint format receipts property powercut \
-        powercut-ci matrix dist bench bench-pss bench-tasks bench-kernels bench-placement firmware firmware-test \
+        powercut-ci matrix dist bench pressure bench-pss bench-tasks bench-kernels bench-placement firmware firmware-test \
         fuzz sim-ci sim-night clean distclean
 
 help:  ## this list
@@ -131,6 +131,10 @@ sim-ci:  ## a site under faults, simulated: 2 M events from fixed seeds, nothing
 sim-night:  ## the same for 100 M events and over 10,000 seeds, fleets of several sizes (ARGS=--resume)
 	@scripts/setup run
 	@$(PY) benchmarks/sim_night.py $(ARGS)
+
+pressure:  ## ten times more input than the disks bear, for ten minutes: memory flat, drops counted
+	@scripts/setup run
+	@$(PY) benchmarks/pressure.py $(ARGS)
 
 bench-placement:  ## 1 M shards over 10,000 devices, against uhashring and a vnode ring
 	@scripts/setup bench

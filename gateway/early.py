@@ -7,6 +7,7 @@ from atoll.gateway.errors import RequestError
 from atoll.wire.messages import Put
 
 HOLD_S = 10.0  # longer than any reordering
+HELD_MAX = 512  # of all clients together: 32 MiB
 
 
 class _Held(NamedTuple):
@@ -26,6 +27,10 @@ class EarlyPuts:
         held = self._held.setdefault(client, {})
         if put.request not in held and len(held) >= self._most:
             raise RequestError("pieces of a stream came out of their order")
+        if put.request not in held and sum(map(len, self._held.values())) >= HELD_MAX:
+            if not held:
+                del self._held[client]
+            raise RequestError("the gateway is busy storing; try again in a moment")
         # Said again it waits no longer: who repeats itself is to hear that it waits in vain.
         known = held.get(put.request)
         held[put.request] = _Held(known.deadline if known else now + HOLD_S, put)

@@ -34,6 +34,7 @@ from atoll.wire.topics import Topics
 # Messages that the link had no room for. What does not fit is dropped and said again by the
 # protocol: puts, tasks and copies are all sent until they are answered.
 OUTGOING_MAX = 16_384
+OUTGOING_BYTES_MAX = 32 * 1_048_576
 LEDGER_RETRY_S = 1.0
 
 SAID = {
@@ -75,6 +76,7 @@ class Shell:
         self._stuck = False
         self._timer: Timer | None = None
         self._outgoing: deque[tuple[str, bytes, str, bool]] = deque()
+        self._outgoing_bytes = 0
         self._assemblers = Assemblers()
         self._down = False
         self.was_up = False
@@ -341,9 +343,11 @@ class Shell:
 
     def _publish_one(self, topic: str, payload: bytes, purpose: str, *, retain: bool) -> None:
         if self._outgoing or not self._link.publish(topic, payload, purpose=purpose, retain=retain):
-            if len(self._outgoing) >= OUTGOING_MAX:
-                self._outgoing.popleft()
             self._outgoing.append((topic, payload, purpose, retain))
+            self._outgoing_bytes += len(payload)
+            while len(self._outgoing) > OUTGOING_MAX or self._outgoing_bytes > OUTGOING_BYTES_MAX:
+                self._outgoing_bytes -= len(self._outgoing.popleft()[1])
+                self._handle(on.InputRefused("outgoing full"))
 
     def _drain(self) -> None:
         while self._outgoing:
@@ -351,6 +355,7 @@ class Shell:
             if not self._link.publish(topic, payload, purpose=purpose, retain=retain):
                 return
             self._outgoing.popleft()
+            self._outgoing_bytes -= len(payload)
 
 
 def _wall_ms() -> int:

@@ -120,6 +120,7 @@ class Core:
             on.BlocksRead: self._custody.blocks_read,
             on.StreamsListed: self._streams_listed,
             on.BlocksDropped: self._custody.dropped,
+            on.NewsLost: self._custody.news_lost,
             on.WorkDone: self._labour.work_done,
             on.OutboxWritten: self._outbox_written,
             on.OutboxRead: self._labour.outbox_read,

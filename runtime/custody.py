@@ -2,6 +2,7 @@
 lets go.
 """
 
+from collections import deque
 from collections.abc import Callable
 
 from atoll.runtime import effects as do
@@ -15,6 +16,11 @@ from atoll.wire.block import peek_block
 from atoll.wire.errors import WireError
 
 RETAIN_S = 60.0
+# Blocks that wait for the disk: of others, then more are refused (the gateway sends them again),
+# and of its own, then samples are dropped. Some seconds of a slow card, little of a small board.
+GIVEN_BYTES_MAX = 8 * 1_048_576
+OWN_BYTES_MAX = 8 * 1_048_576
+DROP_SAID_S = 60.0
 # Shards whose last blocks' epoch is remembered: only as long as a message can be late.
 GIVEN_MAX = 1_024
 # Rot is told by a list of everything that is left: not more often than this.
@@ -36,7 +42,11 @@ class Custody:
         self.datasets: list[wire.DatasetEntry] = []
         self._transfers = Transfers()
         self._given: dict[tuple[str, int], int] = {}
-        self._own_stores = 0
+        self._own_stores: deque[int] = deque()  # bytes of each request that waits, oldest first
+        self._own_bytes = 0
+        self._given_bytes: dict[int, int] = {}  # by transfer
+        self._drop_said = 0.0
+        self._cut_off: set[str] = set()  # datasets that samples were dropped of
         self._restored = False
         self._retain_at = 0.0
         self._rotten = False
@@ -109,12 +119,18 @@ class Custody:
 
     def given_blocks(self, message: wire.Blocks, *, leased: bool) -> None:
         """Store blocks, with a lease only."""
-        if leased:
-            self._note_given(message)
-            self._desk.do(do.StoreBlocks(message.transfer, message.blocks))
+        if not leased:
+            self._desk.count("blocks without lease")
+            self._fail(message.transfer, "no lease")
             return
-        self._desk.count("blocks without lease")
-        self._fail(message.transfer, "no lease")
+        waits = sum(self._given_bytes.values())
+        if waits >= GIVEN_BYTES_MAX:
+            self._desk.count("blocks refused: disk too slow", len(message.blocks))
+            self._fail(message.transfer, f"disk too slow: {waits} bytes wait for it")
+            return
+        self._note_given(message)
+        self._given_bytes[message.transfer] = sum(map(len, message.blocks))
+        self._desk.do(do.StoreBlocks(message.transfer, message.blocks))
 
     def _note_given(self, message: wire.Blocks) -> None:
         """Remember under which epoch blocks of each shard came last."""
@@ -136,10 +152,11 @@ class Custody:
         for refusal in event.refused:
             self._desk.count(f"block refused: {refusal.reason.partition(':')[0]}")
         if event.transfer is not None:
+            self._given_bytes.pop(event.transfer, None)
             stored = wire.Stored(*self._desk.head, event.transfer, event.refused)
             self._desk.publish("block", stored)
         else:
-            self._own_stores -= 1
+            self._own_bytes -= self._own_stores.popleft() if self._own_stores else 0
             if event.refused:
                 self._desk.say(f"samples dropped: {event.refused[0].reason}")
             self._announce(event.added, inventory=False)
@@ -214,14 +231,37 @@ class Custody:
         elif self._desk.draining:
             self._desk.count("samples after the end")
         else:
+            cut_off = event.dataset in self._cut_off
+            # Once cut off until half of it is free: fewer and longer gaps.
+            if self._own_bytes >= (OWN_BYTES_MAX // 2 if cut_off else OWN_BYTES_MAX):
+                self._drop(event, now)
+                return
+            if cut_off:
+                self._cut_off.discard(event.dataset)
+                event = event._replace(gap=True)
             closed, refused = self.live.push(event, now)
             for reason in refused:
                 self._desk.count(reason)
             self._store_own(closed)
 
+    def _drop(self, event: on.Sampled, now: float) -> None:
+        """The disk is slower than the sources: what has no place in memory is gone."""
+        self._cut_off.add(event.dataset)
+        lost = event.sample_count * len(event.samples)
+        total = self._desk.count("samples dropped: disk too slow", lost)
+        if now >= self._drop_said:
+            self._drop_said = now + DROP_SAID_S
+            self._desk.say(f"the disk is too slow for the sources: {total} samples dropped so far")
+
+    def news_lost(self, event: on.NewsLost, now: float) -> None:
+        """The link had no room for what was to be said of blocks: list them all."""
+        self._desk.do(do.ListStreams("inventory", ""))
+
     def _store_own(self, blocks: list[bytes]) -> None:
         if blocks:
-            self._own_stores += 1
+            size = sum(map(len, blocks))
+            self._own_stores.append(size)
+            self._own_bytes += size
             self._desk.do(do.StoreBlocks(None, blocks))
 
     def close_live(self) -> None:

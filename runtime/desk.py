@@ -39,11 +39,11 @@ class Desk:
         """Tell the person at the terminal."""
         self._effects.append(Say(line))
 
-    def count(self, reason: str) -> int:
-        """Count a refusal; how often it has happened."""
+    def count(self, reason: str, by: int = 1) -> int:
+        """Count a refusal, or `by` things refused; how many there were."""
         if reason not in self.counters and len(self.counters) >= REASONS_MAX:
             reason = "other"
-        self.counters[reason] = self.counters.get(reason, 0) + 1
+        self.counters[reason] = self.counters.get(reason, 0) + by
         return self.counters[reason]
 
     def taken(self) -> list[Effect]:

@@ -73,6 +73,10 @@ class StreamsListed(NamedTuple):
     pasts: list[Past] = []  # noqa: RUF012  (nobody changes it)
 
 
+class NewsLost(NamedTuple):
+    """The link had no room for news of blocks; it has again."""
+
+
 class BlocksDropped(NamedTuple):
     """Retention has deleted blocks; what is remembered of the streams of their shard."""
 
@@ -146,6 +150,7 @@ Event = (
     | BlocksRead
     | StreamsListed
     | BlocksDropped
+    | NewsLost
     | WorkDone
     | OutboxWritten
     | OutboxRead

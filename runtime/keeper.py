@@ -2,7 +2,9 @@
 
 What is written is synced together: when nothing more has come for a while, or when the first of it
 has waited `commit_s` (200 ms usually; 30 s where a card is to be spared). Answers go back as
-events, after the sync. Requests are served in order; only the syncs wait.
+events, after the sync. Requests are served in order, but for states, which go first: the device
+stands still until its state is on disk, and a slow disk may have megabytes of blocks before it.
+Only the syncs wait.
 """
 
 from collections.abc import Callable
@@ -36,6 +38,9 @@ RETRY_S = 1.0
 Post = Callable[[Any], None]
 
 
+_URGENT = object()  # in the queue: there is something in the other one
+
+
 class StateSaved:
     """Told to the shell: effects behind the barrier may go on."""
 
@@ -62,6 +67,8 @@ class Keeper:
         self._commit_s = commit_s
         self._post: Post = print
         self._asked: SimpleQueue[Any] = SimpleQueue()
+        # States, which hold everything else up: served before what waits for a slow disk.
+        self._urgent: SimpleQueue[do.SaveState] = SimpleQueue()
         self._waiting: dict[int, tuple[_Request, int]] = {}  # ticket -> request, index
         self._requests: list[_Request] = []
         self._appended: list[int] = []
@@ -81,7 +88,6 @@ class Keeper:
             do.SettleOutbox: self._settle_outbox,
             do.DeleteShards: self._delete_shards,
             do.Retain: self._retain,
-            do.SaveState: self._save_state,
             do.MeasureHealth: self._measure,
         }
 
@@ -101,7 +107,11 @@ class Keeper:
 
     def ask(self, effect: Any) -> None:
         """Queue an effect."""
-        self._asked.put(effect)
+        if isinstance(effect, do.SaveState):
+            self._urgent.put(effect)
+            self._asked.put(_URGENT)
+        else:
+            self._asked.put(effect)
 
     def close(self) -> None:
         """Serve what is queued, sync, and end."""
@@ -118,8 +128,12 @@ class Keeper:
                 else:
                     self._commit()
                 continue
+            while not self._urgent.empty():
+                self._save_state(self._urgent.get())
             if effect is None:
                 break
+            if effect is _URGENT:
+                continue
             self._serve[type(effect)](effect)
             if self._since is not None and monotonic() - self._since >= self._commit_s:
                 self._commit()

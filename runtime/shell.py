@@ -13,6 +13,7 @@ from atoll.runtime import effects as do
 from atoll.runtime import events as on
 from atoll.runtime.core import Core
 from atoll.runtime.health import DayCount, health_json
+from atoll.runtime.inflow import Inflow
 from atoll.runtime.join import Joiner
 from atoll.runtime.keeper import Keeper, StateSaved
 from atoll.runtime.sources import Source
@@ -43,6 +44,8 @@ ALLOWED = {
 }
 # Effects held behind a state that cannot be saved: above it, what comes in is dropped and counted.
 EFFECTS_MAX = 4_096
+# Samples that wait for the loop, from all sources: when it is held up for longer, they are dropped.
+SAMPLED_BYTES_MAX = 4 * 1_048_576
 # Blocks are read for another device only while the link has less than this waiting.
 LINK_QUEUE_MAX = 32
 READ_AGAIN_S = 0.02
@@ -67,6 +70,9 @@ class Shell:
         self._trouble = ""
         self._written_day = DayCount()
         self.stalled = 0
+        self.unsent = 0  # messages that the link had no room for
+        self._news_lost = False
+        self._inflow = Inflow(SAMPLED_BYTES_MAX)
         self.joiner: Joiner | None = None  # for a site with passwords
 
     def start(
@@ -87,15 +93,31 @@ class Shell:
         self._link.on_up = lambda: self.feed(on.LinkUp())
         self._link.on_down = self._went_down
         self._link.on_message = self._incoming
+        self._link.on_writable = self._room_again
         self._link.subscribe(self._down + "#", *self._by_topic)
         self._carry_out(self._core.start(self._loop.now()))
         self._link.start()
         for source in sources:
-            source.start(post)
+            source.start(self._post_sampled)
 
     def _post(self, event: Any) -> None:
         """From any thread."""
         self._loop.post(self.feed, event)
+
+    def _post_sampled(self, event: on.Sampled) -> None:
+        """From a source's thread."""
+        admitted = self._inflow.admit(event)
+        if admitted is not None:
+            self._loop.post(self._feed_sampled, admitted)
+
+    def _feed_sampled(self, event: on.Sampled) -> None:
+        self._inflow.done(event)
+        self.feed(event)
+
+    def _room_again(self) -> None:
+        if self._news_lost:
+            self._news_lost = False
+            self.feed(on.NewsLost())
 
     def feed(self, event: Any) -> None:
         """Give an event to the core and do what it says."""
@@ -205,10 +227,16 @@ class Shell:
             return
         retain = leaf == "birth"
         if len(data) <= limits.MESSAGE_BYTES_MAX:
-            self._link.publish(self._up + leaf, data, purpose=leaf, retain=retain)
+            self._send(leaf, data, retain=retain)
             return
         for part in split(data, os.urandom(16), limits.MESSAGE_BYTES_MAX):
-            self._link.publish(self._up + leaf, part, purpose=leaf)
+            self._send(leaf, part)
+
+    def _send(self, leaf: str, data: bytes, *, retain: bool = False) -> None:
+        if not self._link.publish(self._up + leaf, data, purpose=leaf, retain=retain):
+            # Results are in the outbox; what was to be said of blocks is said in one list later.
+            self.unsent += 1
+            self._news_lost = self._news_lost or leaf == "block"
 
     def _encode(self, message: Any) -> bytes:
         data = encode(message)
@@ -232,6 +260,7 @@ class Shell:
             "late_samples": sum(source.late for source in self._sources),
             "refused": sum(effect.counters.values()) + self.stalled,
         }
+        members |= {"unsent": self.unsent, "samples_dropped_loop": self._inflow.dropped}
         members |= effect.outbox
         members |= {f"refused_{_word(why)}": count for why, count in effect.counters.items()}
         data = health_json(effect.health, effect.strain, members)

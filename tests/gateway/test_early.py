@@ -2,7 +2,7 @@
 
 import pytest
 
-from atoll.gateway.early import HOLD_S, EarlyPuts
+from atoll.gateway.early import HELD_MAX, HOLD_S, EarlyPuts
 from atoll.gateway.errors import RequestError
 from atoll.wire.messages import Put
 
@@ -44,3 +44,14 @@ def test_a_put_said_again_waits_no_longer():
     for at_s in (0.0, 7.0, 9.9):
         early.hold("c", put(1), at_s)
     assert early.expired(HOLD_S) == [("c", 1)]
+
+
+def test_all_clients_together_are_bounded():
+    early = EarlyPuts(64)
+    for number in range(HELD_MAX):
+        early.hold(f"c{number}", put(1), 0.0)
+    with pytest.raises(RequestError, match="busy"):
+        early.hold("one more", put(1), 0.0)
+    early.hold("c0", put(1), 1.0)
+    assert len(early.expired(HOLD_S)) == HELD_MAX
+    early.hold("one more", put(1), 0.0)

@@ -2,11 +2,12 @@ from device_rig import block_of, info_of
 
 from atoll.runtime import effects as do
 from atoll.runtime import events as on
-from atoll.runtime.custody import GIVEN_MAX, Custody
+from atoll.runtime.custody import GIVEN_BYTES_MAX, GIVEN_MAX, OWN_BYTES_MAX, Custody
 from atoll.runtime.desk import Desk
 from atoll.runtime.fence import Fence
 from atoll.runtime.live import LiveStreams
 from atoll.wire import messages as wire
+from atoll.wire.block import peek_block
 
 
 def custody(grown=lambda streams, now: None):
@@ -98,3 +99,54 @@ def test_given_shards_are_remembered_within_a_bound():
         data = block_of(info_of("k", "d"), 0, 0, b"abcd", shard=shard)
         one.given_blocks(wire.Blocks(1, 9, 1, 5, False, [data]), leased=True)
     assert len(one._given) == GIVEN_MAX
+
+
+def test_blocks_of_others_are_bounded_while_they_wait_for_the_disk():
+    desk, one = custody()
+    data = bytes(60_000)
+    took = 0
+    for transfer in range(400):
+        one.given_blocks(wire.Blocks(3, 5, 0, transfer, False, [data]), leased=True)
+        took += any(isinstance(effect, do.StoreBlocks) for effect in desk.taken())
+    assert took == -(-GIVEN_BYTES_MAX // len(data))
+    assert desk.counters == {"blocks refused: disk too slow": 400 - took}
+    one.blocks_stored(on.BlocksStored(0, [], []), 0.0)
+    desk.taken()
+    one.given_blocks(wire.Blocks(3, 5, 0, 999, False, [data]), leased=True)
+    assert desk.taken() == [do.StoreBlocks(999, [data])]
+
+
+def test_what_is_refused_is_said_to_the_gateway():
+    desk, one = custody()
+    one.given_blocks(wire.Blocks(3, 5, 0, 1, False, [bytes(GIVEN_BYTES_MAX)]), leased=True)
+    desk.taken()
+    one.given_blocks(wire.Blocks(3, 5, 0, 2, False, [b"x"]), leased=True)
+    (publish,) = desk.taken()
+    assert publish.message.transfer == 2
+    assert publish.message.reason == f"disk too slow: {GIVEN_BYTES_MAX} bytes wait for it"
+
+
+def test_own_samples_are_dropped_and_counted_while_the_disk_is_too_slow():
+    desk, one = custody()
+    one.streams_listed(on.StreamsListed("restore", []), 0.0)
+    piece = on.Sampled("machine", [("pi/a", bytes(61_440))], 30_720, 1, 2, 3, False)
+    stores = []
+    for _ in range(400):
+        one.sampled(piece, 0.0)
+        stores += [effect for effect in desk.taken() if isinstance(effect, do.StoreBlocks)]
+    waiting = sum(len(block) for store in stores for block in store.blocks)
+    assert OWN_BYTES_MAX <= waiting < OWN_BYTES_MAX + 2 * 65_536
+    dropped = desk.counters["samples dropped: disk too slow"]
+    assert dropped == 30_720 * (400 - len(stores))
+    for _ in stores:
+        one.blocks_stored(on.BlocksStored(None, [], []), 0.0)
+    desk.taken()
+    one.sampled(piece, 0.0)
+    [store] = [effect for effect in desk.taken() if isinstance(effect, do.StoreBlocks)]
+    assert peek_block(store.blocks[0]).gap, "what comes next does not continue what was dropped"
+
+
+def test_news_that_found_no_room_are_told_by_a_list():
+    desk, one = custody()
+    one.news_lost(on.NewsLost(), 0.0)
+    assert desk.taken() == [do.ListStreams("inventory", "")]

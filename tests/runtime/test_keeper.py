@@ -1,4 +1,5 @@
 import queue
+import threading
 
 import pytest
 from device_rig import block_of, info_of
@@ -7,6 +8,7 @@ from failing_disk import FailingDisk
 from atoll.runtime import effects as do
 from atoll.runtime import events as on
 from atoll.runtime.effects import State
+from atoll.runtime.files import SystemFiles
 from atoll.runtime.health import HealthReader
 from atoll.runtime.keeper import BLOCKS_BYTES, Keeper, StateSaved
 from atoll.runtime.outbox import Outbox
@@ -211,3 +213,32 @@ def test_rot_is_found_by_scrubbing_and_told(tmp_path):
         assert rig.store.block("vibration", "a", 2) == block(2)
     finally:
         rig.keeper.close()
+
+
+def test_a_state_does_not_wait_behind_blocks(tmp_path):
+    done, gate = [], threading.Event()
+
+    class Slow(SystemFiles):
+        def append(self, handle, pieces):
+            gate.wait(20)
+            done.append("append")
+            return super().append(handle, pieces)
+
+        def rename(self, source, target):
+            done.append("state")
+            super().rename(source, target)
+
+    files = Slow()
+    store, outbox = Store(str(tmp_path), files, reserve_bytes=0), Outbox(str(tmp_path), files)
+    keeper = Keeper(str(tmp_path), files, store, outbox, HealthReader(str(tmp_path)), commit_s=0.05)
+    saved = threading.Event()
+    keeper.start(lambda event: saved.set() if isinstance(event, StateSaved) else None)
+    for seq in range(20):
+        keeper.ask(do.StoreBlocks(seq, [block(seq)]))
+    keeper.ask(do.SaveState(do.State(1, 1, 1, 1, [], [])))
+    gate.set()
+    assert saved.wait(20)
+    keeper.close()
+    # At most the block at hand (with its segment's head) and the state's own bytes come before it.
+    assert done.index("state") <= 4
+    assert done.count("append") >= 21
