@@ -39,12 +39,13 @@ PutKey = tuple[bytes, str, str]
 class Waiting:
     """One piece on its way: its block and the devices that have it or are to have it."""
 
-    __slots__ = ("awaited", "block", "refusals", "row", "stored", "stream")
+    __slots__ = ("awaited", "block", "refusals", "row", "size", "stored", "stream")
 
     def __init__(self, row: PieceSet, stream: Stream, block: bytes, awaited: set[str]) -> None:
         self.row = row
         self.stream = stream
-        self.block = block
+        self.block = block  # empty once its request is answered
+        self.size = len(block)
         self.awaited = awaited
         self.stored: set[str] = set()
         self.refusals: dict[str, int] = {}
@@ -329,7 +330,7 @@ class Puts:
         row = waiting.row
         run = BlockRun(
             row.seq, row.seq, row.first_sample, row.sample_count, row.wall_ms, bool(row.gap),
-            len(waiting.block),
+            waiting.size,
         )  # fmt: skip
         self._catalog.add_run(device, waiting.stream, run)
 
@@ -364,6 +365,8 @@ class Puts:
 
     def _close(self, number: int, flight: Flight) -> None:
         del self._flights[number]
+        for waiting in flight.pieces:  # a late answer still counts, and needs no samples
+            waiting.block = b""
         mine = self._by_client[flight.client]
         mine.discard(number)
         if not mine:

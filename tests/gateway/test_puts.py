@@ -248,3 +248,20 @@ def test_a_copy_that_was_released_does_not_count():
     fleet.handle(on.DeviceSpoke(leaving, wire.Stored(*head, number, []), fleet.wall))
     assert fleet.core._desk.counters["late confirmations"] == 1
     assert all(leaving not in w.stored for f in puts._flights.values() for w in f.pieces)
+
+
+def test_samples_do_not_stay_in_memory_behind_their_answer():
+    """Who was sent a block again and answers once leaves a transfer open for a while."""
+    fleet = Fleet("a", "b")
+    fleet.cut.update("ab")
+    fleet.put("v", {"k": bytes(60_000)})
+    fleet.run(10.0)
+    fleet.cut.clear()
+    for device in fleet.devices.values():
+        device.ask_lease()
+    fleet.run(20.0)
+    puts = fleet.core.puts
+    assert puts._flights == {}
+    assert puts._transfers, "what was sent again was not confirmed"
+    assert all(not w.block for t in puts._transfers.values() for w in t.pieces)
+    assert fleet.core.catalog.datasets["v"].streams["k"].held["a"][0].byte_count > 60_000
