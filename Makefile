@@ -27,7 +27,8 @@ STEPS := lint test test-slow receipts powercut-ci matrix dist
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow test-net check lint format receipts property powercut \
-        powercut-ci matrix dist bench pressure bench-pss bench-tasks bench-kernels bench-placement firmware firmware-test \
+        powercut-ci matrix dist bench pressure bench-pss bench-tasks bench-kernels bench-placement bench-scale \
+        firmware firmware-test \
         fuzz sim-ci sim-night clean distclean
 
 help:  ## this list
@@ -139,6 +140,10 @@ pressure:  ## ten times more input than the disks bear, for ten minutes: memory 
 bench-placement:  ## 1 M shards over 10,000 devices, against uhashring and a vnode ring
 	@scripts/setup bench
 	@$(PY) benchmarks/placement.py $(ARGS)
+
+bench-scale:  ## CPU, memory and messages of one gateway with 100, 1,000 and 10,000 devices
+	@scripts/setup run
+	@$(PY) benchmarks/scale.py $(ARGS)
 
 clean:  ## remove what was built or measured; .venv stays
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

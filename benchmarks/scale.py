@@ -1,6 +1,6 @@
 """How far one gateway process goes: 100, 1,000 and 10,000 devices on it, with a real broker.
 
-    make bench-scale            or: .venv/bin/python benchmarks/scale.py [--devices 100,1000] [--seconds 20]
+    make bench-scale          or: .venv/bin/python benchmarks/scale.py [--devices 100,1000]
 
 The devices are stubs (scale_stubs.py) in a process of their own: real messages, one MQTT session
 each, profile `normal` (a heartbeat every 2 s). For each number of devices a gateway is started with
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from array import array
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -148,10 +149,7 @@ def main() -> int:
     columns = [name for name in rows[0] if name != "devices"]
     print(f"{'':<22}" + "".join(f"{row['devices']:>12,}" for row in rows) + f"{'growth':>18}")
     for name in columns:
-        growth = [
-            round(b[name] / a[name], 1) if a[name] else 0.0
-            for a, b in zip(rows, rows[1:], strict=False)
-        ]
+        growth = [round(b[name] / a[name], 1) if a[name] else 0.0 for a, b in pairwise(rows)]
         cells = "".join(f"{row[name]:>12}" for row in rows)
         print(f"{name:<22}{cells}{'  '.join(map(str, growth)):>18}")
     what, share = breaks_first(rows[-1])

@@ -38,8 +38,10 @@ _BACKOFF_MAX_S = 5.0
 _PACKET_BYTES_MAX = MESSAGE_BYTES_MAX + 8_192
 
 # Each limit bounds what one client, or all, can take from the machine:
-# - in flight: what a slow receiver holds unacknowledged; queued: what it may fall behind (64 MiB: a
-#   thousand full messages), then messages are dropped and asked for again by the protocol;
+# - in flight: what a slow receiver holds unacknowledged, and how many messages the gateway may have
+#   under way, which bounds how many devices it answers in a round trip;
+# - queued: what it may fall behind (64 MiB: a thousand full messages), then messages are dropped
+#   and asked for again by the protocol;
 # - keep-alive: a dead socket is noticed within 3 minutes even if its client asked for hours;
 # - check_retain_source: a retained message goes when its author's rights do (CVE-2018-12546).
 _MOSQUITTO_CONF = """\
@@ -49,12 +51,13 @@ user {user}
 persistence false
 set_tcp_nodelay true
 max_packet_size {packet}
-max_inflight_messages 100
+max_inflight_messages 512
+max_inflight_bytes 8388608
 max_queued_messages 100000
 max_queued_bytes 67108864
 memory_limit 536870912
 max_keepalive 120
-max_connections 10000
+max_connections 20000
 max_qos 1
 persistent_client_expiration 1h
 check_retain_source true
@@ -80,7 +83,7 @@ sys.path[:] = [entry for entry in sys.path if entry not in ("", ".")]
 from iotcore.iotcore import IotCoreBroker
 listen, port, size = sys.argv[1:]
 IotCoreBroker(listen=listen, port=int(port), max_payload_size=int(size),
-              max_inflight_count=100, max_connections=10000).run_forever()
+              max_inflight_count=512, max_connections=20000).run_forever()
 """
 
 

@@ -38,6 +38,8 @@ OK, FAILED, UNREACHABLE = 0, 1, 4
 FIRST_CONNECTION_S = 15.0
 EXPIRE_S = 600.0  # how often enrolment tokens are looked through
 STOP_S = 3.0
+# Messages under way: at a round trip of 20 ms, 25,000 a second.
+WINDOW = 512
 RETRY_S = 1.0  # a standby whose disk is full tries again after this
 
 
@@ -193,7 +195,7 @@ class _Gateway:
             self._topics.gateway_status, encode_status(Status("lost", core.term, core.epoch))
         )
         own = turn[0].name if turn else f"gateway-{config.site}"
-        link = Link(loop, brokers, Session(_client_id(brokers, own), will))
+        link = Link(loop, brokers, Session(_client_id(brokers, own), will), window=WINDOW)
         feeder = self._feeder(loop, ledger, *turn) if turn else None
         shell = Shell(loop, link, core, ledger, topics=self._topics, say=say, feeder=feeder)
         if child is not None:

@@ -24,6 +24,10 @@ MAP_SHARDS_MAX = 8_192  # as the wire bears
 # How often a calm site lets placements go home, and how many at a time: a share of all of them.
 SETTLE_S = 600.0
 SETTLE_SHARE = 0.01
+# Planning looks at every device. While many come or go it waits so long for each of them that it
+# takes no more than a small part of the processor, however many they are; an event alone is
+# answered at once, and so is any in a small fleet.
+PAUSE_S_A_DEVICE, PAUSE_LEAST = 0.001, 64
 PLAN_MEMORY_SHARE = 4  # a plan may take a quarter of a device's memory
 
 
@@ -42,6 +46,7 @@ class Owners:
         self._stale: dict[str, None] = {}  # devices whose map is to be sent
         self._fresh: set[str] = set()
         self._replan = False
+        self._paused_until = 0.0
         self._budget = Budget()  # changes by choice that wait for their turn
         self.astray: set[ShardId] = set()  # shards that are not where they shall be
         self._unfit: set[ShardId] = set()  # told of already: they fit nowhere
@@ -233,9 +238,12 @@ class Owners:
 
     def flush(self) -> None:
         """Plan again if something called for it, and send the maps that have changed."""
-        if self._replan:
+        if self._replan and self._desk.now >= self._paused_until:
             self._replan = False
             self._plan()
+            count = len(self._members.members)
+            if count >= PAUSE_LEAST:
+                self._paused_until = self._desk.now + count * PAUSE_S_A_DEVICE
         if self._budget:
             self._release()
         self._share_anew()
@@ -322,6 +330,8 @@ class Owners:
         shards, wants = self.wants()
         fresh = frozenset(self._fresh)
         self._fresh.clear()
+        if not shards:
+            return
         placed = goals_of(self.world(fresh=fresh, settle=settle), wants)
         names, members = self._names(), self._members.members
         choices = []
@@ -382,7 +392,10 @@ class Owners:
 
     def next_due(self) -> float | None:
         """When `tick` has something to do."""
-        return self._settle_at or None
+        dues = [self._settle_at] if self._settle_at else []
+        if self._replan:
+            dues.append(self._paused_until)
+        return min(dues, default=None)
 
     def tick(self) -> None:
         """In quiet times, let some placements go home and loads be evened out."""

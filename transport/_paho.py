@@ -6,6 +6,7 @@ paho's callbacks only note what happened in `events`; the caller takes it from t
 nonsense), never the application's.
 """
 
+import select
 import socket
 from collections import deque
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +21,9 @@ else:
     mqtt = import_paho_client()
 
 MQTT5, MQTT311 = 5, 4
+# Packets taken in one turn of the loop: a gateway of a thousand devices commits what they say
+# together, and with what another turn costs the rest has not waited for long.
+READS_MAX = 64
 
 # CONNACK codes that mean "not this version of the protocol": of 3.1.1 and of 5.
 _VERSION_CODES = (1, 0x84)
@@ -91,6 +95,8 @@ class Connection:
         self._socket = sock
         # Kept: paho may close the socket before we stop watching it.
         self.fd = sock.fileno()
+        self._poll = select.poll()
+        self._poll.register(self.fd, select.POLLIN)
         self._client = client = _new_client(session.client_id, protocol)
         client.connected_socket = sock
         client.max_inflight_messages_set(65_535)  # the window is the link's business
@@ -115,11 +121,18 @@ class Connection:
         return bool(self._client.want_write())
 
     def read(self) -> None:
-        """Take what has come in. TLS may hold more than the socket shows: take that as well."""
-        self._guard(self._client.loop_read)
+        """Take what has come in, READS_MAX packets or a few more: who is told of many at once can
+        answer them together. TLS may hold more than the socket shows: that is taken as well.
+        """
         pending = getattr(self._socket, "pending", None)
-        while pending is not None and pending() > 0:
+        reads = 0
+        while True:
             self._guard(self._client.loop_read)
+            reads += 1
+            if (pending is None or not pending()) and (
+                reads >= READS_MAX or not self._poll.poll(0)
+            ):
+                return
 
     def write(self) -> None:
         """Send what waits."""

@@ -69,7 +69,9 @@ class Link:
         session: Session,
         *,
         chance: Callable[[], float] = _system_chance,
+        window: int = WINDOW_MESSAGES,
     ) -> None:
+        """`window`: messages under way at most, if the broker bears as many."""
         self.on_up: Callable[[], None] = _ignore
         self.on_down: Callable[[str], None] = _ignore
         self.on_message: Callable[[Incoming], None] = _ignore
@@ -90,7 +92,7 @@ class Link:
         self._queue_bytes = 0
         self._under_way: dict[int, _Outgoing] = {}
         self._under_way_bytes = 0
-        self._window = WINDOW_MESSAGES
+        self._window = self._window_max = window
         self._full = False
         self._connection: Connection | None = None
         self._attempt = 0
@@ -312,7 +314,7 @@ class Link:
     def _came_up(self, window: int) -> None:
         self._up = True
         self._failures = 0
-        self._window = min(window, WINDOW_MESSAGES)
+        self._window = min(window, self._window_max)
         self._protocols[self._turn] = self.protocol
         self._backoff.came_up(self._loop.now())
         if self._timer:

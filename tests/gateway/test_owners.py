@@ -3,6 +3,7 @@
 from gateway_data import data_of, filled
 from gateway_fleet import Fleet
 
+from atoll.gateway import owners as owners_module
 from atoll.wire import messages as wire
 
 
@@ -75,3 +76,38 @@ def test_the_epoch_only_grows():
         epochs = [m.epoch for m in maps(fleet, name)]
         assert epochs == sorted(epochs)
         assert all(e.shard_epoch <= m.epoch for m in maps(fleet, name) for e in m.shards)
+
+
+def test_many_that_come_at_once_are_planned_for_together(monkeypatch):
+    """Each plan looks at every device: one for each of them would be quadratic."""
+    fleet = Fleet("a", "b", "c")
+    fleet.put("v", {"k": b"\0\0"})
+    plans = []
+    real = owners_module.goals_of
+    monkeypatch.setattr(
+        owners_module, "goals_of", lambda *given, **more: plans.append(1) or real(*given, **more)
+    )
+    for number in range(owners_module.PAUSE_LEAST - 4):
+        fleet.add(f"d{number:03}")
+    alone = len(plans)
+    assert alone >= owners_module.PAUSE_LEAST - 4, "a small fleet is planned for at once"
+    for number in range(300):
+        fleet.add(f"e{number:03}")
+    assert len(plans) - alone < 30
+    fleet.run(2.0)
+    owned = fleet.core.owners.owned
+    goals = {d for s in fleet.core.catalog.all_shards() for d in (*s.goal, *s.owners)}
+    assert goals & {f"e{number:03}" for number in range(300)}, "and what was put off is done"
+    assert owned
+    before = len(plans)
+    fleet.run(2.0)
+    assert len(plans) == before
+
+
+def test_without_shards_nothing_is_planned(monkeypatch):
+    def refused(*_, **__):
+        raise AssertionError("there is nothing to plan")
+
+    monkeypatch.setattr(owners_module, "goals_of", refused)
+    fleet = Fleet(*(f"d{n}" for n in range(5)))
+    assert set(fleet.states().values()) == {"ready"}

@@ -7,6 +7,7 @@ import pytest
 from atoll.transport._paho import (
     MQTT5,
     MQTT311,
+    READS_MAX,
     Acknowledged,
     Connected,
     Connection,
@@ -128,3 +129,17 @@ def test_goodbye_is_a_disconnect(pair):
     connection.read()
     connection.disconnect()
     assert theirs.recv(100)[0] == 0xE0
+
+
+def test_what_came_in_together_is_read_together_and_no_more_than_so_much(pair):
+    connection, theirs, _, protocol = pair
+    theirs.sendall(CONNACK[protocol])
+    connection.read()
+    connection.events.clear()
+    properties = b"\x00" if protocol == MQTT5 else b""
+    body = b"\x00\x01t" + properties + b"x"
+    theirs.sendall((bytes([0x30, len(body)]) + body) * (READS_MAX + 5))
+    connection.read()
+    assert len(connection.events) == READS_MAX
+    connection.read()
+    assert len(connection.events) == READS_MAX + 5
