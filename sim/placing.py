@@ -131,6 +131,7 @@ class Placing:
             total=sum(one.load * one.wanted for one in loads),
             largest=max(one.load for one in loads),
             placements=sum(one.wanted for one in loads),
+            once=sum(one.load for one in loads),
         )
         cap = {who: most for who, _, most in limits}.get(member.row.number, 0)
         # What is placed anew first may have brought it over.
