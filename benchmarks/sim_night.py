@@ -65,7 +65,7 @@ def run_chunk(number: int) -> tuple[Setup, Report]:
     report = run_seeds(range(first, first + CHUNK), setup, failures_max=CHUNK)
     for outcome in report.failures:
         print(f"seed {outcome.seed}: {outcome.violation}", file=sys.stderr)
-        print(f"again: {replay_command(outcome, setup)}", file=sys.stderr, flush=True)
+        print(f"again: {replay_command(outcome.seed, setup)}", file=sys.stderr, flush=True)
     return setup, report
 
 

@@ -2,12 +2,16 @@
 
 import argparse
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 from atoll.cli.options import add_json, example
 from atoll.cli.report import print_json
 
 DEVICES_MAX = 20_000
+SEEDS = 10
+PROGRESS_S = 5.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,13 +21,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hours", type=float, default=0.02, help="virtual hours under faults (0.02)"
     )
-    parser.add_argument("--seeds", type=_count, default=10, help="how many seeds to run (10)")
+    parser.add_argument(
+        "--seeds", type=_count, default=SEEDS, help=f"how many seeds to run ({SEEDS})"
+    )
     parser.add_argument("--first", type=int, default=0, help="the first seed (0)")
     parser.add_argument(
         "--faults",
         default="all",
         help="kinds of faults, joined by commas; all, none (all). --faults list says which there"
         " are",
+    )
+    parser.add_argument(
+        "--fleet",
+        metavar="FILE",
+        help="a fleet of your own instead (TOML): devices, zones, datasets, faults; see"
+        " docs/simulator.md",
     )
     parser.add_argument("--events", type=int, default=0, help="stop after so many events")
     parser.add_argument("--story", action="store_true", help="tell the story also with --json")
@@ -33,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "atoll sim",
         "atoll sim --devices 100 --shards 64 --hours 0.1 --seeds 3",
         "atoll sim --faults crash,gateway,loss --seeds 100 --json",
+        "atoll sim --fleet examples/fleet.toml",
     )
 
 
@@ -46,13 +59,15 @@ def _count(text: str) -> int:
 def run(options: Any) -> int:
     """Run the seeds and print what was found; 1 if an invariant is broken."""
     from atoll.sim.nemesis import KINDS
-    from atoll.sim.runner import replay_command, run_seeds, story
+    from atoll.sim.runner import replay_command
     from atoll.sim.site import Setup
 
     if options.faults == "list":
         for kind, text in KINDS.items():
             print(f"{kind:<12} {text}")
         return 0
+    if options.fleet:
+        return _run_fleet(options)
     faults = tuple(KINDS) if options.faults == "all" else _kinds(options.faults, KINDS)
     problem = _problem(options, faults, KINDS)
     if problem:
@@ -60,14 +75,37 @@ def run(options: Any) -> int:
         return 2
     setup = Setup(options.devices, options.shards, options.hours, faults)
     seeds = range(options.first, options.first + options.seeds)
-    report = run_seeds(seeds, setup, events_max=options.events)
+    return _report(options, setup, seeds, lambda seed: replay_command(seed, setup))
+
+
+def _run_fleet(options: Any) -> int:
+    from pathlib import Path
+
+    from atoll.sim.fleet import FleetError, load
+
+    try:
+        setup, count = load(Path(options.fleet))
+    except FleetError as error:
+        print(f"atoll sim: {error}", file=sys.stderr)
+        return 2
+    seeds = count if options.seeds == SEEDS else options.seeds
+    again = f"atoll sim --fleet {options.fleet} --seeds 1 --story --first"
+    numbers = range(options.first, options.first + seeds)
+    return _report(options, setup, numbers, lambda seed: f"{again} {seed}")
+
+
+def _report(options: Any, setup: Any, seeds: range, again: Callable[[int], str]) -> int:
+    """Run the seeds; 1 if one of them has failed."""
+    from atoll.sim.runner import run_seeds, story
+
+    report = run_seeds(seeds, setup, events_max=options.events, told=_Progress(len(seeds)))
     figures = report.figures()
     for outcome in report.failures:
         out = sys.stderr if options.json else sys.stdout
         if not options.json or options.story:
             print(*story(outcome, setup), sep="\n", file=out)
         print(f"seed {outcome.seed}: {outcome.violation}", file=out)
-        print(f"again: {replay_command(outcome, setup)}", file=out)
+        print(f"again: {again(outcome.seed)}", file=out)
     if options.json:
         print_json(figures)
     else:
@@ -79,6 +117,22 @@ def run(options: Any) -> int:
             f" {figures['unfinished']} unfinished"
         )
     return 0 if report.passed else 1
+
+
+class _Progress:
+    """A line every few seconds on a terminal, while many seeds run."""
+
+    def __init__(self, seeds: int) -> None:
+        self._seeds, self._done, self._events = seeds, 0, 0
+        self._next = time.monotonic() + PROGRESS_S
+
+    def __call__(self, outcome: Any) -> None:
+        self._done += 1
+        self._events += outcome.events
+        if time.monotonic() >= self._next and sys.stderr.isatty():
+            self._next = time.monotonic() + PROGRESS_S
+            text = f"{self._done} of {self._seeds} seeds, {self._events:,} events"
+            print(text, file=sys.stderr, flush=True)
 
 
 def _kinds(text: str, known: Any) -> tuple[str, ...]:

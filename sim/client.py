@@ -6,7 +6,7 @@ was promised.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from atoll.sim.checker import Checker
 from atoll.sim.network import HUB, Ear, Network
@@ -19,7 +19,7 @@ from atoll.wire.limits import OBJECT_BYTES_MAX
 
 AGAIN_S = 7.0
 RATE_HZ = 100.0
-DATASET, LIVE = "v", "live"
+LIVE = "live"
 EVERY_SAMPLE = "moments"
 PLANS = (
     EVERY_SAMPLE,
@@ -31,14 +31,28 @@ PLANS = (
 OPEN_MAX = 12  # requests under way: a client in doubt does not pile up more
 
 
+class Wanted(NamedTuple):
+    """A dataset that clients put: how many streams of each client, shards, replicas."""
+
+    name: str
+    streams: int
+    shards: int
+    replicas: int
+
+
 class Client:
     """One client."""
 
     def __init__(
-        self, world: World, network: Network, checker: Checker, name: str, *, keys: int, shards: int
+        self,
+        world: World,
+        network: Network,
+        checker: Checker,
+        name: str,
+        datasets: tuple[Wanted, ...],
     ) -> None:
         self.world, self.network, self.checker, self.name = world, network, checker, name
-        self.keys, self.shards = keys, shards
+        self.datasets = datasets
         self.open: dict[int, bytes] = {}
         self._again: dict[int, Alarm] = {}
         self.then: dict[int, Callable[[wire.Reply], None]] = {}
@@ -109,22 +123,29 @@ class Client:
         random = self.world.random
         self._puts += 1
         put_id = self.name.encode().ljust(8, b"-")[:8] + self._puts.to_bytes(8, "big")
-        keys = [f"{self.name}/k{random.randrange(self.keys)}" for _ in range(random.randint(1, 3))]
+        wanted = self._some()
+        keys = [f"{self.name}/k{random.randrange(wanted.streams)}" for _ in range(self._few())]
         for index in range(random.choice((1, 1, 2, 3))):
             pieces, named = [], []
             for key in dict.fromkeys(keys):
                 data = random.randbytes(2 * random.choice((8, 40, 100, 200)))
-                info = wire.StreamInfo(DATASET, key, "i16", 1, RATE_HZ, 1.0, "")
-                name = (put_id, DATASET, key, index)
+                info = wire.StreamInfo(wanted.name, key, "i16", 1, RATE_HZ, 1.0, "")
+                name = (put_id, wanted.name, key, index)
                 self.checker.pieces[name] = data
-                self.checker.infos[DATASET, key] = info
+                self.checker.infos[wanted.name, key] = info
                 named.append((name, data))
                 wall_ms = WALL_MS + int(self.world.now * 1_000)
-                replicas = 2 + (self.shards > 8)
-                pieces.append(
-                    wire.Piece(info, self.shards, replicas, index, wall_ms, crc32c(data), data)
-                )
+                place = (wanted.shards, wanted.replicas, index, wall_ms)
+                pieces.append(wire.Piece(info, *place, crc32c(data), data))
             self._ask_put(put_id, pieces, named)
+
+    def _some(self) -> Wanted:
+        if len(self.datasets) == 1:
+            return self.datasets[0]
+        return self.world.random.choice(self.datasets)
+
+    def _few(self) -> int:
+        return self.world.random.randint(1, 3)
 
     def _ask_put(self, put_id: bytes, pieces: list[wire.Piece], named: list[Any]) -> None:
         def answered(reply: wire.Reply) -> None:
@@ -140,7 +161,7 @@ class Client:
         random = self.world.random
         by_key = random.random() < 0.2 and then is None
         timeout_ms = random.choice((0, 0, 2_000, 20_000)) if then is None else 0
-        over = dataset or (LIVE if random.random() < 0.15 else DATASET)
+        over = dataset or (LIVE if random.random() < 0.15 else self._some().name)
         return self.ask(
             lambda number: wire.Run(number, plan, over, by_key, -1, -1, 0, timeout_ms),
             then or (lambda reply: None),
@@ -155,7 +176,7 @@ class Client:
         self._standing += 1
         job = f"{self.name}-s{self._standing}"
         self.jobs.append(job)
-        over = LIVE if random.random() < 0.5 else DATASET
+        over = LIVE if random.random() < 0.5 else self._some().name
         plan = random.choice(PLANS)
         every = str(random.choice((64, 160, 320)))
         self.ask(lambda number: wire.Start(number, job, plan, over, every))

@@ -117,9 +117,9 @@ def story(outcome: Outcome, setup: Setup) -> list[str]:
     return [*lines, f"{again.virtual_s:10.4f} s  {outcome.violation}"]
 
 
-def replay_command(outcome: Outcome, setup: Setup) -> str:
+def replay_command(seed: int, setup: Setup) -> str:
     """What to type to see a failure again."""
     return (
         f"atoll sim --devices {setup.devices} --shards {setup.shards} --hours {setup.hours:g}"
-        f" --faults {','.join(setup.faults)} --first {outcome.seed} --seeds 1"
+        f" --faults {','.join(setup.faults)} --first {seed} --seeds 1"
     )

@@ -5,6 +5,7 @@ everything is healed, and everything that was begun must end, with nothing that 
 missing.
 """
 
+from itertools import product
 from pathlib import PurePath
 from traceback import extract_tb
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from atoll.runtime import events as on
 from atoll.sim import ending
 from atoll.sim.bounds import look_at_device, look_at_gateway
 from atoll.sim.checker import Checker
-from atoll.sim.client import EVERY_SAMPLE, LIVE, PLANS, Client
+from atoll.sim.client import EVERY_SAMPLE, LIVE, PLANS, Client, Wanted
 from atoll.sim.device import UNKNOWN, Computer, Device, Kind
 from atoll.sim.gateway import Gateway
 from atoll.sim.knobs import turn
@@ -41,6 +42,8 @@ class Setup(NamedTuple):
     faults: tuple[str, ...] = tuple(KINDS)
     kinds: tuple[Kind, ...] = ()  # the fleet; empty: drawn from the seed
     clients: int = 2
+    datasets: tuple[Wanted, ...] = ()  # empty: one, of `shards`
+    profile: Profile | None = None  # the site's; None: drawn from the seed
 
 
 class Outcome(NamedTuple):
@@ -70,16 +73,18 @@ class Site:
         self.knobs = turn(random)
         out_after_s = random.choice((4.0, 15.0, 60.0))
         profile = Profile("sim", random.choice((0.5, 1.0, 2.0)), out_after_s, 10.0)
+        profile = setup.profile or profile
         self.gateway = Gateway(world, self.network, self.checker, profile, random.getrandbits(32))
         self.devices = {
             kind.name: Device(world, self.network, self.checker, _COMPUTER, kind)
             for kind in setup.kinds or self._fleet()
         }
         self.checker.devices = self.devices
+        one = Wanted("v", max(2, setup.shards // 2), setup.shards, 2 + (setup.shards > 8))
         self.clients = [
             Client(
                 world, self.network, self.checker, f"c{n}",
-                keys=max(2, setup.shards // 2), shards=setup.shards,
+                setup.datasets or (one,),
             )
             for n in range(setup.clients)
         ]  # fmt: skip
@@ -178,11 +183,10 @@ class Site:
         A plan without windows takes every sample in, also behind a hole (a piece given up).
         """
         client, checker = self.clients[0], self.checker
-        if not checker.acked:
-            return
-        for plan in (EVERY_SAMPLE, PLANS[self.seed % len(PLANS)]):
+        plans = (EVERY_SAMPLE, PLANS[self.seed % len(PLANS)])
+        for dataset, plan in product(sorted({name for name, _, _ in checker.acked}), plans):
             replies: list[wire.Reply] = []
-            client.query(plan, dataset="v", then=replies.append)
+            client.query(plan, dataset=dataset, then=replies.append)
             end = self.world.now + 60.0
             while not replies and self.world.now < end:
                 self.world.run(self.world.now + LOOK_S)

@@ -88,13 +88,15 @@ MUTANTS = (
     ),
     Mutant(
         "piece-deduped-off-by-one", "gateway/puts.py",
-        "        if piece.index < known.next_piece or", "        if piece.index <= known.next_piece or",
+        "        if piece.index < known.next_piece or",
+        "        if piece.index <= known.next_piece or",
         "the next piece of a put counts as stored already",
     ),
     Mutant(
         "place-not-restored", "gateway/puts.py",
         "            stream.tail_seq = max(stream.tail_seq, row.seq + 1)\n"
-        "            stream.tail_sample = max(stream.tail_sample, row.first_sample + row.sample_count)\n",
+        "            stream.tail_sample = max("
+        "stream.tail_sample, row.first_sample + row.sample_count)\n",
         "",
         "a restart gives the place of a piece that is in doubt to another",
     ),
@@ -242,7 +244,8 @@ MUTANTS = (
         "        self._results.written(event.number, now, sent=self._desk.linked)\n",
         "        self._results.written(event.number, now, sent=self._desk.linked)\n"
         "        if self._desk.linked:\n"
-        "            self._desk.do(do.SettleOutbox([wire.NumberSpan(event.number, event.number)]))\n",
+        "            number = event.number\n"
+        "            self._desk.do(do.SettleOutbox([wire.NumberSpan(number, number)]))\n",
         "a result is deleted when it is sent, before it is acknowledged",
     ),
     Mutant(

@@ -38,4 +38,4 @@ def test_a_failure_is_counted_and_told(gateway_that_commits_nothing):
     assert str(outcome.violation) in lines[-1]
     assert any(outcome.violation.about in line for line in lines[:-1])
     assert not any("DIFFERS" in line for line in lines)
-    assert f"--first {outcome.seed} --seeds 1" in replay_command(outcome, SHORT)
+    assert f"--first {outcome.seed} --seeds 1" in replay_command(outcome.seed, SHORT)
