@@ -217,7 +217,7 @@ class Jobs:
             answered.append(number)
             if failed:
                 self._failed(query, device, number, data)
-            elif state[number] == OPEN:
+            elif state[number] == OPEN or query.regain(number):
                 state[number] = DONE
                 parts[number] = data
                 size += len(data)

@@ -79,6 +79,15 @@ class Query:
             self.reasons[number] = reason
             self.left -= 1
 
+    def regain(self, number: int) -> bool:
+        """A task that was given up is answered after all: it is open again."""
+        if self.state[number] != MISSING:
+            return False
+        self.state[number] = OPEN
+        del self.reasons[number]
+        self.left += 1
+        return True
+
     def fold(self) -> None:
         """Merge what is there into one partial, if it has grown large."""
         if self.part_bytes <= FOLD_BYTES or self.row.by_key:

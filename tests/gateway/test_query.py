@@ -73,6 +73,16 @@ def test_what_is_answered_is_not_given_up():
     assert made.state[1] == OPEN
 
 
+def test_what_was_given_up_may_still_be_answered():
+    """A refusal may overtake the result that was already on its way."""
+    made = query()
+    left = made.left
+    made.give_up(2, "draining")
+    assert not made.regain(1)
+    assert made.regain(2)
+    assert (made.left, made.state[2], made.missing()) == (left, OPEN, [])
+
+
 def test_damaged_partials_are_found():
     made = query()
     for task in made.tasks:

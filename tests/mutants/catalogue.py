@@ -26,7 +26,7 @@ MUTANTS = (
     ),
     Mutant(
         "result-merged-twice", "gateway/jobs.py",
-        "            elif state[number] == OPEN:\n", "            elif True:\n",
+        "            elif state[number] == OPEN or query.regain(number):\n", "            elif True:\n",
         "a result that comes again is merged again",
     ),
     Mutant(
