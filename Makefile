@@ -23,13 +23,13 @@ PYTEST = $(PY) -m pytest --junitxml=$(REPORTS)/$@.xml $(ARGS)
 # A process a core, a file of tests in one of them; more than four would only wait for each other.
 # `make test PARALLEL=` runs them one after another.
 PARALLEL := -n auto --maxprocesses=4 --dist loadfile
-STEPS := lint test test-slow receipts powercut-ci matrix dist
+STEPS := lint test test-slow receipts powercut-ci sim-ci matrix dist
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow test-net check lint format receipts property powercut \
         powercut-ci matrix dist bench pressure bench-pss bench-tasks bench-kernels bench-placement bench-scale \
         firmware firmware-test \
-        fuzz sim-ci sim-night clean distclean
+        fuzz sim-ci sim-night sim-mutants clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -56,7 +56,7 @@ test-net:  ## partitions, hangs, kills and loss over network namespaces, repeate
 	@scripts/setup check
 	@ATOLL_NET=full $(PYTEST) tests/net
 
-check:  ## all that CI runs: lint, test, test-slow, receipts, powercut-ci, matrix, dist
+check:  ## all that CI runs: lint, test, test-slow, receipts, powercut-ci, sim-ci, matrix, dist
 	@scripts/setup check
 	@scripts/check $(filter-out $(DONE),$(STEPS))
 
@@ -136,6 +136,10 @@ sim-night:  ## the same for 100 M events and over 10,000 seeds, fleets of severa
 pressure:  ## ten times more input than the disks bear, for ten minutes: memory flat, drops counted
 	@scripts/setup run
 	@$(PY) benchmarks/pressure.py $(ARGS)
+
+sim-mutants:  ## bugs put into the real sources on purpose: how many seeds it takes to find each
+	@scripts/setup run
+	@$(PY) tests/mutants/mutants.py $(ARGS)
 
 bench-placement:  ## 1 M shards over 10,000 devices, against uhashring and a vnode ring
 	@scripts/setup bench

@@ -111,7 +111,9 @@ def _unmerged(core: GatewayCore, job: StandingJob, key: str) -> int | None:
     )
     need = every + job.plan.overlap
     for first, stop in _stretches(stream):
-        for start in range(first, stop - need + 1, every):
+        anchor = stream.anchor_at(first)  # behind a hole the lattice is the one before it
+        lattice = anchor + -(-(first - anchor) // every) * every
+        for start in range(lattice, stop - need + 1, every):
             if line is None:
                 return start
             if start >= line.mark and start not in line.ahead:
