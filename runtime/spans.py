@@ -116,9 +116,12 @@ def next_batch(
         after = runs[at + 1]
         if patient and not (after.gap and after.first_seq == run.last_seq + 1):
             return None  # a hole behind this run
+        # Only a gap begins a lattice: behind a hole it goes on, or two devices that have different
+        # blocks would cut the same samples differently.
+        following = after.first_sample if after.gap else start + every
         if end - start >= shape.window:
-            return Batch(anchor, start, end, after.first_sample)
-        cursor = after.first_sample
+            return Batch(anchor, start, end, following)
+        cursor = following
     return None
 
 

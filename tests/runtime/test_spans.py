@@ -93,6 +93,15 @@ def test_a_hole_is_waited_for():
     assert [batch.start for batch in batches(runs, patient=False)] == [0, 100, 200, 300, 400]
 
 
+def test_behind_a_hole_all_devices_cut_alike():
+    """Whether a rest before the hole is long enough for a window or not, or was not seen at all."""
+    beyond = run(9, 20, 460, 600)
+    for end in (300, 310, 325, 350):
+        found = batches([run(0, 5, 0, end), beyond], patient=False)
+        assert [b.start for b in found if b.start >= 460] == [500, 600, 700, 800, 900]
+    assert [b.start for b in batches([beyond], cursor=300, patient=False)][:2] == [500, 600]
+
+
 def test_what_retention_dropped_is_skipped():
     runs = [run(7, 20, 350, 600)]
     assert batches(runs) == []
