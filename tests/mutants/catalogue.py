@@ -26,7 +26,8 @@ MUTANTS = (
     ),
     Mutant(
         "result-merged-twice", "gateway/jobs.py",
-        "            elif state[number] == OPEN or query.regain(number):\n", "            elif True:\n",
+        "            elif state[number] == OPEN or query.regain(number):\n",
+        "            elif True:\n",
         "a result that comes again is merged again",
     ),
     Mutant(
@@ -167,7 +168,7 @@ MUTANTS = (
     ),
     Mutant(
         "blocks-without-lease", "runtime/custody.py",
-        "        if leased:\n", "        if True:\n",
+        "        if not leased:\n", "        if False:\n",
         "blocks of others are taken in without a lease",
     ),
     Mutant(
@@ -220,12 +221,10 @@ MUTANTS = (
     ),
     Mutant(
         "confirmed-before-the-sync", "runtime/custody.py",
-        "            self._desk.do(do.StoreBlocks(message.transfer, message.blocks))\n"
-        "            return\n",
-        "            self._desk.do(do.StoreBlocks(message.transfer, message.blocks))\n"
-        "            stored = wire.Stored(*self._desk.head, message.transfer, [])\n"
-        "            self._desk.publish(\"block\", stored)\n"
-        "            return\n",
+        "        self._desk.do(do.StoreBlocks(message.transfer, message.blocks))\n",
+        "        self._desk.do(do.StoreBlocks(message.transfer, message.blocks))\n"
+        "        stored = wire.Stored(*self._desk.head, message.transfer, [])\n"
+        "        self._desk.publish(\"block\", stored)\n",
         "blocks are confirmed before they are on disk",
     ),
     Mutant(
