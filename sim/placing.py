@@ -47,7 +47,14 @@ class Placing:
         self._stood_s += max(0.0, span_s - LAG_TOLERATED_S - SLACK_S)
 
     def heard(self, device: str, request: LeaseRequest) -> None:
-        """A device's request for its lease is being handled; an older one says nothing."""
+        """A device's request for its lease is being handled.
+
+        An older one says nothing, nor does one of a boot that this process has not met.
+        """
+        assert self.core is not None
+        member = self.core.members.members.get(device)
+        if member is None or not member.born or member.row.boot != request.boot:
+            return
         number = (request.boot, request.number)
         if number >= self._newest.get(device, (0, 0)):
             self._newest[device] = number
