@@ -27,9 +27,9 @@ STEPS := lint test test-slow receipts powercut-ci matrix dist
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow test-net check lint format receipts property powercut \
-        powercut-ci matrix dist bench pressure bench-pss bench-tasks bench-kernels bench-placement bench-scale \
-        firmware firmware-test \
-        fuzz sim-ci sim-night sim-mutants clean distclean
+        powercut-ci matrix dist bench pressure firmware-size bench-mcu bench-pss bench-tasks \
+        bench-kernels bench-placement bench-scale firmware firmware-test fuzz sim-ci sim-night \
+        sim-mutants clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -75,6 +75,10 @@ format:  ## let ruff rewrite what it can
 property:  ## ten times the cuts and merge orders of every kernel that the tests draw, by hypothesis
 	@scripts/setup test
 	@$(PYTEST) -n auto --maxprocesses=4 tests/kernels/property_cuts.py
+
+firmware-size:  ## flash and RAM of the kernels on Cortex-M0 to M33; build/bench/firmware_size.json
+	@scripts/setup check
+	@$(PY) benchmarks/firmware_size.py
 
 powercut:  ## a million power cuts and a million flipped bits, under an hour; build/bench/powercut.json
 	@scripts/setup test
@@ -123,6 +127,10 @@ fuzz:  ## ten million messages, sound and damaged, through the firmware's CBOR a
 	@$(MAKE) --no-print-directory -C firmware_stubs BUILD=$(CURDIR)/build/firmware \
 	    $(CURDIR)/build/firmware/native/cbor_cases
 	@$(PY) tests/firmware/differential.py build/firmware/native/cbor_cases --cases 10000000 $(ARGS)
+
+bench-mcu:  ## instructions on Cortex-M0, M4F and M7, emulated, beside CMSIS-DSP's
+	@scripts/setup check
+	@$(PY) benchmarks/mcu.py $(ARGS)
 
 sim-ci:  ## a site under faults, simulated: 2 M events from fixed seeds, nothing lost, doubled or wrong
 	@scripts/setup run

@@ -6,7 +6,8 @@ The golden vectors run through the Python extension in each of its builds, throu
 compiled for this machine (plain, and with AVX2 and FMA on offer), through the same under qemu-user
 as aarch64 and armv7, and as firmware on emulated Cortex-M boards (the ports of firmware_stubs). All
 C runs with as little memory as a receipt needs (many small pushes) and, but for the boards, with
-plenty (one push a vector). Boards run the short suite alone, the others the long one too.
+plenty (one push a vector). Boards run the kernels as built for space and as built for speed, which
+takes other loops (parts/cortexm.h). Boards run the short suite alone, the others the long one too.
 
 Writes build/bench/receipts.json: `equal`, `targets`, `kernels`, and `receipts`, a hash a kernel and
 target. Exit 1 where any differs from the golden tables of tests/kernels, or, with CI=true, where a
@@ -20,7 +21,7 @@ import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -112,10 +113,15 @@ def amalgamation(name: str, compiler: tuple[str, ...], emulator: tuple[str, ...]
     return Found(suites)
 
 
-def board(name: str) -> Found:
-    """The image for a board, and what it says over its serial line."""
-    image = BUILD / "firmware" / name / "receipts.elf"
-    folders = (f"BUILD={BUILD / 'firmware'}", f"KERNELS={BUILD / 'short'}")
+def board(
+    name: str,
+    kernels: Path = BUILD / "short",
+    build: Path = BUILD / "firmware",
+    opt: str = "-Os",
+) -> Found:
+    """The image for a board of the C in `kernels`, and what it says over its serial line."""
+    image = build / name / "receipts.elf"
+    folders = (f"BUILD={build}", f"KERNELS={kernels}", f"KERNELS_OPT={opt}")
     words = (*folders, f"BOARD={name}", "APP=receipts", "image")
     run("make", "-s", "-C", ROOT / "firmware_stubs", *words)
     command = ["qemu-system-arm", "-M", name, "-kernel", str(image), "-display", "none"]
@@ -142,6 +148,18 @@ def board(name: str) -> Found:
     return Found({"short": dict(receipts)}, f"stack {int(stack, 16)} B")
 
 
+def board_stack(name: str, kernels: Iterable[str]) -> int:
+    """Bytes of stack that the receipts of these kernels alone take; Failed where they differ."""
+    folder, only = BUILD / "small", ",".join(kernels)
+    words = [str(folder), "--only", only]
+    if portable.main(words) or receipt_c.main(words):
+        raise Failed("the C was not written")
+    found = board(name, folder, folder / "firmware")
+    if not found.suites["short"].items() <= golden("short").items():
+        raise Failed(f"{name}: other receipts than every machine's")
+    return int(found.note.split()[1])
+
+
 def targets() -> list[Target]:
     """Everything that is to be equal."""
     here = platform.machine()
@@ -164,7 +182,10 @@ def targets() -> list[Target]:
         found.append(Target(name, how, (words[0], emulator[0]), take))
     tools = ("arm-none-eabi-gcc", "qemu-system-arm")
     for core, name in BOARDS.items():
-        found.append(Target(core, f"qemu-system-arm -M {name}", tools, partial(board, name)))
+        how, fast = f"qemu-system-arm -M {name}", BUILD / "firmware-O2"
+        found.append(Target(core, how, tools, partial(board, name)))
+        take = partial(board, name, build=fast, opt="-O2")
+        found.append(Target(f"{core} -O2", f"{how}, built for speed", tools, take))
     return found
 
 

@@ -1,4 +1,4 @@
-"""Write the amalgamation: `python -m atoll.kernels.portable OUTDIR`.
+"""Write the amalgamation: `python -m atoll.kernels.portable OUTDIR [--only NAME,NAME,...]`.
 
 `atoll_kernels.c` and `atoll_kernels.h` hold every portable kernel and the interpreter as C99 for
 a microcontroller, cut out of the C that Cython makes of `_native.pyx`. It is the source of the
@@ -6,16 +6,22 @@ Linux extension too, so both compute the same bits. What makes the cut possible:
 each `cdef ... noexcept nogil` function as `static T __pyx_f_<module>_<name>(...) {` up to a `}` in
 column 0, structs as `struct __pyx_t_<module>_<name>`, and neither mentions Python.
 
+With `--only` the files hold the interpreter and these kernels of the catalogue (subset.py).
+
 Docstrings of the parts become the comments of the functions. Only functions of the parts are
 taken; a Python symbol left in one of them is an error here, before any compiler sees it.
 """
 
 import re
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
+
+from atoll.kernels.errors import KernelError
+from atoll.kernels.subset import Cut
 
 FOLDER = Path(__file__).parent
 MODULE = "5atoll_7kernels_7_native_"
@@ -96,19 +102,38 @@ def _comment(doc: str) -> str:
     return "/* " + "\n * ".join(lines).replace(" * \n", " *\n") + " */\n"
 
 
-def cython_c() -> str:
-    """The C of `_native.pyx`, without comments."""
+def cython_c(cut: Cut | None = None) -> str:
+    """The C of `_native.pyx`, without comments; of a cut: with these kernels alone."""
     # Untyped, and wanted by nobody but the build.
     cython = import_module("Cython.Compiler.Main")
     with TemporaryDirectory() as folder:
-        out = Path(folder) / "_native.c"
-        options = cython.CompilationOptions(output_file=str(out), language_level=3)
+        source, out = FOLDER / "_native.pyx", Path(folder) / "_native.c"
+        if cut is not None:
+            source = reduced(cut, Path(folder))
+        options = cython.CompilationOptions(
+            output_file=str(out),
+            language_level=3,
+            compiler_directives={"warn.unreachable": cut is None},
+        )
         result = cython.compile_single(
-            str(FOLDER / "_native.pyx"), options, full_module_name="atoll.kernels._native"
+            str(source), options, full_module_name="atoll.kernels._native"
         )
         if result.num_errors:
             raise SystemExit("the parts do not compile")
         return _COMMENT.sub("", out.read_text())
+
+
+def reduced(cut: Cut, folder: Path) -> Path:
+    """A copy of the module in `folder` that says what a cut leaves of its parts."""
+    (folder / "parts").mkdir()
+    for path in (FOLDER / "parts").iterdir():
+        text = path.read_text()
+        (folder / "parts" / path.name).write_text(
+            cut.reduce(text) if path.suffix == ".pxi" else text
+        )
+    copy = folder / "_native.pyx"
+    copy.write_text((FOLDER / "_native.pyx").read_text())
+    return copy
 
 
 def readable(text: str) -> str:
@@ -137,6 +162,26 @@ def straight(text: str) -> str:
     return text
 
 
+_LOCAL = re.compile(r"^  \w[\w ]* [*]*(?:const )?(\w+)(?:\[[^]]*\])?;\n", re.MULTILINE)
+_PARAMETER = re.compile(r"(\w+)(?=[,)])")
+
+
+def silenced(definition: str) -> str:
+    """A function whose parameters and variables all count as used: a cut leaves some idle."""
+    head, body = definition.split(" {\n", 1)
+    idle = [name for name in _PARAMETER.findall(head) if not re.search(rf"\b{name}\b", body)]
+    end = 0
+    for found in _LOCAL.finditer(body):
+        if found.start() != end:
+            break
+        end = found.end()
+        uses = re.findall(rf"^(.*)\b{found[1]}\b(.*)$", body[end:], re.MULTILINE)
+        if all(not before.strip() and after.startswith(" = ") for before, after in uses):
+            idle.append(found[1])
+    idle = [name for name in idle if name != "void"]
+    return head + " {\n" + body[:end] + "".join(f"  (void){n};\n" for n in idle) + body[end:]
+
+
 def signature(definition: str) -> str:
     """The prototype of a definition."""
     return definition[: definition.index(" {\n")] + ";\n"
@@ -145,7 +190,9 @@ def signature(definition: str) -> str:
 def amalgamate(generated: str, parts: Source) -> tuple[str, str]:
     """(atoll_kernels.c, atoll_kernels.h) of Cython's C."""
     functions = {
-        m[1]: readable(m[0]) for m in _DEFINITION.finditer(generated) if m[1] in parts.names
+        m[1]: silenced(readable(m[0]))
+        for m in _DEFINITION.finditer(generated)
+        if m[1] in parts.names
     }
     missing = parts.names - functions.keys()
     if missing:
@@ -155,15 +202,62 @@ def amalgamate(generated: str, parts: Source) -> tuple[str, str]:
             raise SystemExit(f"{name} is outside the portable subset")
     for name in PUBLIC:
         functions[name] = functions[name].removeprefix("static ")
-    structs = [readable(m[0]) for m in _STRUCT.finditer(generated)]
+    functions = reached(functions)
+    structs = used([readable(m[0]) for m in _STRUCT.finditer(generated)], functions)
     enums = [readable(m[0]) for m in _ENUM.finditer(generated) if MODULE in m[0]]
     public = [e for e in enums if any(f"ATOLL_{p}" in e for p in PUBLIC_ENUMS)]
     private = [e for e in enums if e not in public]
     return _source(functions, structs, private, parts), _header(functions, public, parts)
 
 
+def reached(functions: dict[str, str]) -> dict[str, str]:
+    """Those that the public ones call, and what these call in turn, in their order."""
+    found, ahead = set(PUBLIC), list(PUBLIC)
+    while ahead:
+        called = set(re.findall(r"\batoll_(\w+)\(", functions[ahead.pop()]))
+        fresh = called & functions.keys() - found
+        found |= fresh
+        ahead += fresh
+    return {name: text for name, text in functions.items() if name in found}
+
+
+def used(structs: list[str], functions: dict[str, str]) -> list[str]:
+    """The structs that the functions name, and those that these hold."""
+    names = {re.match(r"(?:struct|union) (\w+)", text)[1]: text for text in structs}  # type: ignore[index]
+    kept: set[str] = set()
+    ahead = set(re.findall(r"\b(?:struct|union) (\w+)", "".join(functions.values())))
+    while fresh := ahead & names.keys() - kept:
+        kept |= fresh
+        ahead = set(re.findall(r"\b(?:struct|union) (\w+)", "".join(names[n] for n in fresh)))
+    return [text for name, text in names.items() if name in kept]
+
+
+_INLINE = re.compile(
+    r"^static inline [^\n;{]*?\b(\w+)\([^;{]*\) \{(?:[^\n]*\}\n|\n.*?^\}\n)",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def platform_for(code: str) -> str:
+    """platform.h, what it includes in place, without the inline functions that nothing in `code` needs: clang names those."""
+    text = (FOLDER / "parts" / "platform.h").read_text()
+    for name in re.findall(r'^#include "(\w+\.h)"\n', text, re.MULTILINE):
+        inside = (FOLDER / "parts" / name).read_text()
+        text = text.replace(f'#include "{name}"\n', inside)
+    while True:
+        idle = [
+            m[0]
+            for m in _INLINE.finditer(text)
+            if not re.search(rf"\b{m[1]}\(", code + text.replace(m[0], ""))
+        ]
+        if not idle:
+            return text
+        for each in idle:
+            text = text.replace(each, "")
+
+
 def _source(functions: dict[str, str], structs: list[str], enums: list[str], parts: Source) -> str:
-    platform = (FOLDER / "parts" / "platform.h").read_text()
+    platform = platform_for("".join(functions.values()))
     chunks = [_BANNER, '#include "atoll_kernels.h"\n', platform, *enums, *structs]
     chunks.append("".join(signature(t) for n, t in functions.items() if n not in PUBLIC))
     chunks += [parts.docs.get(name, "") + text for name, text in functions.items()]
@@ -184,17 +278,46 @@ def _header(functions: dict[str, str], enums: list[str], parts: Source) -> str:
     return "\n".join(chunks)
 
 
-def main(arguments: list[str]) -> int:
-    """Write both files into the folder named."""
-    if len(arguments) != 1 or arguments[0].startswith("-"):
-        print("usage: python -m atoll.kernels.portable OUTDIR", file=sys.stderr)
-        return 2
-    out = Path(arguments[0])
+def write(out: Path, names: Iterable[str] | None = None) -> int:
+    """Write both files, with these kernels alone or all; the lines of C. KernelError: no such."""
+    cut = None if names is None else Cut(names)
+    parts = source()
+    code, header = amalgamate(cython_c(cut), parts)
     out.mkdir(parents=True, exist_ok=True)
-    code, header = amalgamate(cython_c(), source())
     (out / "atoll_kernels.c").write_text(code)
     (out / "atoll_kernels.h").write_text(header)
-    print(f"{out / 'atoll_kernels.c'}: {code.count(chr(10))} lines")
+    return code.count("\n")
+
+
+def arguments_of(words: list[str]) -> tuple[Path, list[str] | None] | None:
+    """OUTDIR [--only NAME,NAME,...], or None where it is something else."""
+    names = None
+    if "--only" in words:
+        at = words.index("--only")
+        names = [name for name in "".join(words[at + 1 : at + 2]).split(",") if name]
+        words = words[:at] + words[at + 2 :]
+        if not names:
+            return None
+    if len(words) != 1 or words[0].startswith("-"):
+        return None
+    return Path(words[0]), names
+
+
+def main(arguments: list[str]) -> int:
+    """Write both files into the folder named."""
+    given = arguments_of(arguments)
+    if given is None:
+        print(
+            "usage: python -m atoll.kernels.portable OUTDIR [--only NAME,NAME,...]", file=sys.stderr
+        )
+        return 2
+    out, names = given
+    try:
+        lines = write(out, names)
+    except KernelError as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(f"{out / 'atoll_kernels.c'}: {lines} lines")
     return 0
 
 

@@ -1,9 +1,10 @@
-"""Write receipts as C: `python -m atoll.kernels.receipt_c OUTDIR [--long]`.
+"""Write receipts as C: `python -m atoll.kernels.receipt_c OUTDIR [--long] [--only NAME,...]`.
 
 `atoll_receipts.c` and `atoll_receipts.h` compute what `receipt.py` does, without Python: tables of
 the plans' programs from the catalogue, and the code of `parts/receipts.h`. They are linked with the
 amalgamation (`portable.py`) and run wherever it does, in `ATOLL_RECEIPT_BYTES` of memory: 4 KB
-for the short suite.
+for the short suite. With `--only` there are the receipts that a build of these kernels can take:
+those whose plans name no other.
 """
 
 import sys
@@ -14,10 +15,13 @@ from struct import unpack
 from typing import NamedTuple
 
 from atoll.kernels import golden
+from atoll.kernels.errors import KernelError
 from atoll.kernels.golden_models import golden_models
 from atoll.kernels.plan import Plan
+from atoll.kernels.portable import arguments_of
 from atoll.kernels.receipt import HEAD, LONG, RATE_HZ, SHORT, Suite
 from atoll.kernels.samples import SIZES
+from atoll.kernels.subset import wanted_kernels
 
 FOLDER = Path(__file__).parent
 
@@ -59,12 +63,14 @@ class Tables(NamedTuple):
     programs: dict[str, list[Program]]
 
 
-def tables(suite: Suite) -> Tables:
-    """The programs of a suite."""
+def tables(suite: Suite, only: frozenset[str] | None = None) -> Tables:
+    """The programs of a suite; with `only`: of those kernels whose plans name none beside them."""
     models = golden_models()
+    plans = {name: [Plan(text, models) for text in texts] for name, texts in suite.plans().items()}
     found = {
-        name: [_program(Plan(text, models), dtype) for text in texts for dtype in SIZES]
-        for name, texts in suite.plans().items()
+        name: [_program(plan, dtype) for plan in given for dtype in SIZES]
+        for name, given in plans.items()
+        if only is None or all(only.issuperset(plan.kernels) for plan in given)
     }
     return Tables(suite, found)
 
@@ -138,11 +144,19 @@ def _array(kind: str, name: str, items: Iterable[str]) -> str:
 def main(arguments: list[str]) -> int:
     """Write both files into the folder named."""
     suite = LONG if "--long" in arguments else SHORT
-    folders = [word for word in arguments if word != "--long"]
-    if len(folders) != 1 or folders[0].startswith("-"):
-        print("usage: python -m atoll.kernels.receipt_c OUTDIR [--long]", file=sys.stderr)
+    given = arguments_of([word for word in arguments if word != "--long"])
+    if given is None:
+        print(
+            "usage: python -m atoll.kernels.receipt_c OUTDIR [--long] [--only NAME,NAME,...]",
+            file=sys.stderr,
+        )
         return 2
-    out, found = Path(folders[0]), tables(suite)
+    out, names = given
+    try:
+        found = tables(suite, None if names is None else wanted_kernels(names))
+    except KernelError as error:
+        print(error, file=sys.stderr)
+        return 2
     out.mkdir(parents=True, exist_ok=True)
     (out / "atoll_receipts.c").write_text(code(found))
     (out / "atoll_receipts.h").write_text(header(found))

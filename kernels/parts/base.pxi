@@ -19,6 +19,9 @@ cdef extern from "parts/platform.h" nogil:
     void atoll_mode_leave(uint32_t old)
     ctypedef float vector "atoll_vector"
     enum:
+        SMALL "ATOLL_SMALL"
+        SOFT_ROOT "ATOLL_SOFT_ROOT"
+        FAST_LANES "ATOLL_FAST_LANES"
         WIDE "ATOLL_WIDE"
         PARTS "ATOLL_PARTS"
     vector atoll_load(const float *x)
@@ -27,6 +30,28 @@ cdef extern from "parts/platform.h" nogil:
     vector atoll_least(vector v, vector kept)
     vector atoll_most(vector v, vector kept)
     float sqrtf(float x)
+    uint32_t atoll_length(uint64_t x)
+    # Parts of loops by a core's own instructions (cortexm.h): how many samples they did.
+    size_t atoll_fast_sum(float *lane, const float *x, size_t n)
+    size_t atoll_fast_squares(float *lane, const float *x, size_t n)
+    size_t atoll_fast_scale_i32(const int32_t *x, float *out, size_t n, float by, float add)
+    size_t atoll_fast_diff_f32(float *x, size_t n)
+    size_t atoll_fast_taper(const float *weight, float *x, size_t n)
+    size_t atoll_fast_taper_back(const float *weight, float *x, size_t n)
+    size_t atoll_fast_biquad(float *state, const void *word, float *x, size_t n)
+    size_t atoll_fast_fir(const float *held, const void *tap, size_t taps, float *out, size_t n)
+    size_t atoll_fast_bounds_i16(const int16_t *x, size_t n, int16_t *low, int16_t *high)
+    size_t atoll_fast_bounds_i32(const int32_t *x, size_t n, int32_t *low, int32_t *high)
+    size_t atoll_fast_bounds_f32(const float *x, size_t n, int32_t *low, int32_t *high)
+    size_t atoll_fast_sum_i16(const int16_t *x, size_t n, int32_t *total)
+    size_t atoll_fast_sum_i32(const int32_t *x, size_t n, int64_t *total)
+    size_t atoll_fast_squares_i16(const int16_t *x, size_t n, uint64_t *total)
+    size_t atoll_fast_squares_i32(const int32_t *x, size_t n, uint64_t *low, uint64_t *high)
+    size_t atoll_fast_abs_f32(float *x, size_t n)
+    size_t atoll_fast_abs_i32(int32_t *x, size_t n)
+    size_t atoll_fast_clip_i32(int32_t *x, size_t n, int32_t least, int32_t most)
+    size_t atoll_fast_diff_i32(int32_t *x, size_t n)
+    size_t atoll_fast_widen(const int16_t *x, int32_t *out, size_t n)
     void *memcpy(void *to, const void *source, size_t n)
     void *memmove(void *to, const void *source, size_t n)
     void *memset(void *to, int value, size_t n)
@@ -55,20 +80,7 @@ cdef enum:
 
 cdef inline uint32_t bits_length(uint64_t x) noexcept nogil:
     """Number of bits of x: 0 for 0, 64 for 2^63 and above."""
-    cdef uint32_t n = 0
-    if x >> 32:
-        n = n + 32
-        x = x >> 32
-    if x >> 16:
-        n = n + 16
-        x = x >> 16
-    if x >> 8:
-        n = n + 8
-        x = x >> 8
-    while x:
-        n = n + 1
-        x = x >> 1
-    return n
+    return atoll_length(x)
 
 
 cdef inline float float_plain(float x) noexcept nogil:
@@ -128,39 +140,93 @@ cdef inline float float_from_i64(int64_t x) noexcept nogil:
     return float_round(<uint64_t>x, 0, False, False)
 
 
+cdef uint64_t divide(uint64_t a, uint64_t n, uint64_t *rest) noexcept nogil:
+    """a // n and the remainder; n < 2^63. Small: bit by bit, without the compiler's library."""
+    cdef uint64_t left = 0
+    cdef uint32_t k
+    if not SMALL:
+        rest[0] = a % n
+        return a // n
+    for k in range(64):
+        left = (left << 1) | (a >> 63)
+        a = a << 1
+        if left >= n:
+            left = left - n
+            a = a | 1
+    rest[0] = left
+    return a
+
+
 cdef float float_ratio(int64_t a, uint32_t n) noexcept nogil:
     """The float nearest to a / n, ties to even; n > 0."""
     cdef bint negative = a < 0
     cdef uint64_t m = <uint64_t>a
-    cdef uint64_t q
+    cdef uint64_t q, rest
     cdef int32_t shift
     if negative:
         m = <uint64_t>0 - m
     if m == 0:
         return <float>0.0
+    if (n & (n - 1)) == 0:
+        return float_round(m, 1 - <int32_t>bits_length(n), False, negative)
     # A quotient of 26 bits or more: one for rounding, the remainder decides the rest.
     shift = 27 + <int32_t>bits_length(n) - <int32_t>bits_length(m)
     if shift < 0:
         shift = 0
-    m = m << shift
-    q = m // n
-    return float_round(q, -shift, q * n != m, negative)
+    q = divide(m << shift, n, &rest)
+    return float_round(q, -shift, rest != 0, negative)
 
 
 cdef uint32_t root_floor(uint64_t q) noexcept nogil:
-    """floor(sqrt(q)) for q < 2^63: sqrtf for a start, one Newton step, then exact steps of one."""
-    cdef uint64_t r
+    """floor(sqrt(q)) for q < 2^63: sqrtf for a start, one Newton step, then exact steps of one.
+
+    Small: digit by digit, in base 2 (Woo's abacus algorithm).
+    """
+    cdef uint64_t r = 0, bit = <uint64_t>1 << 62
+    if SMALL:
+        while bit:
+            if q >= r + bit:
+                q = q - r - bit
+                r = r + 2 * bit
+            r = r >> 1
+            bit = bit >> 2
+        return <uint32_t>r
     if q == 0:
         return 0
-    r = <uint64_t>sqrtf(float_from_i64(<int64_t>q))
+    r = <uint32_t>sqrtf(float_from_i64(<int64_t>q))
     if r == 0:
         r = 1
-    r = (r + q // r) >> 1
+    if q >> 52:
+        r = (r + q // r) >> 1  # else the start is a few steps off at most
     while r * r > q:
         r = r - 1
     while (r + 1) * (r + 1) <= q:
         r = r + 1
     return <uint32_t>r
+
+
+cdef int64_t float_whole(float x) noexcept nogil:
+    """x without its fraction; |x| < 2^62. On small machines by its bits: their compiler calls a library."""
+    cdef int32_t e = float_exponent(x) - 23
+    cdef int64_t m = (atoll_bits(x) & 0x7FFFFF) | 0x800000
+    if WIDE > 1:
+        return <int64_t>x
+    if e < -23:
+        return 0
+    m = m << e if e >= 0 else m >> -e
+    return -m if atoll_bits(x) >> 31 else m
+
+
+cdef float float_root_half(uint64_t q, uint32_t by) noexcept nogil:
+    """The float nearest to sqrt(q / 2^by), q < 2^62: no division, q only moves to 50 bits or more."""
+    cdef uint32_t length = bits_length(q), shift = by & 1, root
+    if length == 0:
+        return <float>0.0
+    if length < 50:
+        shift = shift + ((51 - length) & ~<uint32_t>1)
+    q = q << shift
+    root = root_floor(q)
+    return float_round(root, -<int32_t>((shift + by) >> 1), <uint64_t>root * root != q, False)
 
 
 cdef float float_root_ratio(uint64_t low, uint64_t high, uint32_t n) noexcept nogil:
@@ -174,6 +240,8 @@ cdef float float_root_ratio(uint64_t low, uint64_t high, uint32_t n) noexcept no
     cdef uint64_t top = high + (low >> 32)
     cdef uint64_t q = 0, rest = 0
     cdef int32_t i
+    if (n & (n - 1)) == 0 and top >> 30 == 0:
+        return float_root_half((top << 32) | (low & LOW32), bits_length(n) - 1)
     word[0] = <uint32_t>low
     word[1] = <uint32_t>top
     word[2] = <uint32_t>(top >> 32)
@@ -187,11 +255,25 @@ cdef float float_root_ratio(uint64_t low, uint64_t high, uint32_t n) noexcept no
         k = (52 + bits_length(n) - length) >> 1
         wide_shift(word, 2 * k)
     for i in range(3, -1, -1):
-        rest = (rest << 32) | word[i]
-        q = (q << 32) | (rest // n)
-        rest = rest % n
+        q = (q << 32) | divide((rest << 32) | word[i], n, &rest)
     root = root_floor(q)
     return float_round(root, -<int32_t>k, rest != 0 or <uint64_t>root * root != q, False)
+
+
+cdef float float_root(float x) noexcept nogil:
+    """The float nearest to sqrt(x), as sqrtf gives it; of negative numbers NaN."""
+    cdef uint64_t m = atoll_bits(x) & 0x7FFFFF
+    cdef int32_t e = float_exponent(x)
+    if not SOFT_ROOT:
+        return sqrtf(x)
+    if e == 128 or not x > <float>0.0:
+        return x if x >= <float>0.0 or x != x else atoll_float(BITS_NAN)
+    if e == -127:
+        e = -126
+    else:
+        m = m | 0x800000
+    e = e - 23
+    return float_root_half(m << (e & 1), 0) * float_power(e >> 1)
 
 
 cdef void wide_shift(uint32_t *word, uint32_t by) noexcept nogil:

@@ -45,7 +45,7 @@ cdef float ewma_step(watch *s, float x, float alpha) noexcept nogil:
     """
     cdef float d = x - s.a, score = <float>0.0
     if s.b > <float>0.0:
-        score = d / sqrtf(s.b)
+        score = d / float_root(s.b)
     alpha = share_next(&s.seen, alpha)
     s.a = s.a + alpha * d
     s.b = (<float>1.0 - alpha) * (s.b + (alpha * d) * d)
@@ -90,7 +90,7 @@ cdef float mahalanobis_f32(const uint32_t *args, const float *row) noexcept nogi
             z = z + atoll_float(at[j]) * (row[j] - atoll_float(mean[j]))
         total = total + z * z
         at = at + i + 1
-    return sqrtf(total)
+    return float_root(total)
 
 
 cdef bint mahalanobis_valid(uint32_t argc, const uint32_t *args) noexcept nogil:
@@ -128,7 +128,7 @@ cdef float novelty_step(novelty *s, const uint32_t *args, const float *row,
         memcpy(point + s.used * n, row, n * sizeof(float))
         s.used = s.used + 1
         return <float>0.0
-    d = sqrtf(least)
+    d = float_root(least)
     if d == atoll_float(BITS_INF):
         return d
     score = d / s.usual if s.usual > <float>0.0 else <float>0.0

@@ -6,8 +6,8 @@
 # knows no order. Keys are compared as bytes and kept up to their first KEY_BYTES.
 
 cdef enum:
-    KEY_BYTES = 64  # of a stream's key beside an extreme: two of them a state
     EXTREMA_BLOCK = 2048  # samples searched again for the place where a block holds a new extreme
+    KEY_BYTES = 64  # of a stream's key beside an extreme: two of them a state
 
 cdef struct place:
     uint64_t at
@@ -69,14 +69,14 @@ cdef void extrema_scan(extrema *s, const void *x, size_t n) noexcept nogil:
     cdef int16_t low16 = 32767, high16 = -32768, v
     cdef float f
     if s.dtype == DTYPE_I16:
-        for i in range(n):
+        for i in range(atoll_fast_bounds_i16(<const int16_t *>x, n, &low16, &high16), n):
             v = (<const int16_t *>x)[i]
             low16 = v if v < low16 else low16
             high16 = v if v > high16 else high16
         low = low16
         high = high16
     elif s.dtype == DTYPE_I32:
-        for i in range(n):
+        for i in range(atoll_fast_bounds_i32(<const int32_t *>x, n, &low, &high), n):
             key = (<const int32_t *>x)[i]
             low = key if key < low else low
             high = key if key > high else high
@@ -102,20 +102,22 @@ cdef void extrema_scan(extrema *s, const void *x, size_t n) noexcept nogil:
 
 cdef size_t extrema_find(uint32_t dtype, const void *x, size_t n, int32_t key) noexcept nogil:
     """Index of the first value with this ordered integer; it is there."""
-    cdef size_t i
-    cdef float f
-    for i in range(n):
-        if dtype == DTYPE_I16:
-            if (<const int16_t *>x)[i] == key:
-                return i
-        elif dtype == DTYPE_I32:
-            if (<const int32_t *>x)[i] == key:
-                return i
-        else:
-            f = (<const float *>x)[i]
-            if f == f and float_key(f) == key:
-                return i
-    return 0
+    cdef size_t i = 0
+    cdef int32_t bits
+    if dtype == DTYPE_I16:
+        while i < n and (<const int16_t *>x)[i] != key:
+            i = i + 1
+        return i
+    if dtype == DTYPE_F32 and key == 0:  # either zero
+        while i < n and (<const int32_t *>x)[i] & I32_MAX:
+            i = i + 1
+        return i
+    bits = key
+    if dtype == DTYPE_F32 and key < 0:
+        bits = <int32_t>(<uint32_t>(-1 - key) | (<uint32_t>1 << 31))
+    while i < n and (<const int32_t *>x)[i] != bits:
+        i = i + 1
+    return i
 
 
 cdef void extrema_block(extrema *s, const void *x, size_t n, const place *first,

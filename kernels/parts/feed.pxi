@@ -42,7 +42,9 @@ cdef float feature_value(plan *p, const operation *op, const stats *s,
         return band_power(<const float *>x, op.argc, args)
     if op.code == OP_ENTROPY:
         return feature_entropy(<const float *>x, frame_length(p))
-    return feature_centroid(<const float *>x, frame_length(p), atoll_float(args[0]))
+    if op.code == OP_CENTROID:
+        return feature_centroid(<const float *>x, frame_length(p), atoll_float(args[0]))
+    return atoll_float(BITS_NAN)
 
 
 cdef void feature_values(plan *p, const operation *op, const stats *s, const void *x,

@@ -16,9 +16,11 @@ cdef void biquad_f32(section *s, const uint32_t *words, float *x, size_t n) noex
     """One section over a chunk, in place."""
     cdef float b0 = atoll_float(words[0]), b1 = atoll_float(words[1]), b2 = atoll_float(words[2])
     cdef float a1 = atoll_float(words[3]), a2 = atoll_float(words[4])
-    cdef float s1 = s.s1, s2 = s.s2, v, y
-    cdef size_t i
-    for i in range(n):
+    cdef float s1, s2, v, y
+    cdef size_t i, done = atoll_fast_biquad(&s.s1, words, x, n)
+    s1 = s.s1
+    s2 = s.s2
+    for i in range(done, n):
         v = x[i]
         y = b0 * v + s1
         s1 = (b1 * v - a1 * y) + s2

@@ -28,7 +28,7 @@ cdef size_t chunk_load(plan *p, const void *x, size_t at, size_t n) noexcept nog
     if n > p.chunk:
         n = p.chunk
     if p.dtype == DTYPE_I16:
-        for i in range(n):
+        for i in range(atoll_fast_widen(<const int16_t *>x + at, ints, n), n):
             ints[i] = (<const int16_t *>x)[at + i]
     elif p.dtype == DTYPE_I32:
         memcpy(ints, <const int32_t *>x + at, n * 4)
@@ -110,7 +110,7 @@ cdef size_t planar_chunk(plan *p, const uint8_t *x, size_t n) noexcept nogil:
     cdef const uint8_t *chunk
     cdef uint32_t c
     for c in range(p.channels):
-        p.channel = c
+        p.channel = <uint8_t>c
         channel_load(x + c * wide, wide, p.channels, n, planar)
         if p.stages:
             chunk_load(p, planar, 0, n)
@@ -151,7 +151,7 @@ cdef uint32_t plan_push(plan *p, const void *x, size_t n, float *rows,
 cdef uint32_t plan_partial(plan *p, uint8_t *out, size_t room, size_t *used) noexcept nogil:
     """Write the reducers' states; `used` tells how many bytes. The state may go on."""
     cdef writer w
-    cdef uint32_t k, n = p.reducers * plan_copies(p)
+    cdef uint32_t k, copy
     w.data = out
     w.room = room
     w.used = 0
@@ -165,9 +165,9 @@ cdef uint32_t plan_partial(plan *p, uint8_t *out, size_t room, size_t *used) noe
     write_byte(&w, p.dtype if p.units else <uint32_t>DTYPE_NONE)
     if p.units:
         write_count(&w, p.units)
-        for k in range(n):
-            reducer_write(plan_op(p, p.first_reducer + k % p.reducers),
-                          plan_at(p, plan_branches(p)[k]), &w)
+        for copy in range(plan_copies(p)):
+            for k in range(p.reducers):
+                reducer_write(plan_op(p, p.first_reducer + k), plan_instance(p, copy, k), &w)
     used[0] = w.used
     return w.status
 
@@ -175,7 +175,7 @@ cdef uint32_t plan_partial(plan *p, uint8_t *out, size_t room, size_t *used) noe
 cdef uint32_t plan_absorb(plan *p, const uint8_t *data, size_t size) noexcept nogil:
     """Add a partial of the same plan and dtype to the state."""
     cdef reader r
-    cdef uint32_t k, dtype, n = p.reducers * plan_copies(p)
+    cdef uint32_t k, copy, dtype
     cdef uint64_t units
     r.data = data
     r.size = size
@@ -195,11 +195,11 @@ cdef uint32_t plan_absorb(plan *p, const uint8_t *data, size_t size) noexcept no
         if units == 0:
             return STATUS_DAMAGED
         count_add(&p.units, units, &r)
-        for k in range(n):
-            reducer_read(plan_op(p, p.first_reducer + k % p.reducers),
-                         plan_at(p, plan_branches(p)[k]), &r)
-            if r.status != STATUS_OK:
-                return r.status
+        for copy in range(plan_copies(p)):
+            for k in range(p.reducers):
+                reducer_read(plan_op(p, p.first_reducer + k), plan_instance(p, copy, k), &r)
+                if r.status != STATUS_OK:
+                    return r.status
     if r.status == STATUS_OK and r.at != size:
         return STATUS_DAMAGED
     return r.status

@@ -30,7 +30,7 @@ cdef size_t fir_f32(line *s, const uint32_t *tap, uint32_t taps, float *x, size_
         s.filled = <uint32_t>n
         return 0
     outputs = n - keep
-    i = 0
+    i = atoll_fast_fir(held, tap, taps, x, outputs)
     while i + FIR_LANES <= outputs:
         h = atoll_float(tap[0])
         for j in range(<size_t>FIR_LANES):

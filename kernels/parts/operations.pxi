@@ -75,11 +75,11 @@ cdef enum:
     GROUP_REDUCERS = 8
 
 cdef struct operation:
-    uint32_t code
-    uint32_t argc
+    uint16_t code
+    uint16_t argc
+    uint8_t dtype  # of what comes in
     uint32_t args_at
     uint32_t state_at
-    uint32_t dtype  # of what comes in
     uint32_t each  # bytes of one memory: a sample stage has one for each channel
     uint32_t width  # floats a window that features give; numbers of the row that others take
 
@@ -97,7 +97,14 @@ cdef inline uint32_t op_width(uint32_t code, uint32_t argc, const uint32_t *args
     return <uint32_t>(argc - MEL_HEAD - 2) if code == OP_MEL else <uint32_t>1
 
 
+cdef inline bint op_present(uint32_t code) noexcept nogil:
+    """Whether this build has the kernel of this code, if there is one."""
+    return True  # portable.py --only: the kernels of this build
+
+
 cdef uint32_t op_group(uint32_t code) noexcept nogil:
+    if not op_present(code):
+        return 0
     if OP_ABS <= code <= OP_RESAMPLE:
         return GROUP_SAMPLES
     if code == OP_CHANNELS:

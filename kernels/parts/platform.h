@@ -36,6 +36,36 @@ ATOLL_ASSUME(shift_of_negative_is_arithmetic, ((-3) >> 1) == -2);
 ATOLL_ASSUME(shift_of_negative_64_is_arithmetic, (((int64_t)-3) >> 1) == -2);
 ATOLL_ASSUME(int_is_32_bits, sizeof(int) == 4);
 
+/* Where the compiler is to save space (-Os), or ATOLL_SMALL says so, loops stand for unrolled code
+ * and short routines of the parts for those of the compiler's library; the bits are the same. */
+#ifndef ATOLL_SMALL
+#ifdef __OPTIMIZE_SIZE__
+#define ATOLL_SMALL 1
+#else
+#define ATOLL_SMALL 0
+#endif
+#endif
+
+/* Square roots in integers where there is no instruction for them and space is short. */
+#if ATOLL_SMALL && defined(__SOFTFP__)
+#define ATOLL_SOFT_ROOT 1
+#else
+#define ATOLL_SOFT_ROOT 0
+#endif
+
+/* Bits of x: 0 for 0, 64 for 2^63 and above. */
+static inline uint32_t atoll_length(uint64_t x) {
+#if ATOLL_SMALL || !defined(__GNUC__)
+    uint32_t n = 0;
+    for (; x != 0u; x >>= 1) {
+        n++;
+    }
+    return n;
+#else
+    return x == 0u ? 0u : 64u - (uint32_t)__builtin_clzll(x);
+#endif
+}
+
 #define ATOLL_LOW32 UINT64_C(0xFFFFFFFF)
 #define ATOLL_HASH UINT32_C(0x9E3779B1) /* 2^32 over the golden ratio (Knuth 6.4) */
 
@@ -169,5 +199,7 @@ static inline void atoll_mode_leave(uint32_t old) {
 static inline uint32_t atoll_mode_enter(void) { return 0; }
 static inline void atoll_mode_leave(uint32_t old) { (void)old; }
 #endif
+
+#include "cortexm.h"
 
 #endif

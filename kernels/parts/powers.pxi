@@ -104,6 +104,11 @@ cdef void powers_block_i32(powers *s, const int32_t *x, size_t n) noexcept nogil
     cdef size_t i
     cdef int64_t v, t, s1 = 0, s3b = 0, s3c = 0
     cdef uint64_t q, a, b, s2a = 0, s2b = 0, s3a = 0, s3m = 0, s4a = 0, s4b = 0, s4c = 0, s4d = 0
+    if SMALL:
+        powers_reserve(s, <uint32_t>n)
+        for i in range(n):
+            powers_whole(s, x[i])
+        return
     for i in range(n):
         s1 = s1 + x[i]
     powers_reserve(s, 8)
@@ -146,7 +151,8 @@ cdef void powers_block_i32(powers *s, const int32_t *x, size_t n) noexcept nogil
 
 cdef inline void powers_add(int64_t *chunk, uint32_t at, uint64_t low, uint64_t high,
                             int64_t sign) noexcept nogil:
-    """chunk += sign (low + 2^64 high) 2^at; high < 2^32, chunks up to (at + 95) / 32 exist.
+    """chunk += sign (low + 2^64 high) 2^at; high < 2^32 (2^63 where `at` is a multiple of 32),
+    chunks up to (at + 95) / 32 exist.
 
     A mantissa's top pieces are zero where the chunks end, and are then not touched.
     """
@@ -164,11 +170,34 @@ cdef inline void powers_add(int64_t *chunk, uint32_t at, uint64_t low, uint64_t 
             chunk[3] = chunk[3] + sign * <int64_t>(t >> 32)
 
 
+cdef inline void powers_value(powers *s, uint64_t m, uint32_t e, int64_t sign, size_t two,
+                              size_t three, size_t four) noexcept nogil:
+    """The powers of sign m 2^e, m < 2^32, into the chunks from 0, two, three and four on."""
+    cdef uint64_t square = m * m, low, high
+    powers_add(&s.chunk[0], e, m, 0, sign)
+    if s.order == 1:
+        return
+    powers_add(&s.chunk[two], 2 * e, square, 0, 1)
+    low = (square & LOW32) * m
+    high = (square >> 32) * m + (low >> 32)
+    powers_add(&s.chunk[three], 3 * e, (high << 32) | (low & LOW32), high >> 32, sign)
+    low = (square & LOW32) * (square & LOW32)
+    high = square >> 32
+    square = 2 * (square & LOW32) * high + (low >> 32)
+    high = high * high + (square >> 32)
+    powers_add(&s.chunk[four], 4 * e, (square << 32) | (low & LOW32), high, 1)
+
+
+cdef void powers_whole(powers *s, int32_t x) noexcept nogil:
+    """The powers of an integer, as those of a float are taken."""
+    cdef uint32_t sign = <uint32_t>(x >> 31)
+    powers_value(s, (<uint32_t>x ^ sign) - sign, 0, -<int64_t>1 if sign else <int64_t>1, 6, 12, 18)
+
+
 cdef void powers_one_f32(powers *s, float x) noexcept nogil:
     cdef uint32_t u = atoll_bits(x)
     cdef uint32_t e = (u >> 23) & 0xFF
     cdef uint64_t m = u & 0x7FFFFF
-    cdef uint64_t square, low, high
     cdef int64_t sign = 1 - 2 * <int64_t>(u >> 31)
     if e == 255:
         if m:
@@ -181,19 +210,7 @@ cdef void powers_one_f32(powers *s, float x) noexcept nogil:
     if e:
         m = m | 0x800000
         e = e - 1
-    powers_add(&s.chunk[0], e, m, 0, sign)
-    if s.order == 1:
-        return
-    square = m * m
-    powers_add(&s.chunk[11], 2 * e, square, 0, 1)
-    low = (square & LOW32) * m
-    high = (square >> 32) * m + (low >> 32)
-    powers_add(&s.chunk[31], 3 * e, (high << 32) | (low & LOW32), high >> 32, sign)
-    low = (square & LOW32) * (square & LOW32)
-    high = square >> 32
-    square = 2 * (square & LOW32) * high + (low >> 32)
-    high = high * high + (square >> 32)
-    powers_add(&s.chunk[59], 4 * e, (square << 32) | (low & LOW32), high, 1)
+    powers_value(s, m, e, sign, 11, 31, 59)
 
 
 cdef void powers_push(powers *s, const void *x, size_t n) noexcept nogil:

@@ -23,28 +23,28 @@ cdef struct plan:
     uint32_t size
     uint32_t id_low
     uint32_t id_high
-    uint32_t dtype  # of the stream
-    uint32_t value_dtype  # of what the reducers take
-    uint32_t stage_dtype  # of what the sample stages give
+    uint8_t dtype  # of the stream
+    uint8_t value_dtype  # of what the reducers take
+    uint8_t stage_dtype  # of what the sample stages give
+    uint8_t ops
+    uint8_t channels  # samples that stand side by side in the stream
+    uint8_t channel  # the one that runs through the sample stages
+    uint8_t stages
+    uint8_t first_stage
+    uint8_t frames  # frame stages, the spectrum among them
+    uint8_t features
+    uint8_t rowers
+    uint8_t reducers
+    uint8_t joint  # reducers that take whole rows: all or none
+    uint8_t first_frame
+    uint8_t first_feature
+    uint8_t first_rower
+    uint8_t first_reducer
     uint32_t words
-    uint32_t ops
-    uint32_t channels  # samples that stand side by side in the stream
-    uint32_t channel  # the one that runs through the sample stages
-    uint32_t stages
-    uint32_t first_stage
-    uint32_t frames  # frame stages, the spectrum among them
     uint32_t spectral  # points of the transform whose bins the features see; 0: they see samples
     uint32_t decimation  # samples of the stream for each `up` that leave the sample stages
     uint32_t up
     uint32_t chunk  # samples at a time, so that resampled ones still fit in a chunk
-    uint32_t features
-    uint32_t rowers
-    uint32_t reducers
-    uint32_t joint  # reducers that take whole rows: all or none
-    uint32_t first_frame
-    uint32_t first_feature
-    uint32_t first_rower
-    uint32_t first_reducer
     uint32_t window
     uint32_t hop
     uint32_t need
@@ -99,6 +99,11 @@ cdef inline uint32_t plan_copies(const plan *p) noexcept nogil:
     return p.width if p.features or p.rowers else p.channels
 
 
+cdef inline void *plan_instance(plan *p, uint32_t copy, uint32_t k) noexcept nogil:
+    """The state of the k-th reducer's instance for one column."""
+    return plan_at(p, plan_branches(p)[copy * p.reducers + k])
+
+
 cdef inline uint32_t plan_row(const plan *p) noexcept nogil:
     """Numbers of the row so far."""
     if p.features or p.spectral or p.rowers:
@@ -115,8 +120,8 @@ cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil
         return STATUS_BAD_PROGRAM
     if words[1] < DTYPE_I16 or words[1] > DTYPE_F32 or words[4] < 1 or words[4] > OPS_MAX:
         return STATUS_BAD_PROGRAM
-    p.dtype = words[1]
-    p.stage_dtype = words[1]
+    p.dtype = <uint8_t>words[1]
+    p.stage_dtype = <uint8_t>words[1]
     p.id_low = words[2]
     p.id_high = words[3]
     p.words = <uint32_t>n
@@ -124,7 +129,7 @@ cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil
     p.up = 1
     p.chunk = CHUNK
     p.channels = 1
-    p.ops = words[4]
+    p.ops = <uint8_t>words[4]
     for k in range(p.ops):
         if at + 2 > n or words[at + 1] > n - at - 2:
             return STATUS_BAD_PROGRAM
@@ -149,7 +154,9 @@ cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil
         at = at + 2 + words[at + 1]
     if at != n or not plan_whole(p):
         return STATUS_BAD_PROGRAM
-    p.value_dtype = DTYPE_F32 if p.window or p.rowers or p.joint else p.stage_dtype
+    p.value_dtype = p.stage_dtype
+    if p.window or p.rowers or p.joint:
+        p.value_dtype = DTYPE_F32
     if p.rowers == 0:
         p.inner = plan_row(p)
     return STATUS_OK
@@ -201,10 +208,10 @@ cdef void plan_enter(plan *p, uint32_t k, const uint32_t *op) noexcept nogil:
     """Count operation k into the header."""
     cdef uint32_t group = op_group(op[0])
     if group == GROUP_STREAM:
-        p.channels = op[2]
+        p.channels = <uint8_t>op[2]
     elif group == GROUP_SAMPLES:
-        p.stages = p.stages + 1
-        p.first_stage = k + 1 - p.stages
+        p.stages = <uint8_t>(p.stages + 1)
+        p.first_stage = <uint8_t>(k + 1 - p.stages)
         if p.stage_dtype == DTYPE_I16:
             p.stage_dtype = DTYPE_I32
         if gives_float(op[0]):
@@ -220,18 +227,18 @@ cdef void plan_enter(plan *p, uint32_t k, const uint32_t *op) noexcept nogil:
         p.window = op[2]
         p.hop = op[3]
     elif group == GROUP_FRAMES:
-        p.frames = p.frames + 1
-        p.first_frame = k + 1 - p.frames
+        p.frames = <uint8_t>(p.frames + 1)
+        p.first_frame = <uint8_t>(k + 1 - p.frames)
     elif group == GROUP_SPECTRUM:
-        p.frames = p.frames + 1
-        p.first_frame = k + 1 - p.frames
+        p.frames = <uint8_t>(p.frames + 1)
+        p.first_frame = <uint8_t>(k + 1 - p.frames)
         p.spectral = op[2] if op[0] == OP_PSD else p.window
         p.width = (p.spectral // 2 + 1) * p.channels
     elif group == GROUP_FEATURES:
         if p.features == 0:
             p.width = 0
-        p.features = p.features + 1
-        p.first_feature = k + 1 - p.features
+        p.features = <uint8_t>(p.features + 1)
+        p.first_feature = <uint8_t>(k + 1 - p.features)
         p.need = p.need | op_need(op[0])
         p.width = p.width + op_width(op[0], op[1], op + 2) * p.channels
     elif group == GROUP_ROWS:
@@ -239,15 +246,15 @@ cdef void plan_enter(plan *p, uint32_t k, const uint32_t *op) noexcept nogil:
             p.inner = plan_row(p)
             p.row_wide = p.inner
         p.width = row_gives(op[0], op + 2, plan_row(p))
-        p.rowers = p.rowers + 1
-        p.first_rower = k + 1 - p.rowers
+        p.rowers = <uint8_t>(p.rowers + 1)
+        p.first_rower = <uint8_t>(k + 1 - p.rowers)
         if p.width > p.row_wide:
             p.row_wide = p.width
     else:
         if op_joint(op[0]):
-            p.joint = p.joint + 1
-        p.reducers = p.reducers + 1
-        p.first_reducer = k + 1 - p.reducers
+            p.joint = <uint8_t>(p.joint + 1)
+        p.reducers = <uint8_t>(p.reducers + 1)
+        p.first_reducer = <uint8_t>(k + 1 - p.reducers)
 
 
 cdef uint32_t plan_measure(const uint32_t *words, size_t n, plan *p) noexcept nogil:
@@ -298,11 +305,11 @@ cdef size_t plan_states(const plan *p, const uint32_t *words, operation *ops,
         group = op_group(at[0])
         if dtype == DTYPE_I16 and group == GROUP_SAMPLES:
             dtype = DTYPE_I32
-        op.code = at[0]
-        op.argc = at[1]
+        op.code = <uint16_t>at[0]
+        op.argc = <uint16_t>at[1]
         op.args_at = p.words_at + 4 * <uint32_t>(at + 2 - words)
         op.state_at = used
-        op.dtype = p.value_dtype if group == GROUP_REDUCERS else dtype
+        op.dtype = p.value_dtype if group == GROUP_REDUCERS else <uint8_t>dtype
         op.width = width if group >= GROUP_ROWS else op_width(op.code, op.argc, at + 2)
         if group == GROUP_ROWS:
             width = row_gives(op.code, at + 2, width)
@@ -395,9 +402,9 @@ cdef bint plan_is_rows(const plan *p) noexcept nogil:
 
 cdef void plan_renew(plan *p) noexcept nogil:
     """Begin a new partial: the reducers are as at the start, windows and filters go on."""
-    cdef uint32_t k
-    for k in range(p.reducers * plan_copies(p)):
-        reducer_init(plan_op(p, p.first_reducer + k % p.reducers),
-                     plan_at(p, plan_branches(p)[k]), p)
+    cdef uint32_t k, copy
+    for copy in range(plan_copies(p)):
+        for k in range(p.reducers):
+            reducer_init(plan_op(p, p.first_reducer + k), plan_instance(p, copy, k), p)
     p.units = 0
     p.rows = 0

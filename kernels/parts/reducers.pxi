@@ -35,7 +35,7 @@ cdef void reducer_init(const operation *op, void *state, plan *p) noexcept nogil
         distinct_init(<distinct *>state, op.dtype, args[0])
     elif op.code == OP_TOP:
         hitters_init(<hitters *>state, op.dtype, args[1])
-    else:
+    elif op_joint(op.code):
         row_reduce_init(p, op, state)
 
 
@@ -74,7 +74,7 @@ cdef void reducer_write(const operation *op, void *state, writer *w) noexcept no
         hitters_write(<hitters *>state, w)
     elif op.code == OP_MERGE:
         vectors_write(<vectors *>state, w)
-    else:
+    elif op.code == OP_GRAM or op.code == OP_CENTROIDS:
         gram_write(<gram *>state, w)
 
 
@@ -95,7 +95,7 @@ cdef void reducer_read(const operation *op, void *state, reader *r) noexcept nog
         hitters_read(<hitters *>state, r)
     elif op.code == OP_MERGE:
         vectors_read(<vectors *>state, r)
-    else:
+    elif op.code == OP_GRAM or op.code == OP_CENTROIDS:
         gram_read(<gram *>state, r)
 
 
@@ -104,4 +104,4 @@ cdef void plan_reduce(plan *p, uint32_t feature, const void *x, size_t n) noexce
     cdef uint32_t k
     for k in range(p.reducers):
         reducer_push(p, plan_op(p, p.first_reducer + k),
-                     plan_at(p, plan_branches(p)[feature * p.reducers + k]), x, n)
+                     plan_instance(p, feature, k), x, n)

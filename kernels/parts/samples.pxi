@@ -31,7 +31,7 @@ cdef int32_t bound_i32(float x, bint lower) noexcept nogil:
         return I32_MAX
     if x < -float_power(31):
         return I32_MIN
-    whole = <int64_t>x
+    whole = float_whole(x)
     if lower and <float>whole < x:
         whole = whole + 1
     if not lower and <float>whole > x:
@@ -43,7 +43,7 @@ cdef void abs_i32(int32_t *x, size_t n) noexcept nogil:
     """Without a branch: y is |x|, and the smallest int32, whose y is itself, loses its sign."""
     cdef size_t i
     cdef uint32_t sign, y
-    for i in range(n):
+    for i in range(atoll_fast_abs_i32(x, n), n):
         sign = <uint32_t>(x[i] >> 31)
         y = (<uint32_t>x[i] ^ sign) - sign
         x[i] = <int32_t>(y - (y >> 31))
@@ -51,7 +51,7 @@ cdef void abs_i32(int32_t *x, size_t n) noexcept nogil:
 
 cdef void abs_f32(float *x, size_t n) noexcept nogil:
     cdef size_t i
-    for i in range(n):
+    for i in range(atoll_fast_abs_f32(x, n), n):
         x[i] = f32_magnitude(x[i])
 
 
@@ -59,7 +59,7 @@ cdef void clip_i32(int32_t *x, size_t n, float low, float high) noexcept nogil:
     cdef size_t i
     cdef int32_t least = bound_i32(low, True), most = bound_i32(high, False)
     cdef int32_t v
-    for i in range(n):
+    for i in range(atoll_fast_clip_i32(x, n, least, most), n):
         v = x[i]
         v = least if v < least else v
         x[i] = most if v > most else v
@@ -76,7 +76,7 @@ cdef void clip_f32(float *x, size_t n, float low, float high) noexcept nogil:
 
 cdef void scale_i32(const int32_t *x, float *out, size_t n, float by, float add) noexcept nogil:
     cdef size_t i
-    for i in range(n):
+    for i in range(atoll_fast_scale_i32(x, out, n, by, add), n):
         out[i] = <float>x[i] * by + add
 
 
@@ -94,7 +94,7 @@ cdef size_t diff_i32(delay *s, int32_t *x, size_t n) noexcept nogil:
         return 0
     last = x[n - 1]
     a = x[0]
-    for i in range(n - 1):
+    for i in range(atoll_fast_diff_i32(x, n - 1), n - 1):
         b = x[i + 1]
         d = <int32_t>(<uint32_t>b - <uint32_t>x[i])
         lost = ((x[i] ^ b) & (b ^ d)) >> 31
@@ -115,7 +115,7 @@ cdef size_t diff_f32(delay *s, float *x, size_t n) noexcept nogil:
         return 0
     first = x[0]
     last = x[n - 1]
-    for i in range(n - 1):
+    for i in range(atoll_fast_diff_f32(x, n - 1), n - 1):
         x[i] = x[i + 1] - x[i]
     if s.filled:
         memmove(x + 1, x, (n - 1) * sizeof(float))

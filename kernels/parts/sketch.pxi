@@ -101,7 +101,7 @@ cdef bint f32_bounds(const float *x, size_t n, int32_t *low, int32_t *high) noex
         low[0] = f32_order(bottom)
         high[0] = f32_order(top)
         return False
-    for i in range(n):
+    for i in range(atoll_fast_bounds_f32(x, n, &least, &most), n):
         key = f32_order(x[i])
         least = key if key < least else least
         most = key if key > most else most

@@ -67,10 +67,13 @@ cdef void taper_init(float *weight, uint32_t kind, size_t n) noexcept nogil:
 
 cdef void taper_run(const float *weight, float *x, size_t n) noexcept nogil:
     cdef size_t i
-    for i in range(n // 2 + 1):
+    cdef size_t half = n // 2 + 1
+    for i in range(atoll_fast_taper(weight, x, half), half):
         x[i] = x[i] * weight[i]
-    for i in range(n // 2 + 1, n):
+    i = half + atoll_fast_taper_back(weight + (n - half), x + half, n - half)
+    while i < n:
         x[i] = x[i] * weight[n - i]
+        i = i + 1
 
 
 cdef size_t spectrum_words(size_t n) noexcept nogil:

@@ -35,7 +35,7 @@ cdef void vectors_init(vectors *s, uint32_t width, uint32_t bits, uint32_t weigh
 
 cdef int64_t whole_nearest(float x) noexcept nogil:
     """The integer nearest to x, ties to even; |x| < 2^62."""
-    cdef int64_t whole = <int64_t>x
+    cdef int64_t whole = float_whole(x)
     cdef float rest = x - <float>whole
     if rest > <float>0.5 or (rest == <float>0.5 and whole & 1):
         return whole + 1
@@ -73,7 +73,7 @@ cdef void vectors_push(vectors *s, const float *row) noexcept nogil:
         if not <float>0.0 <= row[0] <= float_power(24) or row[0] != <float><int32_t>row[0]:
             s.left_out = s.left_out + 1
             return
-        weight = <int64_t>row[0]
+        weight = float_whole(row[0])
         row = row + 1
     if s.pending + 1 > LIMBS_PENDING:
         vectors_settle(s)

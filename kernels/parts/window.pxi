@@ -59,11 +59,23 @@ cdef inline void lanes_store(float *lane, const vector *part) noexcept nogil:
         atoll_store(lane + WIDE * j, part[j])
 
 
+cdef inline void lanes_clear(float *lane) noexcept nogil:
+    cdef size_t j
+    for j in range(<size_t>LANES):
+        lane[j] = <float>0.0
+
+
 cdef float f32_sum(const float *x, size_t n, float scale) noexcept nogil:
     cdef vector part[PARTS]
     cdef vector by = atoll_splat(scale)
     cdef float lane[LANES]
     cdef size_t i = 0, j
+    if FAST_LANES and scale == <float>1.0:
+        lanes_clear(lane)
+        i = atoll_fast_sum(lane, x, n)
+        for j in range(n - i):
+            lane[j] = lane[j] + x[i + j]
+        return lanes_sum(lane)
     for j in range(<size_t>PARTS):
         part[j] = atoll_splat(<float>0.0)
     while i + LANES <= n:
@@ -81,6 +93,12 @@ cdef float f32_squares(const float *x, size_t n, float scale) noexcept nogil:
     cdef vector by = atoll_splat(scale), v
     cdef float lane[LANES]
     cdef size_t i = 0, j
+    if FAST_LANES and scale == <float>1.0:
+        lanes_clear(lane)
+        i = atoll_fast_squares(lane, x, n)
+        for j in range(n - i):
+            lane[j] = lane[j] + x[i + j] * x[i + j]
+        return lanes_sum(lane)
     for j in range(<size_t>PARTS):
         part[j] = atoll_splat(<float>0.0)
     while i + LANES <= n:
@@ -102,6 +120,10 @@ cdef void f32_sums(const float *x, size_t n, stats *s) noexcept nogil:
     cdef float lane[LANES]
     cdef float second[LANES]
     cdef size_t i = 0, j
+    if FAST_LANES:
+        s.sum = f32_sum(x, n, <float>1.0)
+        s.squares = f32_squares(x, n, <float>1.0)
+        return
     for j in range(<size_t>PARTS):
         sums[j] = atoll_splat(<float>0.0)
         squares[j] = sums[j]
@@ -259,8 +281,10 @@ cdef void stats_f32(const float *x, size_t n, uint32_t need, stats *s) noexcept 
         s.squares = f32_squares(x, n, <float>1.0)
     elif need & (NEED_SUM | NEED_CENTRAL):
         s.sum = f32_sum(x, n, <float>1.0)
-    s.mean = s.sum / <float>n
-    s.root = sqrtf(s.squares / <float>n)
+    if need & (NEED_SUM | NEED_CENTRAL):
+        s.mean = s.sum / <float>n
+    if need & NEED_SQUARES:
+        s.root = float_root(s.squares / <float>n)
     if plain and sum_plain(s.sum) and squares_plain(s.squares):
         return
     f32_extrema(x, n, s)
@@ -268,7 +292,7 @@ cdef void stats_f32(const float *x, size_t n, uint32_t need, stats *s) noexcept 
     if not sum_plain(s.sum):
         s.mean = (f32_sum(x, n, s.scale) / <float>n) / s.scale
     if not squares_plain(s.squares):
-        s.root = sqrtf(f32_squares(x, n, s.scale) / <float>n) / s.scale
+        s.root = float_root(f32_squares(x, n, s.scale) / <float>n) / s.scale
     if need & NEED_CENTRAL:
         central_f32(x, n, f32_deviation(x, n, s.scale, s.mean * s.scale), s)
 
@@ -338,10 +362,10 @@ cdef void central_i32(const int32_t *x, size_t n, stats *s) noexcept nogil:
 cdef int64_t mean_nearest(int64_t total, uint32_t n) noexcept nogil:
     """total / n rounded down after half is added: an integer within 1/2 of the mean."""
     cdef int64_t twice = 2 * total + n
-    cdef int64_t q = twice // (2 * <int64_t>n)
-    if q * 2 * <int64_t>n > twice:
-        q = q - 1
-    return q
+    cdef uint64_t whole = 2 * <uint64_t>n, rest
+    if twice >= 0:
+        return <int64_t>divide(<uint64_t>twice, whole, &rest)
+    return -<int64_t>divide(<uint64_t>0 - <uint64_t>twice + (whole - 1), whole, &rest)
 
 
 cdef int64_t i16_sum(const int16_t *x, size_t n) noexcept nogil:
@@ -352,7 +376,7 @@ cdef int64_t i16_sum(const int16_t *x, size_t n) noexcept nogil:
     while n:
         m = n if n < SUM_BLOCK else <size_t>SUM_BLOCK
         part = 0
-        for i in range(m):
+        for i in range(atoll_fast_sum_i16(x, m, &part), m):
             part = part + x[i]
         total = total + part
         x = x + m
@@ -372,13 +396,13 @@ cdef void stats_i16(const int16_t *x, size_t n, uint32_t need, stats *s) noexcep
     if need & (NEED_SUM | NEED_CENTRAL):
         s.sum_int = i16_sum(x, n)
     if need & NEED_SQUARES:
-        for i in range(n):
+        for i in range(atoll_fast_squares_i16(x, n, &squares), n):
             v = x[i]
             squares = squares + <uint32_t>(v * v)
         s.squares_low = squares
         s.squares_high = 0
     if need & (NEED_EXTREMA | NEED_CENTRAL):
-        for i in range(n):
+        for i in range(atoll_fast_bounds_i16(x, n, &low, &high), n):
             low = x[i] if x[i] < low else low
             high = x[i] if x[i] > high else high
         s.low_int = low
@@ -397,13 +421,13 @@ cdef void stats_i32(const int32_t *x, size_t n, uint32_t need, stats *s) noexcep
     s.bad = 0
     s.scale = <float>1.0
     if need & (NEED_SUM | NEED_CENTRAL):
-        for i in range(n):
+        for i in range(atoll_fast_sum_i32(x, n, &total), n):
             total = total + x[i]
         s.sum_int = total
     if need & NEED_SQUARES:
         a = 0
         b = 0
-        for i in range(n):
+        for i in range(atoll_fast_squares_i32(x, n, &a, &b), n):
             v = x[i]
             q = <uint64_t>(v * v)
             a = a + (q & LOW32)
@@ -411,7 +435,7 @@ cdef void stats_i32(const int32_t *x, size_t n, uint32_t need, stats *s) noexcep
         s.squares_low = a
         s.squares_high = b
     if need & (NEED_EXTREMA | NEED_CENTRAL):
-        for i in range(n):
+        for i in range(atoll_fast_bounds_i32(x, n, &low, &high), n):
             low = x[i] if x[i] < low else low
             high = x[i] if x[i] > high else high
         s.low_int = low
@@ -460,7 +484,7 @@ cdef float feature_p2p(const stats *s) noexcept nogil:
 
 cdef float feature_skewness(const stats *s) noexcept nogil:
     cdef float variance = s.m2 / <float>s.n
-    return (s.m3 / <float>s.n) / (variance * sqrtf(variance))
+    return (s.m3 / <float>s.n) / (variance * float_root(variance))
 
 
 cdef float feature_kurtosis(const stats *s) noexcept nogil:

@@ -1,0 +1,251 @@
+"""Instructions of our kernels on Cortex-M0, M4F and M7, beside those of CMSIS-DSP's C sources.
+
+    make bench-mcu         or: .venv/bin/python benchmarks/mcu.py
+
+Both are compiled by the same compiler with the same flags (-O2, without contraction; CMSIS-DSP with
+ARM_MATH_LOOPUNROLL, as its makers advise) and run on the same samples in one image under QEMU; a
+plugin (native/mcu/icount.c) counts every instruction between two marks. Instructions, not cycles:
+the emulator has no pipeline. On the M0 every float operation is a call into the compiler's library,
+and its instructions count for both.
+
+CMSIS-DSP comes as the source distribution of the package cmsisdsp, pinned by version and checksum,
+through pip, and is kept under build/.
+
+Writes build/bench/mcu.json: `geomean_to_cmsis_dsp` (ours over theirs, over all kernels and cores),
+`slower`, `rows`. Exit 1 where the geometric mean is above 1.
+"""
+
+import hashlib
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from atoll.kernels import portable
+
+ROOT = Path(__file__).resolve().parent.parent
+NATIVE = ROOT / "benchmarks" / "native" / "mcu"
+BUILD = ROOT / "build" / "mcu"
+OUTPUT = ROOT / "build" / "bench" / "mcu.json"
+
+VERSION = "1.10.3"
+SHA256 = "307d32298faa7c58db912851027fce35f886fec7eb1a27c4b309ce1a97f47519"
+CC, NM, QEMU = "arm-none-eabi-gcc", "arm-none-eabi-nm", "qemu-system-arm"
+TOOLS = (CC, NM, QEMU, "gcc")
+FLAGS = [
+    "-std=c99",
+    "-O2",
+    "-ffp-contract=off",
+    "-mthumb",
+    "-ffunction-sections",
+    "-fdata-sections",
+]
+CMSIS_FLAGS = ["-DARM_MATH_LOOPUNROLL", "-w"]
+RUN_S = 60
+
+# Folders of CMSIS-DSP's sources that the pairs draw from; the linker leaves out what is not used.
+GROUPS = {
+    "StatisticsFunctions": r"arm_(mean|rms|power|(abs)?(max|min)(_no_idx)?)_(f32|q15|q31)",
+    "BasicMathFunctions": r"arm_(abs|clip|scale|offset|sub|mult|dot_prod)_(f32|q15|q31)",
+    "FilteringFunctions": r"arm_(fir|biquad_cascade_df2T)(_init)?_f32",
+    "SupportFunctions": r"arm_q(15|31)_to_float",
+    "ComplexMathFunctions": r"arm_cmplx_mag_squared_f32",
+    "FastMathFunctions": r"arm_sqrt_q(15|31)",
+    "TransformFunctions": r"arm_(rfft_fast|cfft|cfft_radix8)(_init)?_f32|arm_bitreversal2?",
+    "CommonTables": r"arm_(common|const)_(tables|structs)",
+}
+
+
+class Core(NamedTuple):
+    """A core, its board in the emulator, and the compiler's words."""
+
+    board: str
+    flags: tuple[str, ...]
+
+
+CORES = {
+    "m0": Core("microbit", ("-mcpu=cortex-m0", "-mfloat-abi=soft")),
+    "m4f": Core("mps2-an386", ("-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")),
+    "m7": Core("mps2-an500", ("-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-d16")),
+}
+
+
+class Failed(Exception):
+    """Something could not be had, built or run."""
+
+
+def run(*command: str | Path, timeout_s: float = 300) -> str:
+    """The output of a command; Failed with its words where it does not end well."""
+    try:
+        done = subprocess.run(
+            [str(word) for word in command], capture_output=True, text=True, timeout=timeout_s
+        )
+    except subprocess.TimeoutExpired:
+        raise Failed(f"{command[0]} did not end within {timeout_s:.0f} s") from None
+    if done.returncode:
+        raise Failed(f"{command[0]} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def cmsis() -> Path:
+    """The folder of CMSIS-DSP's sources, fetched where they are not there yet."""
+    folder = BUILD / f"cmsisdsp-{VERSION}"
+    if folder.is_dir():
+        return folder
+    archive = BUILD / f"cmsisdsp-{VERSION}.tar.gz"
+    if not archive.exists():
+        wanted = [f"cmsisdsp=={VERSION}", "--no-deps", "--no-binary", "cmsisdsp", "-d", str(BUILD)]
+        run(sys.executable, "-m", "pip", "-q", "download", *wanted, timeout_s=900)
+    found = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if found != SHA256:
+        archive.unlink()
+        raise Failed(f"{archive.name}: its SHA-256 is {found}, not {SHA256}")
+    with tarfile.open(archive) as whole:
+        whole.extractall(BUILD, filter="data")
+    return folder
+
+
+def plugin() -> Path:
+    """The counter, compiled for this machine."""
+    made = BUILD / "icount.so"
+    flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
+    run("gcc", *flags, "-fvisibility=hidden", NATIVE / "icount.c", "-o", made)
+    return made
+
+
+def library(core: str) -> list[Path]:
+    """CMSIS-DSP's functions that are compared, compiled for a core."""
+    source, out = cmsis(), BUILD / core / "cmsis"
+    out.mkdir(parents=True, exist_ok=True)
+    include = ["-I", NATIVE, "-I", source / "Include", "-I", source / "PrivateInclude"]
+    made = []
+    for group, names in GROUPS.items():
+        for path in sorted((source / "Source" / group).glob("*.c")):
+            if not re.fullmatch(names, path.stem):
+                continue
+            made.append(out / f"{path.stem}.o")
+            if not made[-1].exists():
+                flags = [*FLAGS, *CMSIS_FLAGS, *CORES[core].flags, *include]
+                run(CC, *flags, "-c", path, "-o", made[-1])
+    return made
+
+
+def image(core: str) -> Path:
+    """The program of all pairs for a core."""
+    made, source = BUILD / core / "pairs.elf", cmsis()
+    include = ["-I", BUILD, "-I", NATIVE, "-I", source / "Include", "-I", source / "PrivateInclude"]
+    flags = [*FLAGS, *CORES[core].flags]
+    objects = library(core)
+    for name in ("pairs", "start"):
+        objects.append(BUILD / core / f"{name}.o")
+        run(
+            CC,
+            *flags,
+            "-Wno-unused-function",
+            *include,
+            "-c",
+            NATIVE / f"{name}.c",
+            "-o",
+            objects[-1],
+        )
+    link = ["-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-T", NATIVE / "image.ld"]
+    run(CC, *flags, *link, *objects, "-lm", "-lc", "-o", made)
+    return made
+
+
+def pairs() -> list[str]:
+    """Names of the pairs, in the order in which they run."""
+    return re.findall(r"^    PAIR\((\w+),", (NATIVE / "pairs.c").read_text(), re.MULTILINE)
+
+
+def counts(core: str, program: Path, counter: Path) -> list[int]:
+    """Instructions of each stretch between two marks: ours and theirs, pair after pair."""
+    symbols = dict(reversed(line.split()[::2]) for line in run(NM, program).splitlines())
+    out = BUILD / core / "counts.txt"
+    words = ["-M", CORES[core].board, "-kernel", program, "-display", "none", "-monitor", "none"]
+    words += ["-serial", "null", "-semihosting-config", "enable=on,target=native"]
+    words += ["-plugin", f"{counter},mark={int(symbols['image_mark'], 16) & ~1:x},out={out}"]
+    try:
+        run(QEMU, *words, timeout_s=RUN_S)
+    except Failed as error:
+        place = re.match(rf"{QEMU} ended with (\d+)", str(error))
+        names = pairs()
+        if place and 0 < int(place[1]) <= len(names):
+            raise Failed(f"{core}: ours and theirs differ on {names[int(place[1]) - 1]}") from None
+        raise
+    marks = [int(line) for line in out.read_text().split()]
+    stretches = [after - before for before, after in zip(marks[::2], marks[1::2], strict=True)]
+    empty, *rest = stretches
+    return [each - empty for each in rest]
+
+
+def measure(core: str, counter: Path) -> list[dict[str, Any]]:
+    """A row a pair."""
+    found, names = counts(core, image(core), counter), pairs()
+    if len(found) != 2 * len(names):
+        raise Failed(f"{core}: {len(found)} counts of {len(names)} pairs")
+    return [
+        {
+            "kernel": name,
+            "core": core,
+            "ours": found[2 * k],
+            "cmsis_dsp": found[2 * k + 1],
+            "ratio": round(found[2 * k] / found[2 * k + 1], 3),
+        }
+        for k, name in enumerate(names)
+    ]
+
+
+def geomean(ratios: list[float]) -> float:
+    """The geometric mean."""
+    return math.exp(sum(map(math.log, ratios)) / len(ratios))
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """A line a kernel: ours, theirs and the ratio, core by core."""
+    print(f"{'instructions':<14}" + "".join(f"{core:>26}" for core in CORES))
+    for name in pairs():
+        cells = [row for row in rows if row["kernel"] == name]
+        shown = (f"{c['ours']:>9,} {c['cmsis_dsp']:>9,} {c['ratio']:>6.2f}" for c in cells)
+        print(f"{name:<14}" + "".join(shown))
+
+
+def main() -> int:
+    """Exit code: 0 where the geometric mean is at most 1."""
+    missing = [tool for tool in TOOLS if not shutil.which(tool)]
+    if missing:
+        print(f"not installed (scripts/setup check): {', '.join(missing)}", file=sys.stderr)
+        return int(os.environ.get("CI") == "true")
+    try:
+        BUILD.mkdir(parents=True, exist_ok=True)
+        portable.write(BUILD)
+        counter = plugin()
+        rows = [row for core in CORES for row in measure(core, counter)]
+    except Failed as error:
+        print(error, file=sys.stderr)
+        return 1
+    show(rows)
+    each = {core: geomean([r["ratio"] for r in rows if r["core"] == core]) for core in CORES}
+    result = {
+        "geomean_to_cmsis_dsp": round(geomean([row["ratio"] for row in rows]), 4),
+        "geomean_by_core": {core: round(value, 4) for core, value in each.items()},
+        "slower": [f"{r['kernel']} on {r['core']}: {r['ratio']}" for r in rows if r["ratio"] > 1],
+        "cmsis_dsp": VERSION,
+        "flags": " ".join(FLAGS),
+        "rows": rows,
+    }
+    OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+    OUTPUT.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"geometric mean to CMSIS-DSP: {result['geomean_to_cmsis_dsp']}  {each}")
+    print(f"slower: {'; '.join(result['slower']) or 'none'}\nwritten: {OUTPUT.relative_to(ROOT)}")
+    return int(result["geomean_to_cmsis_dsp"] > 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
