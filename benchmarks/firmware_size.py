@@ -144,8 +144,7 @@ def stack_used() -> int | None:
     """Bytes of stack of the smallest set on the emulated M0; None without the emulator."""
     if not shutil.which("qemu-system-arm"):
         return None
-    sys.path.insert(0, str(ROOT))
-    from benchmarks.receipts import board_stack
+    from receipts import board_stack
 
     return board_stack("microbit", SMALLEST)
 

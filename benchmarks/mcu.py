@@ -119,11 +119,16 @@ def plugin() -> Path:
     return made
 
 
+def includes(source: Path) -> list[str]:
+    """The compiler's words for the headers of CMSIS-DSP, and ours in place of CMSIS-Core's."""
+    return [f"-I{folder}" for folder in (NATIVE, source / "Include", source / "PrivateInclude")]
+
+
 def library(core: str) -> list[Path]:
     """CMSIS-DSP's functions that are compared, compiled for a core."""
     source, out = cmsis(), BUILD / core / "cmsis"
     out.mkdir(parents=True, exist_ok=True)
-    include = ["-I", NATIVE, "-I", source / "Include", "-I", source / "PrivateInclude"]
+    include = includes(source)
     made = []
     for group, names in GROUPS.items():
         for path in sorted((source / "Source" / group).glob("*.c")):
@@ -139,7 +144,7 @@ def library(core: str) -> list[Path]:
 def image(core: str) -> Path:
     """The program of all pairs for a core."""
     made, source = BUILD / core / "pairs.elf", cmsis()
-    include = ["-I", BUILD, "-I", NATIVE, "-I", source / "Include", "-I", source / "PrivateInclude"]
+    include = ["-I", str(BUILD), *includes(source)]
     flags = [*FLAGS, *CORES[core].flags]
     objects = library(core)
     for name in ("pairs", "start"):
@@ -154,7 +159,8 @@ def image(core: str) -> Path:
             "-o",
             objects[-1],
         )
-    link = ["-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-T", NATIVE / "image.ld"]
+    script = str(NATIVE / "image.ld")
+    link = ["-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-T", script]
     run(CC, *flags, *link, *objects, "-lm", "-lc", "-o", made)
     return made
 
@@ -168,7 +174,8 @@ def counts(core: str, program: Path, counter: Path) -> list[int]:
     """Instructions of each stretch between two marks: ours and theirs, pair after pair."""
     symbols = dict(reversed(line.split()[::2]) for line in run(NM, program).splitlines())
     out = BUILD / core / "counts.txt"
-    words = ["-M", CORES[core].board, "-kernel", program, "-display", "none", "-monitor", "none"]
+    words = ["-M", CORES[core].board, "-kernel", str(program), "-display", "none"]
+    words += ["-monitor", "none"]
     words += ["-serial", "null", "-semihosting-config", "enable=on,target=native"]
     words += ["-plugin", f"{counter},mark={int(symbols['image_mark'], 16) & ~1:x},out={out}"]
     try:
@@ -232,7 +239,7 @@ def main() -> int:
         return 1
     show(rows)
     each = {core: geomean([r["ratio"] for r in rows if r["core"] == core]) for core in CORES}
-    result = {
+    result: dict[str, Any] = {
         "geomean_to_cmsis_dsp": round(geomean([row["ratio"] for row in rows]), 4),
         "geomean_by_core": {core: round(value, 4) for core, value in each.items()},
         "slower": [f"{r['kernel']} on {r['core']}: {r['ratio']}" for r in rows if r["ratio"] > 1],

@@ -239,7 +239,10 @@ _INLINE = re.compile(
 
 
 def platform_for(code: str) -> str:
-    """platform.h, what it includes in place, without the inline functions that nothing in `code` needs: clang names those."""
+    """platform.h with what it includes, without the inline functions that `code` does not need.
+
+    clang warns of those in a file that is no header.
+    """
     text = (FOLDER / "parts" / "platform.h").read_text()
     for name in re.findall(r'^#include "(\w+\.h)"\n', text, re.MULTILINE):
         inside = (FOLDER / "parts" / name).read_text()
