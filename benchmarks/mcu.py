@@ -4,7 +4,7 @@
 
 Both are compiled by the same compiler with the same flags (-O2, without contraction; CMSIS-DSP with
 ARM_MATH_LOOPUNROLL, as its makers advise) and run on the same samples in one image under QEMU; a
-plugin (native/mcu/icount.c) counts every instruction between two marks. Instructions, not cycles:
+plugin (kernels/parts/board_icount.c) counts every instruction between two marks. No cycles:
 the emulator has no pipeline. On the M0 every float operation is a call into the compiler's library,
 and its instructions count for both.
 
@@ -20,14 +20,13 @@ import json
 import math
 import os
 import re
-import shutil
-import subprocess
 import sys
 import tarfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from atoll.kernels import portable
+from atoll.kernels import emulate, portable
+from atoll.kernels.emulate import CC, Failed, run
 
 ROOT = Path(__file__).resolve().parent.parent
 NATIVE = ROOT / "benchmarks" / "native" / "mcu"
@@ -36,8 +35,6 @@ OUTPUT = ROOT / "build" / "bench" / "mcu.json"
 
 VERSION = "1.10.3"
 SHA256 = "307d32298faa7c58db912851027fce35f886fec7eb1a27c4b309ce1a97f47519"
-CC, NM, QEMU = "arm-none-eabi-gcc", "arm-none-eabi-nm", "qemu-system-arm"
-TOOLS = (CC, NM, QEMU, "gcc")
 FLAGS = [
     "-std=c99",
     "-O2",
@@ -47,7 +44,6 @@ FLAGS = [
     "-fdata-sections",
 ]
 CMSIS_FLAGS = ["-DARM_MATH_LOOPUNROLL", "-w"]
-RUN_S = 60
 
 # Folders of CMSIS-DSP's sources that the pairs draw from; the linker leaves out what is not used.
 GROUPS = {
@@ -62,35 +58,7 @@ GROUPS = {
 }
 
 
-class Core(NamedTuple):
-    """A core, its board in the emulator, and the compiler's words."""
-
-    board: str
-    flags: tuple[str, ...]
-
-
-CORES = {
-    "m0": Core("microbit", ("-mcpu=cortex-m0", "-mfloat-abi=soft")),
-    "m4f": Core("mps2-an386", ("-mcpu=cortex-m4", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16")),
-    "m7": Core("mps2-an500", ("-mcpu=cortex-m7", "-mfloat-abi=hard", "-mfpu=fpv5-d16")),
-}
-
-
-class Failed(Exception):
-    """Something could not be had, built or run."""
-
-
-def run(*command: str | Path, timeout_s: float = 300) -> str:
-    """The output of a command; Failed with its words where it does not end well."""
-    try:
-        done = subprocess.run(
-            [str(word) for word in command], capture_output=True, text=True, timeout=timeout_s
-        )
-    except subprocess.TimeoutExpired:
-        raise Failed(f"{command[0]} did not end within {timeout_s:.0f} s") from None
-    if done.returncode:
-        raise Failed(f"{command[0]} ended with {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout
+CORES = ("m0", "m4f", "m7")
 
 
 def cmsis() -> Path:
@@ -111,14 +79,6 @@ def cmsis() -> Path:
     return folder
 
 
-def plugin() -> Path:
-    """The counter, compiled for this machine."""
-    made = BUILD / "icount.so"
-    flags = ["-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC"]
-    run("gcc", *flags, "-fvisibility=hidden", NATIVE / "icount.c", "-o", made)
-    return made
-
-
 def includes(source: Path) -> list[str]:
     """The compiler's words for the headers of CMSIS-DSP, and ours in place of CMSIS-Core's."""
     return [f"-I{folder}" for folder in (NATIVE, source / "Include", source / "PrivateInclude")]
@@ -136,33 +96,18 @@ def library(core: str) -> list[Path]:
                 continue
             made.append(out / f"{path.stem}.o")
             if not made[-1].exists():
-                flags = [*FLAGS, *CMSIS_FLAGS, *CORES[core].flags, *include]
+                flags = [*FLAGS, *CMSIS_FLAGS, *emulate.CORES[core].flags, *include]
                 run(CC, *flags, "-c", path, "-o", made[-1])
     return made
 
 
 def image(core: str) -> Path:
     """The program of all pairs for a core."""
-    made, source = BUILD / core / "pairs.elf", cmsis()
-    include = ["-I", str(BUILD), *includes(source)]
-    flags = [*FLAGS, *CORES[core].flags]
-    objects = library(core)
-    for name in ("pairs", "start"):
-        objects.append(BUILD / core / f"{name}.o")
-        run(
-            CC,
-            *flags,
-            "-Wno-unused-function",
-            *include,
-            "-c",
-            NATIVE / f"{name}.c",
-            "-o",
-            objects[-1],
-        )
-    script = str(NATIVE / "image.ld")
-    link = ["-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-T", script]
-    run(CC, *flags, *link, *objects, "-lm", "-lc", "-o", made)
-    return made
+    source, flags = cmsis(), [*FLAGS, *emulate.CORES[core].flags, "-Wno-unused-function"]
+    objects = [*library(core), BUILD / core / "pairs.o"]
+    words = [*flags, "-I", str(BUILD), *includes(source)]
+    run(CC, *words, "-c", NATIVE / "pairs.c", "-o", objects[-1])
+    return emulate.link(core, FLAGS, objects, BUILD / core / "pairs.elf")
 
 
 def pairs() -> list[str]:
@@ -171,24 +116,15 @@ def pairs() -> list[str]:
 
 
 def counts(core: str, program: Path, counter: Path) -> list[int]:
-    """Instructions of each stretch between two marks: ours and theirs, pair after pair."""
-    symbols = dict(reversed(line.split()[::2]) for line in run(NM, program).splitlines())
-    out = BUILD / core / "counts.txt"
-    words = ["-M", CORES[core].board, "-kernel", str(program), "-display", "none"]
-    words += ["-monitor", "none"]
-    words += ["-serial", "null", "-semihosting-config", "enable=on,target=native"]
-    words += ["-plugin", f"{counter},mark={int(symbols['image_mark'], 16) & ~1:x},out={out}"]
+    """Instructions of ours and theirs, pair after pair."""
+    names = pairs()
     try:
-        run(QEMU, *words, timeout_s=RUN_S)
+        found = emulate.execute(core, program, counter).counts[::2]
     except Failed as error:
-        place = re.match(rf"{QEMU} ended with (\d+)", str(error))
-        names = pairs()
-        if place and 0 < int(place[1]) <= len(names):
-            raise Failed(f"{core}: ours and theirs differ on {names[int(place[1]) - 1]}") from None
+        if 0 < error.code <= len(names):
+            raise Failed(f"{core}: ours and theirs differ on {names[error.code - 1]}") from None
         raise
-    marks = [int(line) for line in out.read_text().split()]
-    stretches = [after - before for before, after in zip(marks[::2], marks[1::2], strict=True)]
-    empty, *rest = stretches
+    empty, *rest = found
     return [each - empty for each in rest]
 
 
@@ -225,14 +161,14 @@ def show(rows: list[dict[str, Any]]) -> None:
 
 def main() -> int:
     """Exit code: 0 where the geometric mean is at most 1."""
-    missing = [tool for tool in TOOLS if not shutil.which(tool)]
+    missing = emulate.missing()
     if missing:
         print(f"not installed (scripts/setup check): {', '.join(missing)}", file=sys.stderr)
         return int(os.environ.get("CI") == "true")
     try:
         BUILD.mkdir(parents=True, exist_ok=True)
         portable.write(BUILD)
-        counter = plugin()
+        counter = emulate.plugin(BUILD)
         rows = [row for core in CORES for row in measure(core, counter)]
     except Failed as error:
         print(error, file=sys.stderr)

@@ -33,9 +33,9 @@ def run(options: Any) -> int:
     """Print the catalogue, one kernel, or the receipts."""
     if options.receipts or options.long:
         return _receipts(options)
-    from atoll.kernels import catalogue
+    from atoll.kernels import catalogue, users
 
-    wanted = catalogue()
+    wanted = (*catalogue(), *users.installed())
     if options.name is not None:
         name = _find([{"name": kernel.name} for kernel in wanted], options.name)["name"]
         wanted = tuple(kernel for kernel in wanted if kernel.name == name)

@@ -37,6 +37,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "jobs": ("listing", "list the jobs"),
         "cancel": ("order", "cancel a query"),
         "kernels": ("kernels", "what a plan can be made of"),
+        "kernel": ("kernel", "write a kernel of your own, and check it"),
     },
     "Fleet": {
         "status": ("status", "the site in a few lines"),

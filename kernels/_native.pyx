@@ -11,6 +11,7 @@ into an exception.
 from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_SIMPLE, PyBuffer_Release
 from cpython.buffer cimport PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from libc.stdint cimport (
     int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
@@ -52,6 +53,9 @@ include "parts/feed.pxi"
 include "parts/interpreter.pxi"
 include "parts/checkpoint.pxi"
 
+cdef extern from "parts/platform.h":
+    bint atoll_user_add(const void *kernel)
+
 # A state is at most this large: a window of WINDOW_MAX floats, its frame, and 64 sketches.
 DEF_STATE_MAX = 64 * 1024 * 1024
 
@@ -68,6 +72,12 @@ cdef dict MESSAGES = {
 
 cdef object failure(uint32_t status):
     return KernelError(MESSAGES.get(status, f"status {status}"))
+
+
+def add_user(capsule) -> None:
+    """Let plans name the kernel of this capsule (users.py)."""
+    if not atoll_user_add(PyCapsule_GetPointer(capsule, b"atoll.kernel.1")):
+        raise KernelError("too many users' kernels in this process")
 
 
 def state_size(words: bytes) -> int:

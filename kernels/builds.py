@@ -50,6 +50,7 @@ def choose(forced: str, *, offered: bool) -> tuple[str, Any]:
 
 if TYPE_CHECKING:
     from atoll.kernels._native import Machine as Machine
+    from atoll.kernels._native import add_user as add_user
     from atoll.kernels._native import memory_sizes as memory_sizes
     from atoll.kernels._native import state_size as state_size
 
@@ -58,3 +59,4 @@ else:
     BUILD, _native = choose(os.environ.get(VARIABLE, ""), offered=has_avx2())
     Machine, state_size = _native.Machine, _native.state_size
     memory_sizes = _native.memory_sizes
+    add_user = _native.add_user

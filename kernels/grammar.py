@@ -19,6 +19,7 @@ from atoll.kernels.errors import PlanError
 from atoll.kernels.kernel import ABSENT, REQUIRED, Kernel, Param
 from atoll.kernels.models import COLUMNS_MAX, Model
 from atoll.kernels.numbers import f32_bits, f32_value
+from atoll.kernels import users
 from atoll.kernels.registry import BY_NAME, PART_UNIT
 
 TEXT_MAX = 4096  # characters: some hundred calls, more than OPS_MAX can hold
@@ -103,7 +104,7 @@ def _tokens(piece: str, base: int) -> list[Token]:
 
 
 def _resolve(text: str, call: Call, models: Mapping[str, Model]) -> Op:
-    kernel = BY_NAME.get(call.name.text)
+    kernel = BY_NAME.get(call.name.text) or users.find(call.name.text)
     if kernel is None:
         raise _fault(
             f"no kernel is called {call.name.text!r}{_hint(call.name.text)}", text, call.name

@@ -33,6 +33,7 @@ from atoll.kernels.program import (
 )
 from atoll.kernels.rows import KEY_MAX, Run, decode, encode, table
 from atoll.kernels.samples import view
+from atoll.kernels.users import CODES as USERS
 
 # Where a partial names its dtype, and where its states begin (parts/interpreter.pxi).
 DTYPE_AT = 12
@@ -389,7 +390,9 @@ class Plan:
 
     def _value_dtype(self, dtype: str) -> int:
         """dtype code of what the reducers take from streams of `dtype`."""
-        if self._features or self._rowed or not FLOATING.isdisjoint(self.kernels):
+        added = any(op.kernel.code == USERS["sample"] for op in self._ops)
+        floating = added or not FLOATING.isdisjoint(self.kernels)
+        if self._features or self._rowed or floating:
             return DTYPES["f32"]
         widened = dtype == "i16" and any(op.kernel.group == "sample" for op in self._ops)
         return DTYPES["i32" if widened else dtype]

@@ -1,4 +1,4 @@
-"""Write the amalgamation: `python -m atoll.kernels.portable OUTDIR [--only NAME,NAME,...]`.
+"""Write the amalgamation: `python -m atoll.kernels.portable OUTDIR [--only NAMES] [--user FILE]`.
 
 `atoll_kernels.c` and `atoll_kernels.h` hold every portable kernel and the interpreter as C99 for
 a microcontroller, cut out of the C that Cython makes of `_native.pyx`. It is the source of the
@@ -6,7 +6,8 @@ Linux extension too, so both compute the same bits. What makes the cut possible:
 each `cdef ... noexcept nogil` function as `static T __pyx_f_<module>_<name>(...) {` up to a `}` in
 column 0, structs as `struct __pyx_t_<module>_<name>`, and neither mentions Python.
 
-With `--only` the files hold the interpreter and these kernels of the catalogue (subset.py).
+With `--only` the files hold the interpreter and these kernels of the catalogue (subset.py), with
+`--user` kernels of users as well (user_source.py).
 
 Docstrings of the parts become the comments of the functions. Only functions of the parts are
 taken; a Python symbol left in one of them is an error here, before any compiler sees it.
@@ -102,25 +103,29 @@ def _comment(doc: str) -> str:
     return "/* " + "\n * ".join(lines).replace(" * \n", " *\n") + " */\n"
 
 
-def cython_c(cut: Cut | None = None) -> str:
-    """The C of `_native.pyx`, without comments; of a cut: with these kernels alone."""
+def compiled_c(source: Path, module: str, out: Path, directives: dict[str, object]) -> str | None:
+    """What Cython makes of a module, without comments; None where it does not compile."""
     # Untyped, and wanted by nobody but the build.
     cython = import_module("Cython.Compiler.Main")
+    options = cython.CompilationOptions(
+        output_file=str(out), language_level=3, compiler_directives=directives
+    )
+    if cython.compile_single(str(source), options, full_module_name=module).num_errors:
+        return None
+    return _COMMENT.sub("", out.read_text())
+
+
+def cython_c(cut: Cut | None = None) -> str:
+    """The C of `_native.pyx`, without comments; of a cut: with these kernels alone."""
     with TemporaryDirectory() as folder:
         source, out = FOLDER / "_native.pyx", Path(folder) / "_native.c"
         if cut is not None:
             source = reduced(cut, Path(folder))
-        options = cython.CompilationOptions(
-            output_file=str(out),
-            language_level=3,
-            compiler_directives={"warn.unreachable": cut is None},
-        )
-        result = cython.compile_single(
-            str(source), options, full_module_name="atoll.kernels._native"
-        )
-        if result.num_errors:
+        directives: dict[str, object] = {"warn.unreachable": cut is None}
+        generated = compiled_c(source, "atoll.kernels._native", out, directives)
+        if generated is None:
             raise SystemExit("the parts do not compile")
-        return _COMMENT.sub("", out.read_text())
+        return generated
 
 
 def reduced(cut: Cut, folder: Path) -> Path:
@@ -136,10 +141,10 @@ def reduced(cut: Cut, folder: Path) -> Path:
     return copy
 
 
-def readable(text: str) -> str:
-    """Cython's names to a reader's."""
-    text = re.sub(rf"__pyx_e_{MODULE}", "ATOLL_", text)
-    text = re.sub(rf"__pyx_[ft]_{MODULE}", "atoll_", text)
+def readable(text: str, module: str = MODULE, prefix: str = "atoll_") -> str:
+    """Cython's names to a reader's; those of `module` begin with `prefix`."""
+    text = re.sub(rf"__pyx_e_{module}", prefix.upper(), text)
+    text = re.sub(rf"__pyx_[ft]_{module}", prefix, text)
     text = text.replace("CYTHON_INLINE ", "inline ").replace("CYTHON_UNUSED ", "")
     text = re.sub(r"__pyx_t_(\d+)", r"t\1", text)
     text = re.sub(r"__pyx_v_", "", text)
@@ -187,8 +192,8 @@ def signature(definition: str) -> str:
     return definition[: definition.index(" {\n")] + ";\n"
 
 
-def amalgamate(generated: str, parts: Source) -> tuple[str, str]:
-    """(atoll_kernels.c, atoll_kernels.h) of Cython's C."""
+def amalgamate(generated: str, parts: Source, users: str = "") -> tuple[str, str]:
+    """(atoll_kernels.c, atoll_kernels.h) of Cython's C, and the C of users' kernels."""
     functions = {
         m[1]: silenced(readable(m[0]))
         for m in _DEFINITION.finditer(generated)
@@ -207,7 +212,8 @@ def amalgamate(generated: str, parts: Source) -> tuple[str, str]:
     enums = [readable(m[0]) for m in _ENUM.finditer(generated) if MODULE in m[0]]
     public = [e for e in enums if any(f"ATOLL_{p}" in e for p in PUBLIC_ENUMS)]
     private = [e for e in enums if e not in public]
-    return _source(functions, structs, private, parts), _header(functions, public, parts)
+    code = _source(functions, structs, private, parts, users)
+    return code, _header(functions, public, parts)
 
 
 def reached(functions: dict[str, str]) -> dict[str, str]:
@@ -259,9 +265,12 @@ def platform_for(code: str) -> str:
             text = text.replace(each, "")
 
 
-def _source(functions: dict[str, str], structs: list[str], enums: list[str], parts: Source) -> str:
-    platform = platform_for("".join(functions.values()))
-    chunks = [_BANNER, '#include "atoll_kernels.h"\n', platform, *enums, *structs]
+def _source(
+    functions: dict[str, str], structs: list[str], enums: list[str], parts: Source, users: str
+) -> str:
+    platform = platform_for("".join(functions.values()) + users)
+    head = [_BANNER, "#define ATOLL_USERS\n" if users else "", '#include "atoll_kernels.h"\n']
+    chunks = [*head, platform, users, *enums, *structs]
     chunks.append("".join(signature(t) for n, t in functions.items() if n not in PUBLIC))
     chunks += [parts.docs.get(name, "") + text for name, text in functions.items()]
     return "\n".join(chunks)
@@ -281,46 +290,63 @@ def _header(functions: dict[str, str], enums: list[str], parts: Source) -> str:
     return "\n".join(chunks)
 
 
-def write(out: Path, names: Iterable[str] | None = None) -> int:
-    """Write both files, with these kernels alone or all; the lines of C. KernelError: no such."""
-    cut = None if names is None else Cut(names)
-    parts = source()
-    code, header = amalgamate(cython_c(cut), parts)
+class Asked(NamedTuple):
+    """What the command line asks for."""
+
+    out: Path
+    names: list[str] | None
+    users: list[Path]
+
+
+def write(out: Path, names: Iterable[str] | None = None, users: Iterable[Path] = ()) -> int:
+    """Write both files, with these kernels alone or all, and those of users; the lines of C.
+
+    KernelError: no kernel has such a name, or a user's source is no portable kernel.
+    """
+    from atoll.kernels.user_source import linked, read
+
+    given = [read(path) for path in users]
+    kinds = frozenset(each.kind for each in given)
+    cut = None if names is None else Cut(names, kinds)
+    code, header = amalgamate(cython_c(cut), source(), linked(given))
     out.mkdir(parents=True, exist_ok=True)
     (out / "atoll_kernels.c").write_text(code)
     (out / "atoll_kernels.h").write_text(header)
     return code.count("\n")
 
 
-def arguments_of(words: list[str]) -> tuple[Path, list[str] | None] | None:
-    """OUTDIR [--only NAME,NAME,...], or None where it is something else."""
-    names = None
-    if "--only" in words:
-        at = words.index("--only")
-        names = [name for name in "".join(words[at + 1 : at + 2]).split(",") if name]
-        words = words[:at] + words[at + 2 :]
-        if not names:
-            return None
-    if len(words) != 1 or words[0].startswith("-"):
+def arguments_of(words: list[str]) -> Asked | None:
+    """OUTDIR [--only NAME,...] [--user FILE.pyx ...], or None where it is something else."""
+    names, users, rest = None, [], list(words)
+    while "--user" in rest:
+        at = rest.index("--user")
+        users += [Path(word) for word in rest[at + 1 : at + 2]]
+        del rest[at : at + 2]
+    if "--only" in rest:
+        at = rest.index("--only")
+        names = [name for name in "".join(rest[at + 1 : at + 2]).split(",") if name]
+        del rest[at : at + 2]
+    if len(rest) != 1 or rest[0].startswith("-") or names == []:
         return None
-    return Path(words[0]), names
+    return Asked(Path(rest[0]), names, users)
 
 
 def main(arguments: list[str]) -> int:
     """Write both files into the folder named."""
-    given = arguments_of(arguments)
-    if given is None:
+    asked = arguments_of(arguments)
+    if asked is None:
         print(
-            "usage: python -m atoll.kernels.portable OUTDIR [--only NAME,NAME,...]", file=sys.stderr
+            "usage: python -m atoll.kernels.portable OUTDIR [--only NAME,NAME,...] "
+            "[--user FILE.pyx]...",
+            file=sys.stderr,
         )
         return 2
-    out, names = given
     try:
-        lines = write(out, names)
+        lines = write(*asked)
     except KernelError as error:
         print(error, file=sys.stderr)
         return 2
-    print(f"{out / 'atoll_kernels.c'}: {lines} lines")
+    print(f"{asked.out / 'atoll_kernels.c'}: {lines} lines")
     return 0
 
 

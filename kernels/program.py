@@ -12,7 +12,7 @@ are made anew for each (dtype, rate).
 from struct import pack
 from typing import NamedTuple
 
-from atoll.kernels import model_text
+from atoll.kernels import model_text, users
 from atoll.kernels.design import Context, behind, lowered
 from atoll.kernels.errors import PlanError
 from atoll.kernels.grammar import OPS_MAX, Op, default_word, parse
@@ -44,7 +44,9 @@ def from_canonical(data: bytes) -> tuple[Op, ...]:
         raise PlanError("not the canonical form of a plan of this version")
     ops: list[Op] = []
     for item in value[1:]:
-        kernel = BY_CODE.get(item[0]) if isinstance(item, list) and item else None
+        kernel = None
+        if isinstance(item, list) and item and isinstance(item[0], int):
+            kernel = BY_CODE.get(item[0]) or users.of_operation(item[0], item[1:])
         if kernel is None:
             raise PlanError(f"no kernel has the code of operation {len(ops)} of the canonical form")
         ops.append(Op(kernel, tuple(item[1:])))

@@ -18,7 +18,7 @@ from atoll.kernels.plan import Plan
 from atoll.kernels.registry import catalogue
 from atoll.kernels.samples import SIZES
 
-_OFFSET = 0xCBF29CE484222325
+FNV_OFFSET = 0xCBF29CE484222325
 _PRIME = 0x100000001B3
 
 RATE_HZ = 1000.0
@@ -101,7 +101,7 @@ LONG_PLANS: dict[str, tuple[str, ...]] = {
 FEATURE_PLANS = ("window 64 | {}", "window 50 hop=33 | {}")
 
 
-def fnv1a(data: bytes, state: int = _OFFSET) -> int:
+def fnv1a(data: bytes, state: int = FNV_OFFSET) -> int:
     """FNV-1a, 64 bit, continued from `state`."""
     for byte in data:
         state = ((state ^ byte) * _PRIME) & 0xFFFFFFFFFFFFFFFF
@@ -149,7 +149,7 @@ def receipts(suite: Suite = SHORT) -> dict[str, bytes]:
     vectors = {(d, c): vector(d, c, suite.samples) for d in SIZES for c in CASES}
     result = {}
     for name, texts in suite.plans().items():
-        state = _OFFSET
+        state = FNV_OFFSET
         for plan in (Plan(text, models) for text in texts):
             for (dtype, _), data in vectors.items():
                 state = fnv1a(outputs(plan, dtype, data), state)

@@ -151,7 +151,7 @@ def main(arguments: list[str]) -> int:
             file=sys.stderr,
         )
         return 2
-    out, names = given
+    out, names = given.out, given.names
     try:
         found = tables(suite, None if names is None else wanted_kernels(names))
     except KernelError as error:

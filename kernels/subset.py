@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 from atoll.kernels.errors import KernelError
 from atoll.kernels.registry import catalogue
+from atoll.kernels.users import CODES
 
 PARTS = Path(__file__).parent / "parts"
 
@@ -69,12 +70,12 @@ def wanted_kernels(names: Iterable[str]) -> frozenset[str]:
 class Cut:
     """What is known of a set of kernels, and the parts' text reduced to them."""
 
-    def __init__(self, names: Iterable[str]) -> None:
-        """names: kernels of the catalogue."""
+    def __init__(self, names: Iterable[str], users: frozenset[str] = frozenset()) -> None:
+        """names: kernels of the catalogue; users: kinds of users' kernels beside them."""
         self.names = wanted_kernels(names)
         kept = [kernel for kernel in catalogue() if kernel.name in self.names]
-        self._codes = {kernel.code for kernel in kept}
-        self._groups = {kernel.group for kernel in kept}
+        self._codes = {kernel.code for kernel in kept} | {CODES[kind] for kind in users}
+        self._groups = {kernel.group for kernel in kept} | users
         self._joint = any(kernel.joint for kernel in kept)
         text = "".join(path.read_text() for path in sorted(PARTS.glob("*.pxi")))
         self._values = {name: int(value) for name, value in _CODE.findall(text)}
@@ -116,6 +117,11 @@ class Cut:
                 text = _constant(text, counter, "0")
         if not self._joint:
             text = _constant(text, "joint", "0")
+        if "resample" not in self.names:
+            text = text.replace("p.up > 1", "False").replace("p.up == 1", "True")
+            text = _constant(text, "up", "<uint32_t>1")
+        if not self.names & {"resample", "decimate"}:
+            text = _constant(text, "decimation", "<uint32_t>1")
         if "stream" not in self._groups:
             text = text.replace("p.channels == 1", "True").replace("p.channels > 1", "False")
             text = _constant(text, "channels", "<uint32_t>1")
@@ -185,6 +191,9 @@ def pruned(text: str) -> str:
 
 def _constant(text: str, field: str, value: str) -> str:
     """Reads of a field of the plan's header as a constant; writes of it stay."""
+    if value == "0":
+        text = re.sub(rf"\bp\.{field} == 0", "True", text)
+        text = re.sub(rf"\bp\.{field} (!=|>) 0", "False", text)
     return re.sub(rf"\bp\.{field}\b(?! = )", value, text)
 
 

@@ -52,6 +52,12 @@ cdef extern from "parts/platform.h" nogil:
     size_t atoll_fast_clip_i32(int32_t *x, size_t n, int32_t least, int32_t most)
     size_t atoll_fast_diff_i32(int32_t *x, size_t n)
     size_t atoll_fast_widen(const int16_t *x, int32_t *out, size_t n)
+    enum:
+        USER_SAMPLES "ATOLL_USER_SAMPLES"
+        USER_WINDOW "ATOLL_USER_WINDOW"
+    bint atoll_user_fits(uint32_t identity, uint32_t kind, uint32_t numbers)
+    void atoll_user_samples(const uint32_t *args, float *x, size_t n)
+    float atoll_user_window(const uint32_t *args, const float *x, size_t n)
     void *memcpy(void *to, const void *source, size_t n)
     void *memmove(void *to, const void *source, size_t n)
     void *memset(void *to, int value, size_t n)
@@ -167,7 +173,7 @@ cdef float float_ratio(int64_t a, uint32_t n) noexcept nogil:
         m = <uint64_t>0 - m
     if m == 0:
         return <float>0.0
-    if (n & (n - 1)) == 0:
+    if not SMALL and (n & (n - 1)) == 0:
         return float_round(m, 1 - <int32_t>bits_length(n), False, negative)
     # A quotient of 26 bits or more: one for rounding, the remainder decides the rest.
     shift = 27 + <int32_t>bits_length(n) - <int32_t>bits_length(m)
@@ -240,7 +246,7 @@ cdef float float_root_ratio(uint64_t low, uint64_t high, uint32_t n) noexcept no
     cdef uint64_t top = high + (low >> 32)
     cdef uint64_t q = 0, rest = 0
     cdef int32_t i
-    if (n & (n - 1)) == 0 and top >> 30 == 0:
+    if not SMALL and (n & (n - 1)) == 0 and top >> 30 == 0:
         return float_root_half((top << 32) | (low & LOW32), bits_length(n) - 1)
     word[0] = <uint32_t>low
     word[1] = <uint32_t>top
@@ -273,7 +279,7 @@ cdef float float_root(float x) noexcept nogil:
     else:
         m = m | 0x800000
     e = e - 23
-    return float_root_half(m << (e & 1), 0) * float_power(e >> 1)
+    return float_root_ratio(m << (e & 1), 0, 1) * float_power(e >> 1)
 
 
 cdef void wide_shift(uint32_t *word, uint32_t by) noexcept nogil:

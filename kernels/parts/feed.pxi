@@ -10,6 +10,15 @@ cdef inline size_t frame_length(const plan *p) noexcept nogil:
     return <size_t>(p.spectral // 2 + 1) if p.spectral else <size_t>p.window
 
 
+cdef const float *window_floats(plan *p, uint32_t dtype, const void *x) noexcept nogil:
+    """The window as float: in the frame buffer, where it does not stand as such."""
+    cdef float *frame = <float *>plan_at(p, p.frame_at)
+    if dtype == DTYPE_F32:
+        return <const float *>x
+    frame_load(dtype, x, p.window, frame)
+    return frame
+
+
 cdef float feature_value(plan *p, const operation *op, const stats *s,
                          const void *x) noexcept nogil:
     """A feature of one number."""
@@ -38,6 +47,8 @@ cdef float feature_value(plan *p, const operation *op, const stats *s,
         return feature_slope(s, x, p.window, atoll_float(args[0]))
     if op.code == OP_AUTOCORR:
         return feature_autocorr(s, x, p.window, args[0])
+    if op.code == OP_USER_WINDOW:
+        return atoll_user_window(args, window_floats(p, s.dtype, x), p.window)
     if op.code == OP_BAND:
         return band_power(<const float *>x, op.argc, args)
     if op.code == OP_ENTROPY:

@@ -60,6 +60,8 @@ cdef size_t chunk_stage(plan *p, operation *op, size_t n) noexcept nogil:
             ema_f32(<delay *>state, atoll_float(args[0]), floats, n)
         elif op.code == OP_FIR:
             n = fir_f32(<line *>state, args, op.argc, floats, n)
+        elif op.code == OP_USER_SAMPLES:
+            atoll_user_samples(args, floats, n)
         elif op.code == OP_RESAMPLE:
             n = resample_f32(<line *>state, args, op.argc, floats, n)
         else:

@@ -20,6 +20,7 @@ cdef enum:
     OP_DECIMATE = 9
     OP_MEDIAN = 10
     OP_RESAMPLE = 11
+    OP_USER_SAMPLES = 30
     OP_CHANNELS = 31
     OP_WINDOW = 32
     OP_DETREND = 33
@@ -37,6 +38,7 @@ cdef enum:
     OP_GOERTZEL = 56
     OP_SLOPE = 57
     OP_AUTOCORR = 58
+    OP_USER_WINDOW = 62
     OP_LINES = 64
     OP_BAND = 65
     OP_CENTROID = 66
@@ -85,7 +87,8 @@ cdef struct operation:
 
 cdef inline bint gives_float(uint32_t code) noexcept nogil:
     """Whether a sample stage gives floats of whatever it takes."""
-    return code == OP_SCALE or OP_BIQUAD <= code <= OP_FIR or code == OP_RESAMPLE
+    return (code == OP_SCALE or OP_BIQUAD <= code <= OP_FIR or code == OP_RESAMPLE
+            or code == OP_USER_SAMPLES)
 
 
 cdef inline uint32_t op_width(uint32_t code, uint32_t argc, const uint32_t *args) noexcept nogil:
@@ -107,6 +110,10 @@ cdef uint32_t op_group(uint32_t code) noexcept nogil:
         return 0
     if OP_ABS <= code <= OP_RESAMPLE:
         return GROUP_SAMPLES
+    if code == OP_USER_SAMPLES:
+        return GROUP_SAMPLES
+    if code == OP_USER_WINDOW:
+        return GROUP_FEATURES
     if code == OP_CHANNELS:
         return GROUP_STREAM
     if code == OP_WINDOW:
@@ -175,6 +182,10 @@ cdef bint op_valid(uint32_t code, uint32_t argc, const uint32_t *args) noexcept 
     if code == OP_TOP:
         return (argc == 2 and 1 <= args[0] <= HITTERS_MAX
                 and HITTERS_WIDTH_MIN <= args[1] <= HITTERS_WIDTH_MAX)
+    if code == OP_USER_SAMPLES:
+        return argc >= 1 and atoll_user_fits(args[0], USER_SAMPLES, argc - 1)
+    if code == OP_USER_WINDOW:
+        return argc >= 1 and atoll_user_fits(args[0], USER_WINDOW, argc - 1)
     if op_group(code) == GROUP_ROWS or op_joint(code):
         return row_valid(code, argc, args)
     return argc == 0
@@ -219,6 +230,8 @@ cdef uint32_t op_need(uint32_t code) noexcept nogil:
         return NEED_CENTRAL
     if code == OP_SLOPE or code == OP_AUTOCORR:
         return NEED_SUM
+    if code == OP_USER_WINDOW:
+        return NEED_FLOATS
     return 0
 
 

@@ -201,5 +201,6 @@ static inline void atoll_mode_leave(uint32_t old) { (void)old; }
 #endif
 
 #include "cortexm.h"
+#include "user.h"
 
 #endif

@@ -273,7 +273,7 @@ cdef uint32_t plan_measure(const uint32_t *words, size_t n, plan *p) noexcept no
     p.window_at = p.size
     p.size = aligned(p.size + <size_t>p.window * dtype_size(p.stage_dtype) * p.channels)
     p.frame_at = p.size
-    if p.frames:
+    if p.frames or p.need & NEED_FLOATS:
         p.size = aligned(p.size + <size_t>p.window * sizeof(float))
     p.row_at = p.size
     if p.window and p.row_wide < p.inner and not (p.features and p.reducers == 0):

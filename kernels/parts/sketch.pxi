@@ -222,8 +222,13 @@ cdef void sketch_other(sketch *s, float x) noexcept nogil:
 
 cdef inline void sketch_one(sketch *s, float x) noexcept nogil:
     """The first slot mostly is the one; NaN and infinities, whose keys are no bin's, never."""
-    cdef int32_t key = float_key(x) >> s.level
-    cdef uint32_t entry = sketch_index(s)[(<uint32_t>key * HASH_FACTOR) >> s.shift]
+    cdef int32_t key
+    cdef uint32_t entry
+    if SMALL:
+        sketch_other(s, x)
+        return
+    key = float_key(x) >> s.level
+    entry = sketch_index(s)[(<uint32_t>key * HASH_FACTOR) >> s.shift]
     if entry and sketch_keys(s)[entry - 1] == key and (atoll_bits(x) & BITS_MAGNITUDE) < BITS_INF:
         sketch_counts(s)[entry - 1] = sketch_counts(s)[entry - 1] + 1
     else:

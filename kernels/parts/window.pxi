@@ -20,6 +20,7 @@ cdef enum:
     NEED_SQUARES = 2
     NEED_EXTREMA = 4
     NEED_CENTRAL = 8
+    NEED_FLOATS = 16  # the window itself, as float
 
 cdef struct stats:
     uint32_t n

@@ -29,10 +29,7 @@ static arm_fir_instance_f32 fir;
 static arm_biquad_cascade_df2T_instance_f32 biquad;
 static arm_rfft_fast_instance_f32 rfft;
 
-__attribute__((noinline)) void image_mark(void)
-{
-    __asm__ volatile("");
-}
+void image_mark(void); /* kernels/parts/board_start.c */
 
 /* --- windows ------------------------------------------------------------------------------------ */
 
