@@ -80,11 +80,13 @@ def _entry(kernel: Any) -> dict[str, Any]:
 
 
 def _example(name: str) -> Any:
-    """The first plan of the kernel's receipt."""
-    from atoll.kernels import Plan
+    """The first plan of the kernel's receipt; of a user's kernel one that shows it."""
+    from atoll.kernels import Plan, users
     from atoll.kernels.golden_models import golden_models
     from atoll.kernels.receipt import SHORT
 
+    if (own := users.find(name)) is not None:
+        return Plan(users.example(own))
     return Plan(SHORT.plans()[name][0], golden_models())
 
 

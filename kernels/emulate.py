@@ -103,6 +103,4 @@ def execute(core: str, image: Path, counter: Path) -> Ran:
     words += ["-plugin", f"{counter},mark={int(symbols['image_mark'], 16) & ~1:x},out={out}"]
     printed = run(QEMU, *words, timeout_s=RUN_S)
     marks = [int(line) for line in out.read_text().split()]
-    return Ran(
-        printed, [after - before for before, after in itertools.pairwise(marks)]
-    )
+    return Ran(printed, [after - before for before, after in itertools.pairwise(marks)])

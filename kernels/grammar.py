@@ -13,13 +13,12 @@ from collections.abc import Mapping
 from math import gcd
 from typing import NamedTuple
 
-from atoll.kernels import model_text
+from atoll.kernels import model_text, users
 from atoll.kernels.columns import columns, takes, width
 from atoll.kernels.errors import PlanError
 from atoll.kernels.kernel import ABSENT, REQUIRED, Kernel, Param
 from atoll.kernels.models import COLUMNS_MAX, Model
 from atoll.kernels.numbers import f32_bits, f32_value
-from atoll.kernels import users
 from atoll.kernels.registry import BY_NAME, PART_UNIT
 
 TEXT_MAX = 4096  # characters: some hundred calls, more than OPS_MAX can hold

@@ -121,6 +121,8 @@ class _Walk:
         if kind in _NODES:
             self.say(node, _NODES[kind])
             return  # what is inside would only repeat it
+        if kind == "CEnumDefNode":
+            return  # names of integers; Cython gives them the type int
         check = getattr(self, f"_{kind}", None)
         if check is not None:
             check(node, cast)

@@ -1,4 +1,4 @@
-"""The files of a new kernel: a source in the subset, its twin with vectors, and how it is packed."""
+"""The files of a new kernel: a source in the subset, its twin with vectors, its packing."""
 
 from pathlib import Path
 from string import Template
@@ -87,7 +87,7 @@ from atoll.kernels.user_source import extension_arguments
 arguments = extension_arguments(Path("$name.pyx"), Path("build"))
 setup(py_modules=["${name}_kernel"], ext_modules=[Extension(**arguments)])
 '''
-_PROJECT = '''\
+_PROJECT = """\
 [build-system]
 requires = ["setuptools>=77.0.3", "Cython>=3.1,<4", "atoll"]
 build-backend = "setuptools.build_meta"
@@ -102,11 +102,11 @@ dependencies = ["atoll"]
 # What the runtime looks for when a plan names `$name`.
 [project.entry-points."atoll.kernels"]
 $name = "${name}_kernel"
-'''
+"""
 
 
 def write(name: str, kind: str, folder: Path) -> list[Path]:
-    """Write a new kernel's files into `folder`; KernelError where that would overwrite something."""
+    """Write a new kernel's files into `folder`; KernelError where one of them is there already."""
     if not name.isidentifier() or not name.islower() or not name.isascii():
         raise KernelError(f"{name!r} is no name for a kernel: small letters, digits, underscores")
     if name in BY_NAME:

@@ -5,8 +5,8 @@ The file holds one function of the kernel's name,
     cdef float NAME(const float *x, size_t n, const float *numbers) noexcept nogil     # of a window
     cdef void NAME(float *x, size_t n, const float *numbers) noexcept nogil            # of samples
 
-and what it calls. `NAME_kernel.py` beside it says the rest (users.py). Both sides compile the C that
-comes of it by the flags of all kernels, so the bits are the same.
+and what it calls. `NAME_kernel.py` beside it says the rest (users.py). Both sides compile the C
+that comes of it by the flags of all kernels, so the bits are the same.
 """
 
 import re

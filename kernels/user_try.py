@@ -1,4 +1,4 @@
-"""A user's kernel, tried: on this machine against its twin, and on emulated boards against this machine.
+"""A user's kernel, tried: here against its twin, on emulated boards against what it gives here.
 
 Nothing is installed: the extension is compiled into a folder of its own and loaded from there.
 """

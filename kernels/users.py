@@ -1,12 +1,12 @@
 """Kernels of users: found by entry point, named in plans like those of the catalogue.
 
-A package that has the entry point `NAME = "NAME_kernel"` in the group `atoll.kernels` adds one kernel:
-`NAME_kernel` says what the catalogue would (DOC, UNITS, PARAMS, ...), `_NAME_kernel` is the
-portable source, compiled (user_build.py). Packages are looked through when a plan names what
+A package that has the entry point `NAME = "NAME_kernel"` in the group `atoll.kernels` adds one
+kernel: `NAME_kernel` says what the catalogue would (DOC, UNITS, PARAMS, ...), `_NAME_kernel` is
+the portable source, compiled (user_source.py). Packages are looked through when a plan names what
 nobody else knows, so that a process without users' kernels pays nothing.
 
-In the canonical form of a plan stands the kernel's identity, 32 bits of its source's SHA-256, as its
-first argument `version`: two boards with different sources of one name do not share a plan.
+In the canonical form of a plan stands the kernel's identity, 32 bits of its source's SHA-256, as
+its first argument `version`: two boards with different sources of one name do not share a plan.
 """
 
 from importlib import import_module
@@ -80,6 +80,14 @@ def add(name: str, described: ModuleType, compiled: ModuleType) -> Kernel:
     add_user(compiled.CAPSULE)
     _BY_NAME[name] = kernel
     return kernel
+
+
+def example(kernel: Kernel) -> str:
+    """A plan that shows what a user's kernel gives."""
+    numbers = [param.default for param in kernel.params[1:]]
+    words = [kernel.name, *(f"{n:.9g}" if isinstance(n, float) else "1" for n in numbers)]
+    call = " ".join(words)
+    return f"window 64 | {call}" if kernel.group == "feature" else f"{call} | sum"
 
 
 def described_kernel(name: str, described: ModuleType, identity: int, kind: str) -> Kernel:

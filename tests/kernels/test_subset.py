@@ -50,15 +50,6 @@ def test_gives_the_receipts_of_the_whole(tmp_path, names):
     assert found.items() <= wanted.items()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kernel", [kernel.name for kernel in catalogue()])
-def test_any_one_kernel_compiles(tmp_path, kernel):
-    names = ",".join({"window", "sum", "spectrum", kernel})
-    written(tmp_path, names)
-    for compiler in filter(shutil.which, ("gcc", "clang")):
-        run(compiler, "-Os", *FLAGS, "-c", "atoll_kernels.c", "-o", "x.o", cwd=tmp_path)
-
-
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_compiles_without_a_warning_on_this_machine(smallest, compiler):
     if not shutil.which(compiler):

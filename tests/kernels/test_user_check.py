@@ -7,7 +7,9 @@ from atoll.kernels.user_source import Unportable, identity_of, read
 
 HEAD = "cdef float f(const float *x, size_t n, const float *numbers) noexcept nogil:\n"
 BODY = "    cdef size_t i\n    cdef float y = <float>0.0\n"
-GOOD = f'"""A docstring."""\n\nfrom libc.stdint cimport int32_t, uint32_t\n\n\n{HEAD}    """Doc."""\n'
+GOOD = (
+    f'"""A docstring."""\n\nfrom libc.stdint cimport int32_t, uint32_t\n\n\n{HEAD}    """Doc."""\n'
+)
 
 
 def first(source):

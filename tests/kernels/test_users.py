@@ -1,4 +1,4 @@
-"""A kernel of a user's: from a NumPy function to the same bits here, over a fleet and on a board."""
+"""A user's kernel: from a NumPy function to the same bits here, over a fleet and on a board."""
 
 import os
 import shutil
@@ -44,7 +44,9 @@ def installed(tmp_path_factory):
     shutil.copy(EXAMPLE / "teager_kernel.py", folder)
     information = folder / "atoll_teager-0.1.0.dist-info"
     information.mkdir()
-    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: atoll-teager\nVersion: 0.1\n")
+    (information / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: atoll-teager\nVersion: 0.1\n"
+    )
     project = (EXAMPLE / "pyproject.toml").read_text()
     assert '[project.entry-points."atoll.kernels"]\nteager = "teager_kernel"' in project
     (information / "entry_points.txt").write_text("[atoll.kernels]\nteager = teager_kernel\n")
@@ -151,17 +153,19 @@ def test_without_it_the_name_is_unknown():
 
 def test_the_amalgamation_holds_it_under_sanitizers(kernel, tmp_path):
     plan = Plan("window 64 | teager")
-    assert (
-        portable.main([str(tmp_path), "--only", "window,sum", "--user", str(SOURCE)]) == 0
-    )
+    assert portable.main([str(tmp_path), "--only", "window,sum", "--user", str(SOURCE)]) == 0
     text = (tmp_path / "atoll_kernels.c").read_text()
     assert "atoll_user_teager_teager" in text
-    main = user_try.main_c(plan).replace("image_mark();", "").replace("image_say(", "(void)puts(")
-    (tmp_path / "main.c").write_text(f"#include <stdio.h>\n{main}")
+    (tmp_path / "main.c").write_text(user_try.main_c(plan))
+    (tmp_path / "host.c").write_text(
+        "#include <stdio.h>\nvoid image_mark(void);\nvoid image_say(const char *text);\n"
+        "void image_mark(void) {}\nvoid image_say(const char *text) { (void)puts(text); }\n"
+    )
     for compiler in filter(shutil.which, ("gcc", "clang")):
         run(compiler, *FLAGS, "-O2", "-c", "atoll_kernels.c", "-o", "x.o", cwd=tmp_path)
-    flags = [*FLAGS, "-Wno-redundant-decls", "-fsanitize=address,undefined"]
-    run("gcc", *flags, "main.c", "atoll_kernels.c", "-o", "here", "-lm", cwd=tmp_path)
+    flags = [*FLAGS, "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+    sources = ["main.c", "host.c", "atoll_kernels.c"]
+    run("gcc", *flags, *sources, "-o", "here", "-lm", cwd=tmp_path)
     assert run("./here", cwd=tmp_path).strip() == user_try.receipt(plan)
 
 
@@ -178,9 +182,10 @@ def test_tried_against_its_twin(tmp_path):
     found = user_try.tried(SOURCE, tmp_path)
     assert found.vectors == 4 + len(user_try.finite_vectors())
     assert 0 < found.worst < 1e-5
-    wrong = tmp_path / "teager.pyx"
-    wrong.write_text(SOURCE.read_text().replace("(n - 2)", "(n - 1)"))
-    shutil.copy(EXAMPLE / "teager_kernel.py", tmp_path)
+    wrong = tmp_path / "wrong.pyx"  # another name: this process keeps the kernels that it knows
+    text = SOURCE.read_text().replace("(n - 2)", "(n - 1)")
+    wrong.write_text(text.replace("float teager(", "float wrong("))
+    shutil.copy(EXAMPLE / "teager_kernel.py", tmp_path / "wrong_kernel.py")
     with pytest.raises(KernelError, match="from its twin"):
         user_try.tried(wrong, tmp_path / "wrong")
 
