@@ -254,15 +254,19 @@ def platform_for(code: str) -> str:
         inside = (FOLDER / "parts" / name).read_text()
         text = text.replace(f'#include "{name}"\n', inside)
     while True:
-        idle = [
-            m[0]
-            for m in _INLINE.finditer(text)
-            if not re.search(rf"\b{m[1]}\(", code + text.replace(m[0], ""))
-        ]
-        if not idle:
+        given: dict[str, list[str]] = {}
+        for m in _INLINE.finditer(text):
+            given.setdefault(m[1], []).append(m[0])
+        before = text
+        for name, definitions in given.items():
+            rest = text
+            for each in definitions:
+                rest = rest.replace(each, "")
+            rest = re.sub(rf"^static inline [^\n;{{]*\b{name}\([^;{{]*\);\n", "", rest, flags=re.M)
+            if not re.search(rf"\b{name}\(", code + rest):
+                text = rest
+        if text == before:
             return text
-        for each in idle:
-            text = text.replace(each, "")
 
 
 def _source(
