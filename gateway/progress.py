@@ -36,13 +36,16 @@ class Line:
 
 
 class Progress:
-    """One stream of one job. `newest`: number and partial of the newest batch."""
+    """One stream of one job. `newest`: number and partial of the newest batch; `base`, of a plan
+    that remembers: those of the batch before the mark, with the checkpoint to go on from.
+    """
 
-    __slots__ = ("lines", "newest", "shown")
+    __slots__ = ("base", "lines", "newest", "shown")
 
     def __init__(self) -> None:
         self.lines: dict[int, Line] = {}
         self.newest: tuple[int, bytes] | None = None
+        self.base: tuple[int, bytes] | None = None
         self.shown: dict[str, object] | None = None
 
     @property

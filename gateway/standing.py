@@ -8,6 +8,7 @@ two devices computed twice is equal and counts once.
 """
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from atoll.gateway.catalog import Catalog, Shard, Stream
@@ -21,9 +22,11 @@ from atoll.gateway.programs import batch_samples, programs
 from atoll.gateway.progress import Line, Progress, mark_key, place_of, run_of, stream_key
 from atoll.gateway.records import MarkSet, StandingGone, StandingSet, WindowGone, WindowSet
 from atoll.gateway.requests import asked_plan, check_streams, kept, parse_plan
-from atoll.kernels import KernelError
+from atoll.kernels import KernelError, Plan, catalogue
 from atoll.wire import messages as wire
-from atoll.wire.limits import STREAMS_MAX
+from atoll.wire import ordered
+from atoll.wire.errors import WireError
+from atoll.wire.limits import CHECKPOINT_BYTES_MAX, STREAMS_MAX
 from atoll.wire.topics import is_name
 
 STANDING_MAX = 64  # as many as a device takes
@@ -31,6 +34,8 @@ HOPS_DEFAULT = 64
 # Batches of one stream merged ahead of a missing one. At more than this the missing ones are given
 # up: their device lost its outbox and no replica has the samples.
 AHEAD_MAX = 1_024
+# Of marks and checkpoints in one message, beside a plan of 16 KiB; one more may begin below it.
+CHECKPOINTS_BYTES = 24_000
 SHOW_S = 0.2  # a job's result topic changes at most this often
 SHOWN_BYTES_MAX = 65_536
 EVERY = re.compile(r"(\d+)(ms|s|min|h)?")
@@ -88,6 +93,8 @@ class StandingJobs:
         line = progress.line(row.sample)
         if line is not None and row.sample >= line.mark:
             line.ahead[row.sample] = row.data
+        elif progress.base is None or row.sample > progress.base[0]:
+            progress.base = (row.sample, row.data)
         if progress.newest is None or row.sample > progress.newest[0]:
             progress.newest = (row.sample, row.data)
             self.jobs[row.job].changed[row.key] = None
@@ -107,11 +114,7 @@ class StandingJobs:
         plan = asked_plan(request)
         dataset = self._catalog.datasets[request.dataset]
         check_streams(plan, dataset, list(dataset.streams.values()))
-        if plan.ordered:
-            raise RequestError(
-                f"{plan.text!r} remembers from sample to sample without end; standing jobs cut"
-                " streams into batches and cannot run it yet (a query can)"
-            )
+        _check_memory(plan)
         every, every_ms = _every(request.every, plan.step)
         row = StandingSet(
             request.name, kept(plan), request.dataset, every, every_ms, self._desk.wall_ms
@@ -191,10 +194,11 @@ class StandingJobs:
         if member is not None and member.programs:
             self._send_programs(job, member)
             return
-        for at in range(0, max(1, len(marks)), STREAMS_MAX):
+        held = _checkpoints(job, marks)
+        for some in _portions(marks, held):
             order = wire.Standing(
-                *head, row.name, job.plan.canonical, row.dataset, row.every, row.every_ms,
-                marks[at : at + STREAMS_MAX],
+                *head, row.name, job.plan.canonical, row.dataset, row.every, row.every_ms, some,
+                [held[mark.key] for mark in some if mark.key in held],
             )  # fmt: skip
             self._desk.tell(device, "task", order)
 
@@ -240,6 +244,9 @@ class StandingJobs:
             if stream is None:
                 self._desk.refuse("result of no stream")
                 continue
+            if _partial(job, sample, data) is None:
+                self._desk.refuse("result without its checkpoint")
+                continue
             self._merge(job, device, stream, sample, data)
         return True
 
@@ -273,7 +280,7 @@ class StandingJobs:
         job.batches += 1
         self._desk.record(WindowSet(name, key, sample, data))
         if progress.newest is None or sample > progress.newest[0]:
-            if progress.newest is not None and not _waits(progress, progress.newest[0]):
+            if progress.newest is not None and not _waits(progress, progress.newest[0], job):
                 self._desk.record(WindowGone(name, key, progress.newest[0]))
             progress.newest = (sample, data)
             if not job.changed:
@@ -296,8 +303,11 @@ class StandingJobs:
             first = stream.anchors[0] if stream.anchors else min(line.ahead)
             line.mark = min(first, min(line.ahead))
         while True:
-            if line.ahead.pop(line.mark, None) is not None:
-                self._drop(job, progress, stream, line.mark)
+            if (data := line.ahead.pop(line.mark, None)) is not None:
+                if _carries(job, line.mark):
+                    self._keep_base(job, progress, stream, (line.mark, data))
+                else:
+                    self._drop(job, progress, stream, line.mark)
                 line.mark = self._following(job, stream, line.mark)
             elif len(line.ahead) > AHEAD_MAX:
                 line.mark = min(line.ahead)
@@ -311,6 +321,14 @@ class StandingJobs:
     def _drop(self, job: StandingJob, progress: Progress, stream: Stream, sample: int) -> None:
         if progress.newest is None or progress.newest[0] != sample:
             self._desk.record(WindowGone(job.row.name, stream.info.key, sample))
+
+    def _keep_base(
+        self, job: StandingJob, progress: Progress, stream: Stream, base: tuple[int, bytes]
+    ) -> None:
+        """A batch behind the mark stays until the next one is: others go on from its checkpoint."""
+        old, progress.base = progress.base, base
+        if old is not None and old[0] < base[0]:
+            self._drop(job, progress, stream, old[0])
 
     def _following(self, job: StandingJob, stream: Stream, sample: int) -> int:
         """Where the next batch of a stream begins: `every` on, or at the next gap."""
@@ -348,7 +366,7 @@ class StandingJobs:
                 continue
             sample, data = progress.newest
             try:
-                value: Any = job.plan.finish(data)
+                value: Any = job.plan.finish(_partial(job, sample, data) or b"")
             except KernelError as error:
                 value = {"error": str(error)}
             progress.shown = {**place_of(sample), "value": value}
@@ -390,10 +408,67 @@ class StandingJobs:
         ]
 
 
-def _waits(progress: Progress, sample: int) -> bool:
-    """Whether a batch is kept because those before it have not come."""
+def _waits(progress: Progress, sample: int, job: StandingJob) -> bool:
+    """Whether a batch is kept because those before it have not come, or others go on from it."""
     line = progress.lines.get(run_of(sample))
+    if job.plan.ordered and progress.base is not None and progress.base[0] == sample:
+        return True
     return line is not None and sample in line.ahead
+
+
+def _carries(job: StandingJob, number: int) -> bool:
+    """Whether the batch holds a checkpoint: a board that stores nothing goes on by itself."""
+    return job.plan.ordered and number < wire.RUN_SAMPLES
+
+
+def _partial(job: StandingJob, number: int, data: bytes) -> bytes | None:
+    """The partial of a batch's data; None where its checkpoint is damaged."""
+    if not _carries(job, number):
+        return data
+    try:
+        return ordered.unpack(data).partial
+    except WireError:
+        return None
+
+
+def _checkpoints(job: StandingJob, marks: list[wire.Mark]) -> dict[str, wire.Checkpoint]:
+    """What a device goes on from at these marks, by key."""
+    found: dict[str, wire.Checkpoint] = {}
+    for key, sample in marks if job.plan.ordered else ():
+        base = job.streams[key].base
+        if base is None:
+            continue
+        held = ordered.unpack(base[1])
+        if held.following == sample:
+            found[key] = wire.Checkpoint(key, sample, held.anchor, held.checkpoint)
+    return found
+
+
+def _portions(
+    marks: list[wire.Mark], held: dict[str, wire.Checkpoint]
+) -> Iterator[list[wire.Mark]]:
+    """The marks in portions that fit a message with their checkpoints; one portion at least."""
+    some: list[wire.Mark] = []
+    size = 0
+    for mark in marks:
+        if len(some) == STREAMS_MAX or (held and size > CHECKPOINTS_BYTES):
+            yield some
+            some, size = [], 0
+        some.append(mark)
+        data = held[mark.key].data if mark.key in held else b""
+        size += 2 * len(mark.key.encode()) + len(data) + 64
+    yield some
+
+
+def _check_memory(plan: Plan) -> None:
+    """RequestError where the checkpoints of a plan do not fit in messages."""
+    groups = {kernel.name: kernel.group for kernel in catalogue()}
+    size = sum(n for name, n in plan.memories() if groups[name] in ("sample", "row"))
+    if plan.ordered and size + 64 > CHECKPOINT_BYTES_MAX:
+        raise RequestError(
+            f"{plan.text!r} remembers {size:,} bytes a stream, and a checkpoint takes at most"
+            f" {CHECKPOINT_BYTES_MAX:,}"
+        )
 
 
 def _every(text: str, step: int) -> tuple[int, int]:

@@ -271,6 +271,11 @@ class Plan:
     def _head(self, position: int) -> bytes:
         return b"AC\x01\x00" + self.id[:8] + position.to_bytes(8, "little")
 
+    @staticmethod
+    def position(checkpoint: bytes) -> int:
+        """The sample at which the next piece starts, of what `advance` gave."""
+        return int.from_bytes(checkpoint[12:20], "little")
+
     def _opened(self, piece: "Piece") -> bytes:
         """The stages' memories in a checkpoint of this plan at this place."""
         head = self._head(piece.start)

@@ -5,6 +5,8 @@ disk. The others that touch the disk answer with an event, and the core goes on 
 is acknowledged or published before what it rests on is safe.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from atoll.wire.messages import (
@@ -96,6 +98,7 @@ class Compute(NamedTuple):
     dataset: str
     tasks: list[Task]
     standing: bool
+    checkpoints: Mapping[str, bytes] = MappingProxyType({})  # by key, of plans that remember
 
 
 class ForgetJob(NamedTuple):

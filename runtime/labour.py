@@ -144,8 +144,8 @@ class Labour:
         """Begin the batches that are whole, of streams in shards acted for or sampled here."""
         if self._desk.draining or self._results.full or now < self._paused_until:
             return
-        for order, tasks in self.standing.ready(acting, own, now):
-            work = do.Compute(order.job, order.plan, order.dataset, tasks, standing=True)
+        for order, tasks, held in self.standing.ready(acting, own, now):
+            work = do.Compute(order.job, order.plan, order.dataset, tasks, True, held)
             self._desk.do(work)
 
     # --- the outbox
@@ -169,6 +169,8 @@ class Labour:
         """A durable result is on disk: publish it; if it is not, compute it again later."""
         batch, message = self._writing.pop(event.number)
         settled = [(result.key, result.task) for result in batch.results]
+        if not event.failed:
+            self.standing.remember(batch.job, batch.results)
         self.standing.settle(batch.job, settled, kept=not event.failed)
         if event.failed:
             if self._desk.count("outbox refused") == 1:

@@ -21,6 +21,7 @@ class Shape(NamedTuple):
     step: int
     overlap: int
     window: int
+    ordered: bool = False  # remembers without end: batch after batch, each from a checkpoint
 
 
 class Batch(NamedTuple):

@@ -11,8 +11,17 @@ others.
 from typing import NamedTuple
 
 from atoll.runtime.spans import Batch, Shape, batch_samples, joined, next_batch
-from atoll.wire import limits
-from atoll.wire.messages import BlockRun, HeldStream, Mark, Standing, StreamInfo, Task
+from atoll.wire import limits, ordered
+from atoll.wire.messages import (
+    BlockRun,
+    Checkpoint,
+    HeldStream,
+    Mark,
+    Result,
+    Standing,
+    StreamInfo,
+    Task,
+)
 
 # Batches being computed or written, over all orders.
 BATCHES_MAX = 64
@@ -27,10 +36,11 @@ OVER = float("-inf")  # patience that has ended
 
 
 class _Order:
-    __slots__ = ("cursors", "marks", "order", "patience", "shape", "under_way")
+    __slots__ = ("checkpoints", "cursors", "marks", "order", "patience", "shape", "under_way")
 
     def __init__(self, order: Standing, shape: Shape) -> None:
-        self.order = order._replace(marks=[])
+        self.order = order._replace(marks=[], checkpoints=[])
+        self.checkpoints: dict[str, Checkpoint] = {}  # of plans that remember, at the marks
         self.shape = shape
         self.marks: dict[str, int] = {}  # settled: results before it are in the outbox
         self.cursors: dict[str, int] = {}  # dispatched
@@ -52,6 +62,7 @@ class Ready(NamedTuple):
 
     order: Standing
     tasks: list[Task]
+    checkpoints: dict[str, bytes]
 
 
 class StandingJobs:
@@ -74,9 +85,14 @@ class StandingJobs:
             if len(self._orders) >= ORDERS_MAX:
                 return f"more than {ORDERS_MAX} standing jobs"
             known = self._orders[order.job] = _Order(order, shape)
-        elif known.order != order._replace(marks=[], boot=known.order.boot, epoch=known.order.epoch,
-                                           lease=known.order.lease):  # fmt: skip
+        elif known.order != order._replace(
+            marks=[], checkpoints=[], boot=known.order.boot, epoch=known.order.epoch,
+            lease=known.order.lease,
+        ):  # fmt: skip
             return f"standing job {order.job} is here with another plan, dataset or batch"
+        for checkpoint in order.checkpoints:
+            if checkpoint.sample >= known.marks.get(checkpoint.key, 0):
+                known.checkpoints[checkpoint.key] = checkpoint
         for key, sample in order.marks:
             known.marks[key] = max(known.marks.get(key, 0), sample)
             known.cursors[key] = max(known.cursors.get(key, 0), sample)
@@ -98,7 +114,9 @@ class StandingJobs:
         for known in self._orders.values():
             marks = [Mark(key, sample) for key, sample in known.marks.items()]
             for at in range(0, max(1, len(marks)), limits.STREAMS_MAX):
-                found.append(known.order._replace(marks=marks[at : at + limits.STREAMS_MAX]))
+                some = marks[at : at + limits.STREAMS_MAX]
+                held = [known.checkpoints[m.key] for m in some if m.key in known.checkpoints]
+                found.append(known.order._replace(marks=some, checkpoints=held))
         return found
 
     def jobs(self) -> list[str]:
@@ -161,7 +179,9 @@ class StandingJobs:
                 if (dataset, track.shard) in acting or (dataset, key) in own:
                     self._advance(known, key, track, tasks, now)
             if tasks:
-                found.append(Ready(known.order, tasks))
+                held = known.checkpoints
+                states = {t.key: held[t.key].data for t in tasks if _goes_on(held.get(t.key), t)}
+                found.append(Ready(known.order, tasks, states))
         return found
 
     def _advance(
@@ -169,10 +189,17 @@ class StandingJobs:
     ) -> None:
         under_way = known.under_way.setdefault(key, {})
         every = self._every(known, track.info.rate_hz)
-        while self._batches < BATCHES_MAX and len(under_way) < STREAM_BATCHES_MAX:
+        most = 1 if known.shape.ordered else STREAM_BATCHES_MAX
+        while self._batches < BATCHES_MAX and len(under_way) < most:
             batch = self._next(known, key, track, every, now)
             if batch is None:
                 return
+            if known.shape.ordered:
+                held = known.checkpoints.get(key)
+                goes_on = held is not None and held.sample == batch.start
+                # The run's beginning may be gone; windows are counted from it all the same. Where
+                # nothing is remembered, the stages begin anew.
+                batch = batch._replace(anchor=held.anchor if held and goes_on else batch.start)
             known.cursors[key] = batch.following
             if batch.start not in under_way:
                 under_way[batch.start] = batch.following
@@ -206,6 +233,16 @@ class StandingJobs:
                 if until <= now:
                     known.patience[key] = OVER
 
+    def remember(self, job: str, results: list[Result]) -> None:
+        """Take the checkpoints out of batches that are in the outbox."""
+        known = self._orders.get(job)
+        if known is None or not known.shape.ordered:
+            return
+        for result in results:
+            if not result.failed:
+                following, anchor, _, data = ordered.unpack(result.data)
+                known.checkpoints[result.key] = Checkpoint(result.key, following, anchor, data)
+
     def settle(self, job: str, results: list[tuple[str, int]], *, kept: bool) -> None:
         """Batches (key, first sample) are in the outbox; or, not `kept`, must be computed again."""
         known = self._orders.get(job)
@@ -225,3 +262,7 @@ class StandingJobs:
                 known.marks.get(key, 0), min(under_way, default=known.cursors.get(key, following))
             )
             self.moved = True
+
+
+def _goes_on(held: Checkpoint | None, task: Task) -> bool:
+    return held is not None and held.sample == task.start > task.anchor

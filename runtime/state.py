@@ -15,7 +15,7 @@ from atoll.wire._native import crc32c
 from atoll.wire.codec import decode, encode
 from atoll.wire.errors import WireError
 from atoll.wire.limits import MESSAGE_BYTES_MAX
-from atoll.wire.messages import DatasetEntry, Map, Standing
+from atoll.wire.messages import DatasetEntry, Map, Mark, Standing
 
 _HEAD = struct.Struct("<8sHHIQQII")
 _MAGIC = b"ATOLLSTA"
@@ -109,8 +109,14 @@ def save(files: Files, root: str, state: State) -> int:
 def _bounded(order: Standing) -> list[Standing]:
     """An order whose marks fit one message: keys may be long."""
     size = len(order.plan) + sum(len(mark.key.encode()) + 16 for mark in order.marks)
+    size += sum(len(one.key.encode()) + 40 + len(one.data) for one in order.checkpoints)
     if size < MESSAGE_BYTES_MAX - 1_024 or len(order.marks) < 2:
         return [order]
     half = len(order.marks) // 2
-    first, second = order.marks[:half], order.marks[half:]
-    return _bounded(order._replace(marks=first)) + _bounded(order._replace(marks=second))
+    return _bounded(_part(order, order.marks[:half])) + _bounded(_part(order, order.marks[half:]))
+
+
+def _part(order: Standing, marks: list[Mark]) -> Standing:
+    keys = {mark.key for mark in marks}
+    held = [one for one in order.checkpoints if one.key in keys]
+    return order._replace(marks=marks, checkpoints=held)

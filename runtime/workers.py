@@ -16,6 +16,7 @@ from atoll.runtime.errors import Missing
 from atoll.runtime.events import WorkDone
 from atoll.runtime.spans import Shape
 from atoll.runtime.store import Store
+from atoll.wire import ordered
 from atoll.wire.limits import REASON_BYTES_MAX
 from atoll.wire.messages import Result, Task
 
@@ -87,7 +88,7 @@ class Workers:
         results: list[Result] = []
         began = flushed = perf_counter_ns()
         for task in work.tasks:
-            failed_, data = self._result(plan, work.dataset, task)
+            failed_, data = self._result(plan, work, task)
             ended = perf_counter_ns()
             elapsed_us = min((ended - began) // 1_000, ELAPSED_US_MAX)
             results.append(Result(task.key, task.number, failed_, data, elapsed_us))
@@ -102,24 +103,34 @@ class Workers:
             self.task_us = mean_us if self.task_us < 0 else 0.8 * self.task_us + 0.2 * mean_us
             self._post(WorkDone(work.job, work.standing, results))
 
-    def _result(self, plan: "Plan", dataset: str, task: Task) -> tuple[bool, bytes]:
-        """Whether a task failed, and its partial or the reason."""
+    def _result(self, plan: "Plan", work: Compute, task: Task) -> tuple[bool, bytes]:
+        """Whether a task failed, and its partial or the reason.
+
+        A standing job's batch of a plan with running memory carries its checkpoint along.
+        """
         key, _, anchor, start, stop = task
+        onward = work.standing and plan.ordered
         try:
-            info, samples = self._store.read(dataset, key, start, stop)
-            partial = plan.partial(
+            info, samples = self._store.read(work.dataset, key, start, stop)
+            run = plan.advance if onward else plan.partial
+            found = run(
                 *(samples, info.rate_hz),
                 start=start,
                 anchor=anchor,
                 key=key,
                 dtype=info.dtype,
                 scale=info.scale,
+                checkpoint=work.checkpoints.get(key, b""),
             )
+            if isinstance(found, tuple):
+                partial, checkpoint = found
+                following = plan.position(checkpoint)
+                found = ordered.pack(ordered.Carried(following, anchor, partial, checkpoint))
         except Missing as error:
             return True, str(error).encode()[:REASON_BYTES_MAX]
         except Exception as error:  # a plan that fails fails its task, not the device
             return True, f"{type(error).__name__}: {error}".encode()[:REASON_BYTES_MAX]
-        return False, partial
+        return False, found
 
     def _plan(self, canonical: bytes) -> "Plan":
         plan = self._plans.get(canonical)
@@ -134,7 +145,7 @@ class Workers:
 def read_shape(canonical: bytes) -> Shape:
     """How a plan walks over a stream. Raises ValueError where it is none."""
     plan = read_plan(canonical)
-    return Shape(plan.step, plan.overlap, plan.need)
+    return Shape(plan.step, plan.overlap, plan.need, plan.ordered)
 
 
 def read_plan(canonical: bytes) -> "Plan":

@@ -30,6 +30,7 @@ UNIT_BYTES_MAX = 16  # units of samples
 PLAN_BYTES_MAX = 16_384  # a plan's canonical form: coefficients and small models travel inside
 PROGRAM_BYTES_MAX = 32_768  # a plan's words for the interpreter: 8,192 of them
 PLAN_TEXT_BYTES_MAX = 4_096
+CHECKPOINT_BYTES_MAX = 16_384  # what a plan's stages remember of one stream: filters take dozens
 REASON_BYTES_MAX = 512  # what is said to people about a refusal or an error
 
 TASKS_MAX = 512  # tasks in one message, and partials in one

@@ -256,6 +256,26 @@ class Mark(NamedTuple):
 record(Mark, key=_KEY, sample=Uint(U64))
 
 
+class Checkpoint(NamedTuple):
+    """From where a standing job with running memory goes on in one stream: what its stages remember
+    before `sample`, in the run that begins at `anchor`.
+    """
+
+    key: str
+    sample: int
+    anchor: int
+    data: bytes
+
+
+record(
+    Checkpoint,
+    key=_KEY,
+    sample=Uint(U64),
+    anchor=Uint(U64),
+    data=Bytes(limits.CHECKPOINT_BYTES_MAX),
+)
+
+
 class ShardEntry(NamedTuple):
     """One shard in a device's part of the map.
 
@@ -777,7 +797,8 @@ class Standing(NamedTuple):
     """On down/task: from now on, run the plan over each new batch of `every` samples of the
     dataset's streams for which the device acts, from the mark given (a stream without one starts at
     its first sample). The device keeps the order on its disk. A repeated order for the same job
-    only adds marks. `every_ms` > 0 gives the batch as time instead.
+    only adds marks. `every_ms` > 0 gives the batch as time instead. A plan with running memory
+    goes on from the checkpoints; a mark without one begins anew there.
     """
 
     boot: int
@@ -789,6 +810,7 @@ class Standing(NamedTuple):
     every: int
     every_ms: int
     marks: list[Mark]
+    checkpoints: list[Checkpoint] = []  # noqa: RUF012  (nobody changes it)
 
 
 message(
@@ -801,6 +823,7 @@ message(
     every=Uint(U32),
     every_ms=Uint(U32),
     marks=Array(Record(Mark), limits.STREAMS_MAX),
+    checkpoints=Array(Record(Checkpoint), limits.STREAMS_MAX),
 )
 
 

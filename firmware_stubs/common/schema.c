@@ -50,13 +50,15 @@ const atoll_schema_shape atoll_schema_shapes[] = {
     {0, 512u, ATOLL_SCHEMA_ARRAY, 43},
     {0, 0u, ATOLL_SCHEMA_RECORD, 11},
     {0, 256u, ATOLL_SCHEMA_ARRAY, 45},
-    {0, 32768u, ATOLL_SCHEMA_BYTES, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 12},
-    {0, 256u, ATOLL_SCHEMA_ARRAY, 48},
+    {0, 256u, ATOLL_SCHEMA_ARRAY, 47},
+    {0, 32768u, ATOLL_SCHEMA_BYTES, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 13},
-    {0, 1024u, ATOLL_SCHEMA_ARRAY, 50},
+    {0, 256u, ATOLL_SCHEMA_ARRAY, 50},
     {0, 0u, ATOLL_SCHEMA_RECORD, 14},
-    {0, 512u, ATOLL_SCHEMA_ARRAY, 52},
+    {0, 1024u, ATOLL_SCHEMA_ARRAY, 52},
+    {0, 0u, ATOLL_SCHEMA_RECORD, 15},
+    {0, 512u, ATOLL_SCHEMA_ARRAY, 54},
 };
 
 const uint8_t atoll_schema_fields[] = {
@@ -72,6 +74,7 @@ const uint8_t atoll_schema_fields[] = {
     4, 2, 12, 0, 1, 25, /* DatasetEntry */
     10, 0, 1, 1, 1, /* Task */
     10, 1, /* Mark */
+    10, 1, 1, 42, /* Checkpoint */
     4, 10, 1, 1, /* BlockRange */
     4, 0, /* ShardRef */
     1, 1, /* NumberSpan */
@@ -86,13 +89,13 @@ const uint8_t atoll_schema_fields[] = {
     0, 1, 0, /* Probe */
     0, 1, 0, 39, 41, /* Map */
     0, 1, 0, 4, 42, 4, 44, /* Tasks */
-    0, 1, 0, 4, 42, 4, 0, 0, 46, /* Standing */
-    0, 1, 0, 4, 10, 0, 0, 47, /* Program */
+    0, 1, 0, 4, 42, 4, 0, 0, 46, 48, /* Standing */
+    0, 1, 0, 4, 10, 0, 0, 49, /* Program */
     0, 1, 0, 4, /* Cancel */
-    0, 1, 0, 1, 49, /* SendBlocks */
+    0, 1, 0, 1, 51, /* SendBlocks */
     0, 1, 0, 15, /* InventoryAsk */
-    0, 1, 0, 51, /* Release */
-    0, 1, 0, 53, /* Ack */
+    0, 1, 0, 53, /* Release */
+    0, 1, 0, 55, /* Ack */
 };
 
 const atoll_schema_form atoll_schema_forms[] = {
@@ -108,25 +111,26 @@ const atoll_schema_form atoll_schema_forms[] = {
     {0, 50, 6, 6}, /* DatasetEntry */
     {0, 56, 5, 5}, /* Task */
     {0, 61, 2, 2}, /* Mark */
-    {0, 63, 4, 4}, /* BlockRange */
-    {0, 67, 2, 2}, /* ShardRef */
-    {0, 69, 2, 2}, /* NumberSpan */
-    {1, 71, 16, 14}, /* Birth */
-    {2, 87, 9, 8}, /* LeaseRequest */
-    {3, 96, 6, 6}, /* Held */
-    {4, 102, 5, 5}, /* Stored */
-    {5, 107, 6, 6}, /* Partials */
-    {6, 113, 5, 5}, /* TransferFailed */
-    {10, 118, 6, 6}, /* Blocks */
-    {16, 124, 8, 8}, /* Lease */
-    {17, 132, 3, 3}, /* Probe */
-    {18, 135, 5, 4}, /* Map */
-    {19, 140, 7, 7}, /* Tasks */
-    {20, 147, 9, 9}, /* Standing */
-    {26, 156, 8, 8}, /* Program */
-    {21, 164, 4, 4}, /* Cancel */
-    {22, 168, 5, 5}, /* SendBlocks */
-    {23, 173, 4, 3}, /* InventoryAsk */
-    {24, 177, 4, 4}, /* Release */
-    {25, 181, 4, 4}, /* Ack */
+    {0, 63, 4, 4}, /* Checkpoint */
+    {0, 67, 4, 4}, /* BlockRange */
+    {0, 71, 2, 2}, /* ShardRef */
+    {0, 73, 2, 2}, /* NumberSpan */
+    {1, 75, 16, 14}, /* Birth */
+    {2, 91, 9, 8}, /* LeaseRequest */
+    {3, 100, 6, 6}, /* Held */
+    {4, 106, 5, 5}, /* Stored */
+    {5, 111, 6, 6}, /* Partials */
+    {6, 117, 5, 5}, /* TransferFailed */
+    {10, 122, 6, 6}, /* Blocks */
+    {16, 128, 8, 8}, /* Lease */
+    {17, 136, 3, 3}, /* Probe */
+    {18, 139, 5, 4}, /* Map */
+    {19, 144, 7, 7}, /* Tasks */
+    {20, 151, 10, 9}, /* Standing */
+    {26, 161, 8, 8}, /* Program */
+    {21, 169, 4, 4}, /* Cancel */
+    {22, 173, 5, 5}, /* SendBlocks */
+    {23, 178, 4, 3}, /* InventoryAsk */
+    {24, 182, 4, 4}, /* Release */
+    {25, 186, 4, 4}, /* Ack */
 };

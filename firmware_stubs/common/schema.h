@@ -129,7 +129,8 @@ enum {
     ATOLL_STANDING_DATASET = 6,
     ATOLL_STANDING_EVERY = 7,
     ATOLL_STANDING_EVERY_MS = 8,
-    ATOLL_STANDING_MARKS = 9
+    ATOLL_STANDING_MARKS = 9,
+    ATOLL_STANDING_CHECKPOINTS = 10
 };
 enum {
     ATOLL_MESSAGE_PROGRAM = 26,
@@ -208,7 +209,7 @@ typedef struct atoll_schema_form {
     uint8_t required;
 } atoll_schema_form;
 
-enum { ATOLL_SCHEMA_RECORDS = 15, ATOLL_SCHEMA_FORMS = 33 };
+enum { ATOLL_SCHEMA_RECORDS = 16, ATOLL_SCHEMA_FORMS = 34 };
 
 extern const atoll_schema_shape atoll_schema_shapes[];
 extern const uint8_t atoll_schema_fields[];

@@ -10,6 +10,7 @@ from atoll.gateway import events as on
 from atoll.gateway import standing
 from atoll.kernels import Plan
 from atoll.wire import messages as wire
+from atoll.wire import ordered
 
 PLAN = "window 10 | rms | moments"
 VALUES = array("h", range(1_000))
@@ -233,7 +234,7 @@ def test_a_batch_is_samples_or_time(every, expected):
         ("x", PLAN, "w", "", "no dataset"),
         ("x", PLAN, "v", "often", "every"),
         ("x", PLAN, "v", "0", "every"),
-        ("x", "ewma 0.1 | moments", "v", "", "standing jobs"),
+        ("x", "resample 1 256 | ema 0.1 | sum", "v", "", "a checkpoint takes at most"),
     ],
 )
 def test_what_cannot_start_says_why(name, plan, dataset, every, said):
@@ -266,3 +267,64 @@ def test_shows_are_limited_in_rate():
         fleet.now += 0.01
         fleet.handle(on.Woken(fleet.wall))
     assert shown <= 2
+
+
+REMEMBERS = "window 10 | rms | ewma 0.1 | moments"
+
+
+def remembering():
+    fleet = Fleet("a", "b", "c", profile="demo")
+    fleet.put("v", {"k": VALUES.tobytes()})
+    reply = fleet.ask(wire.Start(fleet.number(), "hum", REMEMBERS, "v", "100"))
+    assert reply.status == wire.DONE, reply.body
+    return fleet
+
+
+def carried(*samples, damaged=b""):
+    """Batches in order, each from the checkpoint of the one before."""
+    plan, checkpoint, found = Plan(REMEMBERS), b"", []
+    for sample in range(0, samples[-1] + 100, 100):
+        partial, checkpoint = plan.advance(
+            VALUES[sample : sample + 100], 1000.0, start=sample, key="k", checkpoint=checkpoint
+        )
+        one = ordered.Carried(sample + 100, 0, partial, checkpoint)
+        found.append(wire.Result("k", sample, False, damaged or ordered.pack(one), 1))
+    return [one for one in found if one.task in samples]
+
+
+def newest_order(fleet, name):
+    return fleet.devices[name].orders["hum"][-1]
+
+
+def test_another_owner_is_sent_the_checkpoint_at_the_mark():
+    fleet = remembering()
+    first = acting(fleet)
+    say(fleet, name=first, results=carried(0, 100, 200))
+    fleet.cut.add(first)
+    fleet.run(2.5)
+    order = newest_order(fleet, acting(fleet))
+    assert order.marks == [wire.Mark("k", 300)]
+    (held,) = order.checkpoints
+    assert held == wire.Checkpoint("k", 300, 0, ordered.unpack(carried(200)[0].data).checkpoint)
+
+
+def test_the_checkpoint_stays_while_newer_batches_wait():
+    """News before the backlog: the batch before the mark is kept until the next one is merged."""
+    fleet = remembering()
+    say(fleet, name="a", results=carried(0))
+    say(fleet, name="a", results=carried(300))
+    assert progress(fleet).base[0] == 0
+    assert progress(fleet).newest[0] == 300
+    say(fleet, name="a", results=carried(100, 200))
+    assert progress(fleet).base[0] == 300
+    assert progress(fleet).mark == 400
+
+
+def test_a_result_without_its_checkpoint_is_refused():
+    fleet = remembering()
+    say(fleet, name="a", results=carried(0, damaged=b"short"))
+    assert progress_or_none(fleet) is None
+
+
+def progress_or_none(fleet):
+    return fleet.core.standing.jobs["hum"].streams.get("k")

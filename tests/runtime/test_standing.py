@@ -8,7 +8,8 @@ from atoll.runtime.standing import (
     STREAM_BATCHES_MAX,
     StandingJobs,
 )
-from atoll.wire.messages import BlockRun, HeldStream, Mark, Standing
+from atoll.wire import ordered
+from atoll.wire.messages import BlockRun, Checkpoint, HeldStream, Mark, Result, Standing
 
 SHAPE = Shape(1, 0, 1)
 ACTING = {("vibration", 3)}
@@ -176,3 +177,68 @@ def test_a_deleted_shard_is_forgotten():
     made.extend([held("a", 0, 1)])
     made.drop_shard("vibration", 3)
     assert made.ready(ACTING, set(), 0.0) == []
+
+
+ORDERED = SHAPE._replace(ordered=True)
+
+
+def remembering(*checkpoints, marks=()):
+    made = StandingJobs()
+    one = order(marks=marks)._replace(checkpoints=list(checkpoints))
+    assert made.take(one, ORDERED) == ""
+    return made
+
+
+def carried(start, following, anchor=0):
+    data = ordered.pack(ordered.Carried(following, anchor, b"partial", b"memory %d" % following))
+    return Result("a", start, False, data, 1)
+
+
+def test_a_plan_that_remembers_runs_one_batch_after_the_other():
+    made = remembering()
+    made.extend([held("a", 0, 3)])
+    for start in (0, 100, 200):
+        (ready,) = made.ready(ACTING, set(), 0.0)
+        assert [(task.start, task.anchor) for task in ready.tasks] == [(start, 0)]
+        assert ready.checkpoints == ({"a": b"memory %d" % start} if start else {})
+        assert made.ready(ACTING, set(), 0.0) == []
+        made.remember("watch", [carried(start, start + 100)])
+        made.settle("watch", [("a", start)], kept=True)
+        (saved,) = made.orders()
+        assert saved.marks == [Mark("a", start + 100)]
+        assert saved.checkpoints == [Checkpoint("a", start + 100, 0, b"memory %d" % (start + 100))]
+
+
+def test_a_batch_that_is_not_kept_runs_again_from_the_same_checkpoint():
+    made = remembering(Checkpoint("a", 100, 0, b"memory"), marks=[Mark("a", 100)])
+    made.extend([held("a", 0, 3)])
+    for _ in range(2):
+        (ready,) = made.ready(ACTING, set(), 0.0)
+        assert (starts([ready]), ready.checkpoints) == ([("a", 100)], {"a": b"memory"})
+        made.settle("watch", [("a", 100)], kept=False)
+
+
+def test_a_checkpoint_outlives_what_retention_has_dropped():
+    made = remembering(Checkpoint("a", 300, 20, b"memory"), marks=[Mark("a", 300)])
+    made.extend([held("a", 3, 2)])  # blocks 0 to 2 are gone, and the run's beginning with them
+    (ready,) = made.ready(ACTING, set(), 0.0)
+    assert [(task.start, task.anchor) for task in ready.tasks] == [(300, 20)]
+    assert ready.checkpoints == {"a": b"memory"}
+
+
+def test_stages_begin_anew_behind_a_gap_and_without_a_checkpoint():
+    made = remembering(Checkpoint("a", 100, 0, b"memory"), marks=[Mark("a", 200)])
+    made.extend([held("a", 2, 1), held("a", 3, 1, gap=True)])
+    (ready,) = made.ready(ACTING, set(), 0.0)
+    assert [(task.start, task.anchor) for task in ready.tasks] == [(200, 200)]
+    assert ready.checkpoints == {}
+    made.settle("watch", [("a", 200)], kept=True)
+    (ready,) = made.ready(ACTING, set(), 0.0)
+    assert [(task.start, task.anchor) for task in ready.tasks] == [(300, 300)]
+
+
+def test_an_older_checkpoint_of_the_gateway_changes_nothing():
+    made = remembering(Checkpoint("a", 300, 0, b"mine"), marks=[Mark("a", 300)])
+    late = order(marks=[Mark("a", 100)])._replace(checkpoints=[Checkpoint("a", 100, 0, b"old")])
+    assert made.take(late, ORDERED) == ""
+    assert made.orders()[0].checkpoints == [Checkpoint("a", 300, 0, b"mine")]

@@ -92,6 +92,7 @@ def test_a_forgotten_job_is_left_out(store):
 
 def test_the_shape_of_a_plan():
     plan = Plan("window 64 hop=32 | rms | quantiles 0.5")
-    assert read_shape(plan.canonical) == (32, 32, 64)
+    assert read_shape(plan.canonical) == (32, 32, 64, False)
+    assert read_shape(Plan("ema 0.5 | sum").canonical) == (1, 0, 1, True)
     with pytest.raises(ValueError, match="what no plan has"):
         read_shape(b"no plan")
