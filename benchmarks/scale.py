@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from atoll.cli.site import LocalSite, pss_mb, wait_until
+from atoll.gateway.client_errors import FleetError
 
 OUTPUT = Path("build/bench/scale.json")
 STUBS = Path(__file__).with_name("scale_stubs.py")
@@ -119,9 +120,13 @@ def _row(
 
 
 def timed(work: Any) -> float:
-    """Seconds that something takes."""
+    """Seconds that something takes; -1: it is refused."""
     began_s = time.monotonic()
-    work()
+    try:
+        work()
+    except FleetError as error:
+        print(f"refused: {error}", file=sys.stderr)
+        return -1.0
     return round(time.monotonic() - began_s, 3)
 
 

@@ -17,6 +17,7 @@ from atoll.gateway import effects as do
 from atoll.gateway import events as on
 from atoll.gateway.assemblers import Assemblers
 from atoll.gateway.core import GatewayCore
+from atoll.gateway.desk import error_body
 from atoll.gateway.enrolment import Enrolment
 from atoll.gateway.errors import GatewayError, LedgerError
 from atoll.gateway.feeder import Feeder
@@ -260,6 +261,10 @@ class Shell:
                 self._carry_out(effect)
             except EncodeError as error:
                 self._say(f"a message could not be sent: {error}")
+                if isinstance(effect, do.Answer):
+                    body = error_body(f"the answer is larger than a message may be: {error}")
+                    failed = wire.Reply(effect.message.request, wire.FAILED, body, b"")
+                    self._carry_out(do.Answer(effect.client, failed))
 
     def _ledger_failed(self, error: LedgerError) -> None:
         if error.fatal:

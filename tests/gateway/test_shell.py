@@ -122,3 +122,10 @@ def test_a_forgotten_device_leaves_nothing_retained(site):
     site.command("forget", "a")
     site.run(0.2)
     assert not [topic for topic in site.broker.retained if "/device/a/" in topic]
+
+
+def test_an_answer_that_is_too_large_is_refused_aloud(site, monkeypatch):
+    monkeypatch.setattr(site.core._listings, "devices", lambda: ["x" * 5_000_000])
+    reply = site.command("devices")
+    assert reply.status == wire.FAILED
+    assert "larger than a message may be" in reply.body
