@@ -60,6 +60,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="longest wait of an acknowledgement for its sync (200; 30000 spares a card)",
     )
     parser.add_argument(
+        "--wakes-in",
+        type=int,
+        default=0,
+        metavar="S",
+        help="it is stopped to sleep, and back after so many seconds: until then nobody misses it",
+    )
+    parser.add_argument(
         "--token",
         default=os.environ.get("ATOLL_TOKEN", ""),
         help="the one-time token of atoll enroll (ATOLL_TOKEN); needed once",
@@ -88,6 +95,7 @@ def run(options: Any) -> int:
             workers=options.workers,
             token=options.token,
             commit_ms=options.max_wait,
+            wakes_in_s=options.wakes_in,
         )
     )
 

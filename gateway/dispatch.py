@@ -14,6 +14,7 @@ from atoll.gateway.catalog import Catalog
 from atoll.gateway.desk import Desk
 from atoll.gateway.membership import Membership
 from atoll.gateway.query import OPEN, Query
+from atoll.gateway.stragglers import AGAIN_MAX, share_out, slow_tasks
 from atoll.wire import messages as wire
 from atoll.wire.limits import TASKS_MAX
 
@@ -118,12 +119,59 @@ class Dispatcher:
                 waiting.popleft()
             batch = [n for n in batch if query.state[n] == OPEN]
             room -= len(batch)
-            self._in_flight[device] = self._in_flight.get(device, 0) + len(batch)
-            query.flights.setdefault(device, set()).update(batch)
-            query.progress[device] = self._desk.now
-            self.send(query, device, batch)
+            self._launch(query, device, batch)
         if not waiting:
             self._waiting.pop(device, None)
+
+    def _launch(self, query: Query, device: str, numbers: Sequence[int]) -> None:
+        self._in_flight[device] = self._in_flight.get(device, 0) + len(numbers)
+        query.flights.setdefault(device, set()).update(numbers)
+        query.times.went(numbers, self._desk.now)
+        query.progress[device] = self._desk.now
+        self.send(query, device, numbers)
+
+    def start_again(self, query: Query) -> bool:
+        """Have idle devices do what others are slow at; whether it is worth looking again soon."""
+        slow = slow_tasks(query, self._desk.now)
+        idle = [d for d in self._candidates(query) if not self._in_flight.get(d)]
+        idle = [d for d in idle if d not in self._waiting]
+        if not idle:
+            return False
+        for device, numbers in share_out(query, slow, idle, self._bears).items():
+            query.again_out.update(numbers)
+            self._desk.count("started again", len(numbers))
+            text = f"{query.job}: {len(numbers)} slow tasks start again on {device}"
+            self._desk.say("again", text, job=query.job, device=device, tasks=len(numbers))
+            self._launch(query, device, numbers)
+        return bool(query.flights)
+
+    def _bears(self, query: Query, number: int, device: str) -> bool:
+        """Whether a device has a task's samples and did not fail at it."""
+        task = query.tasks[number]
+        stream = self._catalog.datasets[query.row.dataset].streams.get(task.key)
+        held = stream.held.get(device) if stream is not None else None
+        if not held or device in query.failed.get(number, ()):
+            return False
+        return runs.covers(held, task.start, task.stop)
+
+    def steal(self, query: Query) -> None:
+        """Hand tasks that wait for a busy device to idle ones that have their samples."""
+        idle = [d for d in self._candidates(query) if not self._in_flight.get(d)]
+        idle = [d for d in idle if d not in self._waiting]
+        for device, waiting in list(self._waiting.items()) if idle else ():
+            mine = [(q, numbers) for q, numbers in waiting if q is query]
+            tail = [n for _, numbers in mine for n in numbers][-AGAIN_MAX * len(idle) :]
+            shared = share_out(query, {device: tail}, idle, self._bears)
+            taken = {n for numbers in shared.values() for n in numbers}
+            if not taken:
+                continue
+            rest = ((q, [n for n in ns if q is not query or n not in taken]) for q, ns in waiting)
+            self._waiting[device] = deque((q, ns) for q, ns in rest if ns)
+            if not self._waiting[device]:
+                del self._waiting[device]
+            self._desk.count("stolen", len(taken))
+            for thief, numbers in shared.items():
+                self._launch(query, thief, numbers)
 
     def send(self, query: Query, device: str, numbers: Sequence[int]) -> None:
         """Put these tasks into messages for a device."""
@@ -161,7 +209,7 @@ class Dispatcher:
             if flight and now - query.progress.get(device, now) >= RESEND_S:
                 query.progress[device] = now
                 if self._members.serving((device,)):
-                    self.send(query, device, sorted(flight))
+                    self.send(query, device, sorted(n for n in flight if query.state[n] == OPEN))
 
     def device_lost(self, device: str, queries: Iterable[Query]) -> list[tuple[Query, list[int]]]:
         """A device is silent or gone: the open tasks that it had, by query."""

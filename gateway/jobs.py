@@ -26,6 +26,7 @@ from atoll.gateway.dispatch import Dispatcher
 from atoll.gateway.effects import ShowResult
 from atoll.gateway.errors import RequestError
 from atoll.gateway.jsonable import dumps
+from atoll.gateway.member import State
 from atoll.gateway.membership import Membership
 from atoll.gateway.query import DONE, OPEN, Query
 from atoll.gateway.records import PartialsAdded, QueryGone, QuerySet, SettingSet
@@ -39,6 +40,7 @@ from atoll.gateway.requests import (
     times_of,
     why_nothing,
 )
+from atoll.gateway.stragglers import LOOK_S as AGAIN_LOOK_S
 from atoll.kernels import KernelError, Plan
 from atoll.wire import messages as wire
 
@@ -219,6 +221,7 @@ class Jobs:
                 self._failed(query, device, number, data)
             elif state[number] == OPEN or query.regain(number):
                 state[number] = DONE
+                query.times.came(number, self._desk.now)
                 parts[number] = data
                 size += len(data)
                 rows.append((number_of, number, data))
@@ -233,6 +236,8 @@ class Jobs:
                 self._takeover(query, rows)
             self.settled(query, device, [number for _, number, _ in rows])
         self._dispatcher.answered(query, device, answered)
+        if not query.flights.get(device):
+            self._look_at(self._desk.now + AGAIN_LOOK_S)  # it has nothing to do: others may be slow
         query.fold()
         if not query.left:
             self._finish(query)
@@ -268,6 +273,7 @@ class Jobs:
     def _failed(self, query: Query, device: str, number: int, data: bytes) -> None:
         if query.state[number] != OPEN:
             return
+        query.times.back((number,))
         reason = data[:200].decode("utf-8", "replace")
         if reason.startswith(("queue full", "outbox full")):
             query.again.add(number)
@@ -338,6 +344,9 @@ class Jobs:
                 numbers, query.orphans = sorted(query.orphans), set()
                 self._dispatch(query, [n for n in numbers if query.state[n] == OPEN])
             self._dispatcher.resend(query)
+            self._dispatcher.steal(query)
+            if self._dispatcher.start_again(query):
+                self._look_at(now + AGAIN_LOOK_S)
             if not query.left:
                 self._finish(query)
             elif now >= query.deadline:
@@ -358,6 +367,19 @@ class Jobs:
             bool(query.orphans)
             and len(query.orphans) == query.left
             and now - query.orphan_since >= self._orphan_s
+            and not self._wakes(query, now)
+        )
+
+    def _wakes(self, query: Query, now: float) -> bool:
+        """Whether somebody who has the samples of such a task wakes before the deadline."""
+        latest_ms = self._desk.wall_ms + (query.deadline - now) * 1000
+        streams, members = self._catalog.datasets[query.row.dataset].streams, self._members.members
+        keys = {query.tasks[number].key for number in query.orphans}
+        holders = {d for key in keys if key in streams for d in streams[key].held}
+        return any(
+            members[d].state is State.SLEEPING and members[d].row.wake_ms <= latest_ms
+            for d in holders
+            if d in members
         )
 
     def _expire(self, query: Query, reason: str) -> None:

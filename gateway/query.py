@@ -4,6 +4,7 @@ from typing import Any
 
 from atoll.gateway.cutting import Cut
 from atoll.gateway.records import QuerySet
+from atoll.gateway.times import Times
 from atoll.kernels import Plan
 from atoll.wire.messages import Task
 
@@ -33,6 +34,8 @@ class Query:
         self.merged_count = 0  # partials taken in; as many as there are tasks done
         self.folded: bytes | None = None
         self.flights: dict[str, set[int]] = {}  # by device: sent, not answered
+        self.times = Times()
+        self.again_out: set[int] = set()  # started again with a second device (stragglers.py)
         self.progress: dict[str, float] = {}  # by device: when it was sent or answered something
         self.orphans: set[int] = set()  # nobody live has their samples
         self.orphan_since = 0.0
@@ -155,4 +158,6 @@ class Query:
     def take_flight(self, device: str) -> set[int]:
         """The tasks that were sent to a device and not answered; they are nowhere now."""
         self.progress.pop(device, None)
-        return self.flights.pop(device, set())
+        flight = self.flights.pop(device, set())
+        self.times.back(flight)
+        return flight

@@ -1,6 +1,7 @@
 """The device: events in, effects out, nothing else touched.
 
     init ──lease granted──> ready ──StopAsked──> draining ──all done, or DRAIN_S over──> stopped
+                                                        (or sleeping, with when it comes back)
 
 `init` and `draining` serve as `ready` does, but that a draining device takes no new tasks. A lease
 that runs out changes no state: the device goes on with what is stored and only refuses others'
@@ -44,12 +45,13 @@ Handler = Callable[[Any, float], None]
 
 
 class Identity(NamedTuple):
-    """Who the device is: fixed for one boot."""
+    """Who the device is: fixed for one boot. `wakes_in_s`: it ends to come back so much later."""
 
     birth: wire.Birth
     state: do.State  # as loaded; its boot number is this boot's
     backlog: list[int]  # numbers in the outbox from before
     backlog_bytes: int = 0
+    wakes_in_s: int = 0
 
 
 class Core:
@@ -83,6 +85,7 @@ class Core:
         self._strain = wire.UNSTRAINED
         self._stored_bytes = 0
         self._status = "init"
+        self._wakes_in_s = identity.wakes_in_s
         self._leased = False
         self._told_down = False
         self._round_trip_ms = -1
@@ -220,7 +223,8 @@ class Core:
         self._labour.interrupted(now)
 
     def _publish_status(self) -> None:
-        self._desk.do(do.PublishStatus(self._status, self._fence.map_epoch))
+        sleep_s = self._wakes_in_s if self._status == "sleeping" else 0
+        self._desk.do(do.PublishStatus(self._status, self._fence.map_epoch, sleep_s))
 
     def _publish_birth(self) -> None:
         boot, epoch, lease = self._fence.head
@@ -383,7 +387,7 @@ class Core:
             return
         self._stop_at = None
         self._save(now)
-        self._status = "stopped"
+        self._status = "sleeping" if self._wakes_in_s else "stopped"
         if self._desk.linked:
             self._publish_status()
         self._desk.do(do.Stop())

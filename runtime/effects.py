@@ -48,10 +48,11 @@ class Publish(NamedTuple):
 
 
 class PublishStatus(NamedTuple):
-    """Send the retained up/status: init, ready, draining, stopped."""
+    """Send the retained up/status: init, ready, draining, stopped, or sleeping (`sleep_s`)."""
 
     state: str
     epoch: int
+    sleep_s: int = 0
 
 
 class PublishHealth(NamedTuple):

@@ -41,6 +41,7 @@ class DeviceOptions(NamedTuple):
     workers: int = 0
     token: str = ""
     commit_ms: int = 200
+    wakes_in_s: int = 0
 
 
 def run_device(options: DeviceOptions) -> int:
@@ -72,6 +73,7 @@ def _check(options: DeviceOptions) -> "list[Broker]":
     from atoll.transport.errors import AddressError
     from atoll.transport.url import parse_brokers
     from atoll.wire.errors import WireError
+    from atoll.wire.status import SLEEP_S_MAX
     from atoll.wire.topics import Topics, check_name
 
     try:
@@ -93,6 +95,8 @@ def _check(options: DeviceOptions) -> "list[Broker]":
         raise UsageError(f"workers {options.workers}: 0 (one a core) to {WORKERS_MAX}")
     if not 1 <= options.commit_ms <= 60_000:
         raise UsageError(f"commit wait {options.commit_ms} ms: 1 to 60,000")
+    if not 0 <= options.wakes_in_s <= SLEEP_S_MAX:
+        raise UsageError(f"wakes in {options.wakes_in_s} s: at most {SLEEP_S_MAX}")
     return brokers
 
 
@@ -150,7 +154,9 @@ def _serve(options: DeviceOptions, brokers: "list[Broker]", sources: "list[Sourc
     birth = _birth(
         options, installed, state.boot, [info for one in sources for info in one.streams]
     )
-    core = Core(Identity(birth, state, outbox.numbers(), outbox.size_bytes), read_shape)
+    core = Core(
+        Identity(birth, state, outbox.numbers(), outbox.size_bytes, options.wakes_in_s), read_shape
+    )
     health = HealthReader(root, best=installed.speed)
     keeper = Keeper(root, files, store, outbox, health, commit_s=options.commit_ms / 1_000)
     workers = Workers(options.workers or len(os.sched_getaffinity(0)), store)

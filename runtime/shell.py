@@ -7,6 +7,7 @@ order. One of them waits: `SaveState`. What follows it is held until the keeper 
 import os
 from collections import deque
 from collections.abc import Callable
+from time import time
 from typing import Any
 
 from atoll.runtime import effects as do
@@ -248,7 +249,8 @@ class Shell:
         self._keeper.ask(effect._replace(message=self._encode(effect.message)))
 
     def _publish_status(self, effect: do.PublishStatus) -> None:
-        status = Status(effect.state, self._boot, effect.epoch)
+        wake_ms = int((time() + effect.sleep_s) * 1_000) if effect.sleep_s else 0
+        status = Status(effect.state, self._boot, effect.epoch, effect.sleep_s, wake_ms)
         topic = self._up + "status"
         self._link.publish(topic, encode_status(status), purpose="status", retain=True)
 

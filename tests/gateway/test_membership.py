@@ -227,6 +227,24 @@ def test_asleep_is_not_dead_and_awake_it_has_its_shards():
     assert fleet.core.moves.moved_bytes == 0
 
 
+def test_a_query_waits_for_a_sleeper_that_wakes_in_time():
+    fleet = Fleet("a")
+    fleet.put("v", {"k": b"\1\0" * 100})
+    sleep(fleet, "a", 120)
+    waits = wire.Run(fleet.number(), "moments", "v", False, -1, -1, 0, 300_000)
+    hurries = wire.Run(fleet.number(), "moments", "v", False, -1, -1, 0, 60_000)
+    assert (fleet.ask(waits), fleet.ask(hurries)) == (None, None)
+    fleet.run(61.0)
+    assert fleet.reply(hurries.request).status == wire.INCOMPLETE
+    assert fleet.reply(waits.request) is None
+    fleet.run(59.0)
+    fleet.cut.discard("a")
+    fleet.devices["a"].ask_lease()
+    fleet.settle()
+    fleet.run(1.0)
+    assert fleet.reply(waits.request).status == wire.DONE
+
+
 def test_who_oversleeps_is_suspected_then_dead_then_out():
     fleet = Fleet("a", "b", "c")
     profile = PROFILES["normal"]

@@ -30,12 +30,12 @@ def shape(plan):
 class Bench:
     """A core with a clock; effects are kept and looked for by their kind."""
 
-    def __init__(self, *, state=None, backlog=(), sources=(), profile="normal"):
+    def __init__(self, *, state=None, backlog=(), sources=(), profile="normal", wakes_in_s=0):
         birth = wire.Birth(
             *(BOOT, 0, 0, 1, "atoll", "zone", 1.0, profile, 2, 10, 10, 65_536, []), list(sources)
         )
         state = state or State(BOOT, 0, 0, 0, [], [])
-        self.core = Core(Identity(birth, state, list(backlog)), shape)
+        self.core = Core(Identity(birth, state, list(backlog), wakes_in_s=wakes_in_s), shape)
         self.now = 100.0
         self.effects = self.core.start(self.now)
         self.head = (3, 5, 2)
@@ -631,3 +631,14 @@ def test_full_and_room_again_are_said_once_and_shown():
     shown = [e.outbox for e in health if isinstance(e, do.PublishHealth)][-1]
     assert shown["outbox_messages"] == UNACKED_MAX - 100
     assert shown["outbox_full"] == 0
+
+
+def test_a_device_that_ends_to_sleep_says_for_how_long():
+    bench = Bench(wakes_in_s=600)
+    bench.feed(on.LinkUp())
+    assert bench.of(do.PublishStatus) == [do.PublishStatus("init", 0)]
+    bench.feed(on.StopAsked())
+    said = bench.of(do.PublishStatus)
+    bench.pass_time(6.0)
+    said += bench.of(do.PublishStatus)
+    assert said[-1] == do.PublishStatus("sleeping", 0, 600)
