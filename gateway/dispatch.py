@@ -137,7 +137,7 @@ class Dispatcher:
         idle = [d for d in idle if d not in self._waiting]
         if not idle:
             return False
-        for device, numbers in share_out(query, slow, idle, self._bears).items():
+        for device, numbers in share_out(query, slow, idle, self._bears, _most()).items():
             query.again_out.update(numbers)
             self._desk.count("started again", len(numbers))
             text = f"{query.job}: {len(numbers)} slow tasks start again on {device}"
@@ -161,7 +161,7 @@ class Dispatcher:
         for device, waiting in list(self._waiting.items()) if idle else ():
             mine = [(q, numbers) for q, numbers in waiting if q is query]
             tail = [n for _, numbers in mine for n in numbers][-AGAIN_MAX * len(idle) :]
-            shared = share_out(query, {device: tail}, idle, self._bears)
+            shared = share_out(query, {device: tail}, idle, self._bears, _most())
             taken = {n for numbers in shared.values() for n in numbers}
             if not taken:
                 continue
@@ -236,3 +236,8 @@ class Dispatcher:
                 cancel = wire.Cancel(*self._desk.head(device), query.job)
                 self._desk.tell(device, "task", cancel)
                 self.refill(device)
+
+
+def _most() -> int:
+    """Tasks that an idle device takes over at a time."""
+    return min(AGAIN_MAX, IN_FLIGHT_MAX)

@@ -239,14 +239,19 @@ class Moves:
             return False
         copies = self.live_copies(shard)
         now = self._desk.now
-        rested = [d for d in live if d != target and self.pace.ready(d, copies, now)]
-        if not rested or not self.pace.ready(target, copies, now):
-            source_at = min((self.pace.until(d) for d in live if d != target), default=now)
-            heapq.heappush(self._later, (max(source_at, self.pace.until(target)), shard.id))
-            return True  # looked at again when they have rested
-        plan = self._choose(shard, target, rested)
+        sources = [d for d in live if d != target]
+        rested = [d for d in sources if self.pace.ready(d, copies, now)]
+        plan = None
+        if self.pace.ready(target, copies, now):
+            plan = self._choose(shard, target, rested)
         if plan is None:
-            return False
+            if len(rested) == len(sources) and self.pace.ready(target, copies, now):
+                return False
+            # Who rests may be the only one that has it: looked at again when one has rested.
+            tired = [self.pace.until(d) for d in sources if d not in rested]
+            again_at = max(min(tired, default=now), self.pace.until(target))
+            heapq.heappush(self._later, (again_at, shard.id))
+            return True
         source, ranges = plan
         number = self._desk.next_transfer()
         step = _Step(shard.id, source, target)

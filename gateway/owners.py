@@ -52,6 +52,7 @@ class Owners:
         self._unfit: set[ShardId] = set()  # told of already: they fit nowhere
         self.plan_memory: Callable[[str], int] = lambda dataset: 0
         self._settle_at = 0.0
+        self.settling = False  # the newest plan lets placements go home
         self._epoch_open = False
         self._shared: dict[str, int] = {}  # by dataset: how many shards share what is kept of it
         self._streams_seen = 0
@@ -333,7 +334,8 @@ class Owners:
         if not shards:
             return
         placed = goals_of(self.world(fresh=fresh, settle=settle), wants)
-        names, members = self._names(), self._members.members
+        self.settling = settle > 0
+        names = self._names()
         choices = []
         short = []
         for shard, want, owners in zip(shards, wants, placed, strict=True):
@@ -342,14 +344,23 @@ class Owners:
                 short.append((shard, len(goal)))
             if not goal or (shard.pinned and want.sampler < 0):
                 continue  # nowhere to go: what is there stays
-            kept = all(d in members and members[d].state in KEPT for d in shard.goal)
-            if kept and set(goal) != set(shard.goal) and len(goal) <= len(shard.goal):
+            if self._decide(shard, goal):
                 choices.append((shard.id, goal))
-            else:
-                self._set_goal(shard, goal)
         self._budget.offer(choices)
         self._tell_unfit(short)
         self._settle_at = self._desk.now + SETTLE_S
+
+    def _decide(self, shard: Shard, goal: tuple[str, ...]) -> bool:
+        """Set a goal of the newest plan at once, if something is lost or the shard is on its way
+        anyhow; True: it is to wait.
+        """
+        members = self._members.members
+        kept = all(d in members and members[d].state in KEPT for d in shard.goal)
+        by_choice = kept and set(goal) != set(shard.goal) and len(goal) <= len(shard.goal)
+        if by_choice and shard.id not in self.astray:
+            return True
+        self._set_goal(shard, goal)
+        return False
 
     def _release(self) -> None:
         """Let some of the changes by choice begin, as others have ended."""

@@ -40,16 +40,16 @@ def slow_tasks(query: Query, now: float) -> dict[str, list[int]]:
 
 
 def share_out(
-    query: Query, slow: dict[str, list[int]], idle: Iterable[str], bears: Bears
+    query: Query, slow: dict[str, list[int]], idle: Iterable[str], bears: Bears, most: int
 ) -> dict[str, list[int]]:
-    """By idle device, the slow tasks that it takes: each once, evenly, none from itself."""
+    """By idle device, the slow tasks that it takes: each once, evenly, none from itself, `most` at
+    a time.
+    """
     taken: dict[str, list[int]] = {device: [] for device in idle}
     for busy, numbers in slow.items():
         for number in numbers:
             able = [
-                d
-                for d in taken
-                if d != busy and len(taken[d]) < AGAIN_MAX and bears(query, number, d)
+                d for d in taken if d != busy and len(taken[d]) < most and bears(query, number, d)
             ]
             if able:
                 taken[min(able, key=lambda d: (len(taken[d]), d))].append(number)

@@ -11,7 +11,7 @@ from atoll.gateway import effects as do
 from atoll.gateway import events as on
 from atoll.gateway.catalog import Shard
 from atoll.gateway.core import GatewayCore, Options
-from atoll.gateway.member import Change
+from atoll.gateway.member import Change, Member
 from atoll.gateway.profiles import Profile
 from atoll.gateway.shell import ASKED, SAID
 from atoll.sim.checker import Checker
@@ -68,19 +68,23 @@ class Gateway:
 
     def _watch(self, core: GatewayCore) -> None:
         """Look at what the core decides before its own parts hear of it."""
-        told, set_goal = core.members.changed, core.owners._set_goal
+        told, decide, trust = core.members.changed, core.owners._decide, core.members.trusted
 
         def changed(change: Change) -> None:
             self.checker.changed(change)
             self.placing.changed(change)
             told(change)
 
-        def planned(shard: Shard, goal: tuple[str, ...]) -> None:
+        def planned(shard: Shard, goal: tuple[str, ...]) -> bool:
             self.placing.planned(shard, goal)
-            set_goal(shard, goal)
+            return decide(shard, goal)
 
-        core.members.changed = changed
-        core.owners._set_goal = planned  # type: ignore[method-assign]
+        def trusted(member: Member) -> None:
+            self.placing.trusted(member.id)
+            trust(member)
+
+        core.members.changed, core.members.trusted = changed, trusted
+        core.owners._decide = planned  # type: ignore[method-assign]
 
     def pause(self) -> None:
         """SIGSTOP: it neither hears nor acts."""

@@ -67,6 +67,10 @@ class Placing:
         self._fresh = set()
         self._heard, self._newest = {}, {}
 
+    def trusted(self, device: str) -> None:
+        """A device that came and went may have more again: it is as good as new."""
+        self._fresh.add(device)
+
     # --- devices ---
 
     def changed(self, change: Change) -> None:
@@ -119,10 +123,12 @@ class Placing:
         self._apart(shard, goal, fresh)
 
     def _may_leave(self, device: str, fresh: list[str]) -> bool:
-        """Gone, to be emptied, in favour of a new one, or above its bound."""
+        """Gone, to be emptied, in favour of a new one, above its bound, or going home."""
         assert self.core is not None
         member = self.core.members.members.get(device)
         if member is None or member.state not in KEPT or not member.weight:
+            return True
+        if self.core.owners.settling:
             return True
         return any(d in self._fresh for d in fresh) or self._over(member)
 
@@ -165,7 +171,7 @@ class Placing:
         free = [
             m
             for m in members.values()
-            if m.serves and m.weight and m.row.quota and m.row.zone not in zones.values()
+            if m.takes and m.weight and m.row.quota and m.row.zone not in zones.values()
         ]
         for device in fresh:
             shares = [d for d, zone in zones.items() if zone == zones.get(device) and d != device]

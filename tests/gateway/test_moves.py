@@ -199,3 +199,38 @@ def test_blocks_that_nobody_asked_for_are_refused():
     data = next(iter(device.blocks.values()))
     fleet.handle(on.DeviceSpoke("a", wire.Blocks(*device.head, 12345, False, [data]), 0))
     assert fleet.core._desk.refused == {"blocks of no transfer": 1}
+
+
+def test_a_copy_whose_only_sources_rest_is_made_when_they_have_rested():
+    """One that has rested, and has nothing of it, made the shard be forgotten."""
+    fleet = Fleet("a", "b", "c", "d", profile="normal")
+    fleet.put("v", {"k": b"\1\0" * 500}, replicas=4)
+    for name in "cd":
+        fleet.devices[name].restart(lose_blocks=True)
+    for name in "ab":
+        fleet.core.moves.pace.ended((name,), 2, fleet.now - 1.0, fleet.now, 1)
+    for name in "cd":
+        fleet.devices[name].birth()
+        fleet.devices[name].ask_lease()
+    fleet.settle()
+    fleet.run(2.0)
+    assert not fleet.devices["c"].blocks, "its sources rest for three seconds"
+    fleet.run(20.0)
+    assert fleet.devices["c"].blocks
+    assert fleet.devices["d"].blocks
+
+
+def test_a_step_ends_when_its_target_is_not_wanted_any_more():
+    fleet = filled("a", "b", "c", profile="normal")
+    fleet.add("d")
+    fleet.devices["d"].take = fleet.devices["d"].told.append  # it hears, and answers nothing
+    fleet.command("drain", "a")
+    fleet.run(1.0)
+    assert fleet.core.moves.under_way
+    fleet.command("undrain", "a")
+    fleet.command("drain", "d")
+    fleet.run(1.0)
+    assert fleet.core._desk.counters.get("moves cancelled", 0) > 0
+    fleet.run(30.0)
+    assert not fleet.core.moves.under_way
+    assert set(copies(fleet, "abc").values()) == {2}

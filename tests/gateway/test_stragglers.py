@@ -157,14 +157,16 @@ def test_what_waits_for_a_busy_device_is_handed_to_an_idle_one(monkeypatch):
     assert fleet.core._desk.counters["stolen"] > 0
     assert fleet.reply(request).blob == wanted(RMS, DATA)
     assert sum(len(m.tasks) for m in told_tasks(victim, fleet)) == 4
+    for device in fleet.devices.values():
+        assert all(len(m.tasks) <= 4 for m in told_tasks(device, fleet)), "the bound holds here too"
     assert IN_FLIGHT_MAX > AGAIN_MAX
 
 
 def test_sharing_out_is_even_and_never_with_the_slow_one():
     slow = {"a": list(range(10)), "b": [10, 11]}
-    shared = share_out(None, slow, ["b", "c", "d"], lambda query, number, device: True)
+    shared = share_out(None, slow, ["b", "c", "d"], lambda query, number, device: True, 99)
     assert {n for numbers in shared.values() for n in numbers} == set(range(12))
     assert max(map(len, shared.values())) - min(map(len, shared.values())) <= 1
     assert not {10, 11} & set(shared["b"])
-    many = share_out(None, {"a": list(range(9_999))}, ["b"], lambda *arguments: True)
+    many = share_out(None, {"a": list(range(9_999))}, ["b"], lambda *arguments: True, AGAIN_MAX)
     assert len(many["b"]) == AGAIN_MAX
