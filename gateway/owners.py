@@ -52,7 +52,6 @@ class Owners:
         self._unfit: set[ShardId] = set()  # told of already: they fit nowhere
         self.plan_memory: Callable[[str], int] = lambda dataset: 0
         self._settle_at = 0.0
-        self.settling = False  # the newest plan lets placements go home
         self._epoch_open = False
         self._shared: dict[str, int] = {}  # by dataset: how many shards share what is kept of it
         self._streams_seen = 0
@@ -334,7 +333,6 @@ class Owners:
         if not shards:
             return
         placed = goals_of(self.world(fresh=fresh, settle=settle), wants)
-        self.settling = settle > 0
         names = self._names()
         choices = []
         short = []
@@ -421,12 +419,13 @@ class Owners:
         return all(m.state in quiet for m in self._members.members.values())
 
     def _set_goal(self, shard: Shard, goal: tuple[str, ...]) -> None:
-        if set(goal) != set(shard.goal):
+        changed = set(goal) != set(shard.goal)
+        if changed:
             shard.goal = goal
             self._note(shard)
             self._desk.record(shard.row())
-        if set(shard.goal) != set(shard.owners):
-            self.goal_changed(shard)
+        if changed or set(shard.goal) != set(shard.owners):
+            self.goal_changed(shard)  # back where it was, too: steps to elsewhere end
 
     def _loads(self, shards: Iterable[Shard]) -> list[Load]:
         return [self._load(shard) for shard in shards if not shard.pinned]

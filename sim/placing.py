@@ -123,12 +123,10 @@ class Placing:
         self._apart(shard, goal, fresh)
 
     def _may_leave(self, device: str, fresh: list[str]) -> bool:
-        """Gone, to be emptied, in favour of a new one, above its bound, or going home."""
+        """Gone, to be emptied, in favour of a new one, or above its bound."""
         assert self.core is not None
         member = self.core.members.members.get(device)
         if member is None or member.state not in KEPT or not member.weight:
-            return True
-        if self.core.owners.settling:
             return True
         return any(d in self._fresh for d in fresh) or self._over(member)
 
