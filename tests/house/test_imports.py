@@ -32,6 +32,7 @@ PURE = (
 # Shells inside those patterns, each with its reason.
 SHELLS = {
     "kernels/builds.py": "asks the processor and the environment, once, which build is to run",
+    "kernels/emulate.py": "runs compilers and emulators, for those who write a kernel",
 }
 
 FORBIDDEN = {
