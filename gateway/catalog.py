@@ -86,6 +86,14 @@ class Stream:
         at = bisect_right(self.anchors, sample) - 1
         return self.anchors[at] if at >= 0 else sample
 
+    def may_begin(self, sample: int) -> bool:
+        """Whether a gap-free run may begin at a sample: nobody has what lies around it in one."""
+        return not any(
+            run.first_sample < sample < run.first_sample + run.sample_count
+            for held in self.held.values()
+            for run in held
+        )
+
     def all_runs(self) -> list[BlockRun]:
         """What all holders have together."""
         if len(self.held) == 1:

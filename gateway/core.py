@@ -235,6 +235,7 @@ class GatewayCore:
                 desk.wall_ms = wall_ms
                 self.members.thaw()
                 desk.do(ShowStatus("ready", desk.term, desk.epoch))
+                self.standing.show_again()
             case on.LinkLost():
                 self.members.freeze()
             case on.StandbyChanged(text, standby, wall_ms):

@@ -6,6 +6,8 @@ of its own, since nobody knows where a run ends until it has. The last `RUNS_MAX
 that a result which comes again after a reset is known.
 """
 
+from bisect import bisect_left, bisect_right
+
 from atoll.wire.messages import RUN_SAMPLES
 
 RUNS_MAX = 16  # of a microcontroller's stream; its outbox is shorter than that many resets
@@ -26,13 +28,39 @@ def place_of(number: int) -> dict[str, int]:
 
 
 class Line:
-    """Batches that follow each other. `mark`: everything before it is merged; -1: nothing yet."""
+    """Batches that follow each other. `mark`: everything before it is merged; -1: nothing yet.
 
-    __slots__ = ("ahead", "mark")
+    Batches begin anew at a gap, and the news of a gap may come after the batches on both sides of
+    it: then the mark, which had counted on from batch `last`, goes back to where the gap is.
+    """
+
+    __slots__ = ("ahead", "last", "mark")
 
     def __init__(self) -> None:
         self.mark = -1
+        self.last: int | None = None  # the batch before the mark; None: not known yet
         self.ahead: dict[int, bytes] = {}
+
+    def before(self, anchors: list[int], every: int) -> int:
+        """The batch before the mark; where the ledger does not say it, by the gaps known."""
+        if self.last is None and self.mark >= 0:
+            at = bisect_left(anchors, self.mark)
+            if at == 0:
+                self.last = self.mark - 1  # there was none
+            elif anchors[at : at + 1] == [self.mark]:
+                anchor = anchors[at - 1]
+                self.last = anchor + (self.mark - 1 - anchor) // every * every
+            else:
+                self.last = self.mark - every
+        return -1 if self.last is None else self.last
+
+    def settled(self, anchors: list[int], every: int, overlap: int) -> int:
+        """The mark by the gaps that are known now: the first samples of the gap-free runs."""
+        at = bisect_right(anchors, self.before(anchors, every))
+        gap = anchors[at] if at < len(anchors) else self.mark
+        if self.mark not in self.ahead and gap < self.mark + overlap:
+            return gap
+        return min(gap, self.mark)
 
 
 class Progress:

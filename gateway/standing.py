@@ -180,11 +180,10 @@ class StandingJobs:
                 marks += self._marks(job, dataset.shards[shard_id.number].streams)
         self._send(job, device, marks)
 
-    @staticmethod
-    def _marks(job: StandingJob, streams: dict[str, Stream]) -> list[wire.Mark]:
+    def _marks(self, job: StandingJob, streams: dict[str, Stream]) -> list[wire.Mark]:
         return [
-            wire.Mark(key, progress.mark)
-            for key in streams
+            wire.Mark(key, self._settled(job, progress.lines[0], stream))
+            for key, stream in streams.items()
             if (progress := job.streams.get(key)) is not None and progress.mark >= 0
         ]
 
@@ -258,24 +257,20 @@ class StandingJobs:
         if progress is None:
             progress = job.streams[key] = Progress()
         line = progress.line(sample)
-        newest = -1 if progress.newest is None else progress.newest[0]
-        # Behind the mark and newer than any window known: a rebuilt ledger has no windows.
-        late = line is not None and newest < sample < line.mark
-        if line is None or (sample < line.mark and not late) or sample in line.ahead:
-            self._desk.count("repeated")
-            known = line.ahead.get(sample) if line is not None else None
-            if known is None and progress.newest is not None and progress.newest[0] == sample:
-                known = progress.newest[1]
-            if known is not None and known != data:
-                self._desk.count("disagreed")
-                self._desk.say(
-                    "audit",
-                    f"{device} gives another partial for {job.row.name} of {key} at {sample}:"
-                    " the first one counts",
-                    device=device,
-                    job=job.row.name,
-                )
+        if line is None or sample in line.ahead:
+            self._repeated(job, device, progress, key, sample, data)
             return
+        late = False
+        if sample < line.mark:
+            newest = -1 if progress.newest is None else progress.newest[0]
+            last = line.before(stream.anchors, self._every(job, stream))
+            # Newer than any window known: a rebuilt ledger has no windows.
+            late = newest < sample <= last
+            if not late and (sample <= last or not stream.may_begin(sample)):
+                self._repeated(job, device, progress, key, sample, data)
+                return
+            if not late:  # at a gap of which nobody has told yet
+                line.mark = sample
         name = job.row.name
         job.batches += 1
         self._desk.record(WindowSet(name, key, sample, data))
@@ -293,6 +288,31 @@ class StandingJobs:
                 self._drop(job, progress, stream, waited)
             self._advance(job, progress, line, stream)
 
+    def _repeated(
+        self,
+        job: StandingJob,
+        device: str,
+        progress: Progress,
+        key: str,
+        sample: int,
+        data: bytes,
+    ) -> None:
+        """A batch came again: with other bytes, that is an event."""
+        self._desk.count("repeated")
+        line = progress.line(sample)
+        known = line.ahead.get(sample) if line is not None else None
+        if known is None and progress.newest is not None and progress.newest[0] == sample:
+            known = progress.newest[1]
+        if known is not None and known != data:
+            self._desk.count("disagreed")
+            self._desk.say(
+                "audit",
+                f"{device} gives another partial for {job.row.name} of {key} at {sample}:"
+                " the first one counts",
+                device=device,
+                job=job.row.name,
+            )
+
     def _advance(self, job: StandingJob, progress: Progress, line: Line, stream: Stream) -> None:
         """Move the mark over what is merged without a hole."""
         before = line.mark
@@ -302,15 +322,19 @@ class StandingJobs:
             # The first batch of a stream is its first anchor's, unless older ones are still due.
             first = stream.anchors[0] if stream.anchors else min(line.ahead)
             line.mark = min(first, min(line.ahead))
+            line.last = line.mark - 1
+        line.mark = self._settled(job, line, stream)
         while True:
             if (data := line.ahead.pop(line.mark, None)) is not None:
                 if _carries(job, line.mark):
                     self._keep_base(job, progress, stream, (line.mark, data))
                 else:
                     self._drop(job, progress, stream, line.mark)
+                line.last = line.mark
                 line.mark = self._following(job, stream, line.mark)
             elif len(line.ahead) > AHEAD_MAX:
                 line.mark = min(line.ahead)
+                line.last = line.mark - 1
                 self._desk.count("lost")
             else:
                 break
@@ -330,9 +354,18 @@ class StandingJobs:
         if old is not None and old[0] < base[0]:
             self._drop(job, progress, stream, old[0])
 
+    @staticmethod
+    def _every(job: StandingJob, stream: Stream) -> int:
+        """Samples of a batch."""
+        return batch_samples(job.row, job.plan.step, stream.info.rate_hz)
+
+    def _settled(self, job: StandingJob, line: Line, stream: Stream) -> int:
+        """A line's mark by the gaps that are known now."""
+        return line.settled(stream.anchors, self._every(job, stream), job.plan.overlap)
+
     def _following(self, job: StandingJob, stream: Stream, sample: int) -> int:
         """Where the next batch of a stream begins: `every` on, or at the next gap."""
-        following = sample + batch_samples(job.row, job.plan.step, stream.info.rate_hz)
+        following = sample + self._every(job, stream)
         for anchor in reversed(stream.anchors):
             if anchor <= sample:
                 break
@@ -341,6 +374,15 @@ class StandingJobs:
         return following
 
     # --- showing ---
+
+    def show_again(self) -> None:
+        """The broker may have lost what it was to keep: the newest windows are shown anew."""
+        for job in self.jobs.values():
+            for key, progress in job.streams.items():
+                if progress.newest is not None:
+                    job.changed[key] = None
+            if job.changed:
+                self._due = min(self._due, max(job.show_at, self._desk.now))
 
     def next_due(self) -> float | None:
         """When `tick` has something to show."""

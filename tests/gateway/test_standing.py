@@ -8,6 +8,7 @@ from gateway_fleet import Fleet
 
 from atoll.gateway import events as on
 from atoll.gateway import standing
+from atoll.gateway.records import MarkSet, WindowSet
 from atoll.kernels import Plan
 from atoll.wire import messages as wire
 from atoll.wire import ordered
@@ -63,6 +64,17 @@ def test_the_newest_window_is_shown_and_the_mark_advances():
     assert shown["streams"]["k"]["sample"] == 100
     assert shown["streams"]["k"]["value"] == Plan(PLAN).finish(batch(100).data)
     assert progress(fleet).mark == 200
+
+
+def test_what_a_broker_has_lost_is_shown_again():
+    fleet = started()
+    say(fleet, 0)
+    fleet.run(0.5)
+    shown = fleet.results.pop("hum")
+    fleet.handle(on.LinkLost())
+    fleet.handle(on.LinkOpened(fleet.wall))
+    fleet.run(0.5)
+    assert json.loads(fleet.results["hum"])["streams"] == json.loads(shown)["streams"]
 
 
 def test_news_before_the_backlog_counts_once_each():
@@ -186,6 +198,72 @@ def test_after_a_gap_the_next_batch_begins_at_the_new_anchor():
     assert progress(fleet).mark == 200
     say(fleet, 200)
     assert progress(fleet).mark == 250
+
+
+def anchors(fleet, *samples):
+    """The gaps that the gateway knows. Of the blocks around another one, no list has come."""
+    stream = fleet.core.catalog.datasets["v"].streams["k"]
+    stream.anchors = list(samples)
+    stream.held.clear()
+
+
+def test_a_gap_that_is_told_after_the_batches_costs_none():
+    """The list of blocks was lost with the broker, the batches on both sides of the gap came."""
+    fleet = started()
+    anchors(fleet, 0)
+    say(fleet, 0, 100, 200)  # the last one is short: the gap is at 250
+    assert progress(fleet).mark == 300
+    say(fleet, 250)
+    assert progress(fleet).mark == 350
+    anchors(fleet, 0, 250)
+    say(fleet, 250, 350)
+    assert progress(fleet).mark == 450
+    assert fleet.core.standing.jobs["hum"].batches == 5
+    assert fleet.core._desk.counters["repeated"] == 1
+
+
+def test_where_no_gap_is_no_batch_begins_anew():
+    """A device that lacks a block in the middle counts on behind it by itself: not merged."""
+    fleet = started()
+    say(fleet, 0, 100, 200, 250)
+    assert progress(fleet).mark == 300
+    assert fleet.core.standing.jobs["hum"].batches == 3
+
+
+def test_a_gap_that_is_told_between_the_batches_moves_the_mark():
+    fleet = started()
+    say(fleet, 0, 100, 200)
+    anchors(fleet, 0, 250)
+    say(fleet, 350)
+    assert progress(fleet).mark == 250
+    say(fleet, 250)
+    assert progress(fleet).mark == 450
+
+
+def test_whoever_acts_next_is_told_the_mark_by_the_gaps_known():
+    fleet = started(profile="demo")
+    first = acting(fleet)
+    say(fleet, 0, 100, 200, name=first)
+    anchors(fleet, 0, 250)
+    fleet.cut.add(first)
+    fleet.run(2.5)
+    assert fleet.devices[acting(fleet)].orders["hum"][-1].marks == [wire.Mark("k", 250)]
+
+
+@pytest.mark.parametrize(
+    ("mark", "known", "old", "new"),
+    [(300, (0,), 200, 250), (300, (0, 250), 200, 250), (250, (0, 250), 200, 210)],
+)
+def test_after_a_restart_the_gaps_tell_what_is_merged(mark, known, old, new):
+    fleet = started()
+    anchors(fleet, *known)
+    jobs = fleet.core.standing
+    jobs.restore_mark(MarkSet("hum", "k", mark))
+    jobs.restore_window(WindowSet("hum", "k", old, batch(old).data))
+    say(fleet, old)
+    assert jobs.jobs["hum"].batches == 0
+    say(fleet, new)
+    assert jobs.jobs["hum"].batches == 1
 
 
 def test_a_batch_that_never_comes_is_given_up_in_the_end(monkeypatch):
