@@ -1,9 +1,9 @@
 """Cutting a query into tasks: once, when the job is planned, and never again.
 
-A stream's samples that live owners have are cut at its gaps; each gap-free stretch is cut into
-pieces of about PIECE_SAMPLES at multiples of the plan's step from the stretch's anchor, each with
-the plan's overlap behind it. A task's number is its place in this list, so the list is the same
-whenever it is derived from the same cuts.
+A stream's samples, as far as any device is known to have them, are cut at its gaps; each gap-free
+stretch is cut into pieces of about PIECE_SAMPLES at multiples of the plan's step from the stretch's
+anchor, each with the plan's overlap behind it. A task's number is its place in this list, so the
+list is the same whenever it is derived from the same cuts.
 """
 
 import json
@@ -48,7 +48,7 @@ class Times(NamedTuple):
 def cut_stream(
     stream: Stream, holders: Sequence[str], step: int, times: Times
 ) -> tuple[list[Cut], int]:
-    """The stretches of a stream that its live holders have, and how many gaps lie between them."""
+    """The stretches of a stream that these holders have, and how many gaps lie between them."""
     held = [stream.held[d] for d in holders if d in stream.held]
     if times == (-1, -1):
         first = held[0] if held else []

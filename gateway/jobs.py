@@ -175,12 +175,13 @@ class Jobs:
             self._desk.answer(row.client, wire.Reply(row.request, row.status, row.body, row.blob))
 
     def _cut(self, plan: Plan, streams: Sequence[Stream], times: Times) -> tuple[list[Cut], int]:
-        serves = {m.id for m in self._members.members.values() if m.serves}
+        """What the ledger knows to be on somebody's disk: whether it can be had now is another
+        question, which the answer answers.
+        """
         cuts: list[Cut] = []
         gaps = 0
         for stream in streams:
-            holders = [d for d in stream.held if d in serves] or list(stream.held)
-            found, holes = cut_stream(stream, holders, plan.step, times)
+            found, holes = cut_stream(stream, list(stream.held), plan.step, times)
             cuts += found
             gaps += holes
         return cuts, gaps

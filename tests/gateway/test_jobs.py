@@ -185,6 +185,37 @@ def test_without_live_copies_the_query_ends_incomplete_after_a_while():
         assert reply.status == wire.DONE
 
 
+def alone_with_the_news(data):
+    """Two devices; the second block of each stream is on one of them only, which falls silent."""
+    fleet = filled("a", "b", data=data)
+    fleet.put("v", {key: values.tobytes() for key, values in data.items()}, put_id=b"q" * 16)
+    for name in [name for name in fleet.devices["a"].blocks if name[2] == 1]:
+        del fleet.devices["a"].blocks[name]
+    for key, stream in fleet.core.catalog.datasets["v"].streams.items():
+        run = stream.held["a"][0]
+        stream.held["a"] = [run._replace(last_seq=0, sample_count=len(data[key]))]
+    fleet.cut.add("b")
+    fleet.run(3.5)
+    return fleet, {key: values + values for key, values in data.items()}
+
+
+def test_samples_of_a_silent_device_are_waited_for():
+    fleet, whole = alone_with_the_news(data_of(3))
+    assert fleet.query("moments", "v") is None
+    fleet.cut.clear()
+    fleet.run(2.0)
+    assert fleet.reply(fleet.requests).blob == wanted("moments", whole)
+
+
+def test_samples_of_a_silent_device_are_missing_in_the_end():
+    fleet, _ = alone_with_the_news(data_of(3))
+    fleet.query("moments", "v")
+    fleet.run(60.0)
+    reply = fleet.reply(fleet.requests)
+    assert reply.status == wire.INCOMPLETE
+    assert len(json.loads(reply.body)["missing"]) == 3
+
+
 def test_a_deadline_gives_what_there_is():
     data = data_of(6)
     fleet = filled("a", "b", data=data)
