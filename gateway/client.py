@@ -40,6 +40,8 @@ GRACE_S = 15.0
 COMMAND_TIMEOUT_S = 30.0
 # One stream's samples come block by block; this is the longest wait for the next one.
 GET_TIMEOUT_S = 30.0
+# A broker that dies loses blocks that it had taken; the gateway then counts more than came.
+GET_ATTEMPTS = 5
 
 
 class RunResult(NamedTuple):
@@ -172,16 +174,39 @@ class Fleet:
         """The same with what the stream is, when the first sample was taken, and where gaps are."""
         check_name(dataset, "dataset")
         span = _range(since, until, last)
+        for _ in range(GET_ATTEMPTS):
+            body, blocks = self._blocks(dataset, key, span)
+            start, stop = int(body["start"]), int(body["stop"])
+            inside = [
+                block
+                for block in blocks
+                if block.first_sample < stop and block.first_sample + block.sample_count > start
+            ]
+            if not inside and not body["blocks"]:
+                raise Refused(
+                    f"dataset {dataset!r}, stream {key!r}: no samples in that range of time"
+                )
+            if len(inside) == body["blocks"]:
+                return joined(inside, start, stop)
+        raise FleetError(
+            f"stream {key!r}: {len(inside)} of {body['blocks']} blocks came;"
+            " the broker loses messages"
+        )
+
+    def _blocks(
+        self, dataset: str, key: str, span: tuple[int, int, int]
+    ) -> tuple[dict[str, Any], list[Block]]:
+        """What the gateway says of a read in the end, and the blocks that came, each once: a
+        gateway or a broker that started anew sends them from the beginning.
+        """
         call = self._session.submit(lambda number: Get(number, dataset, key, *span))
-        blocks: list[Block] = []
+        blocks: dict[int, Block] = {}
         with self._session.waiting(call):
             for reply in self._session.replies(call, GET_TIMEOUT_S):
                 if reply.blob:
-                    blocks.append(_block(reply.blob))
-        if not blocks:
-            raise Refused(f"dataset {dataset!r}, stream {key!r}: no samples in that range of time")
-        body = json.loads(reply.body)
-        return joined(blocks, int(body["start"]), int(body["stop"]))
+                    block = _block(reply.blob)
+                    blocks[block.seq] = block
+        return json.loads(reply.body), [blocks[seq] for seq in sorted(blocks)]
 
     def datasets(self) -> list[dict[str, Any]]:
         """The datasets with their type, streams, samples, bytes, shards, replicas and range of

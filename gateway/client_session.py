@@ -187,15 +187,20 @@ class Session:
             if self._calls.received(payload) is not None:
                 self._changed.notify_all()
 
-    def _gateway_spoke(self, _topic: str, payload: bytes, _retained: bool) -> None:
-        """A new term means a new process, which knows nothing of what was asked of the old one."""
+    def _gateway_spoke(self, _topic: str, payload: bytes, retained: bool) -> None:
+        """A new term means a new process, which knows nothing of what was asked of the old one.
+
+        A gateway says once that it is ready, when it has connected: whoever hears that as it is
+        said was here first, after a broker's restart for example, and what it asked until then
+        reached nobody.
+        """
         try:
             state, term, *_ = decode_status(payload, GATEWAY_STATES)
         except DecodeError:
             return
         with self._changed:
             returned = state == "ready" and self._state not in ("", "ready")
-            renewed = self._term not in (-1, term)
+            renewed = self._term not in (-1, term) or not retained
             self._state, self._term = state, term
             if state == "ready":
                 self._absent_since_s = None

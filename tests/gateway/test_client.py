@@ -5,10 +5,11 @@ from array import array
 
 import pytest
 
-from atoll.gateway.client import connect
+from atoll.gateway.client import GET_ATTEMPTS, connect
 from atoll.gateway.client_errors import FleetError, Refused, TimedOut
 from atoll.kernels import Plan, PlanError
-from atoll.wire.messages import DONE, INCOMPLETE, PROGRESS, Reply, Run
+from atoll.wire.block import Block, encode_block
+from atoll.wire.messages import DONE, INCOMPLETE, PROGRESS, Reply, Run, StreamInfo
 
 pytestmark = pytest.mark.broker
 
@@ -95,6 +96,44 @@ def test_times_of_a_query(scripted):
     assert (first.since_ms, first.until_ms, first.last_ms) == (1500, 2500, 0)
     assert (second.since_ms, second.until_ms, second.last_ms) == (-1, -1, 60_000)
     assert second.timeout_ms == 2000
+
+
+def block(seq):
+    """Block `seq` of a stream of blocks of ten samples."""
+    info = StreamInfo("data", "k", "i16", 1, 100.0, 1.0, "")
+    values = array("h", range(10 * seq, 10 * seq + 10)).tobytes()
+    return encode_block(Block(info, 0, seq, 10 * seq, 10, 0, 0, 0, 0, False, values))
+
+
+def answers_a_get(*attempts):
+    """Each attempt: the numbers of the blocks that come; the gateway sent 0 to 3."""
+    left = iter(attempts)
+
+    def answer(message):
+        parts = [Reply(message.request, PROGRESS, "{}", block(seq)) for seq in next(left)]
+        body = {"blocks": 4, "start": 0, "stop": 40}
+        return [*parts, Reply(message.request, DONE, json.dumps(body), b"")]
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "attempts",
+    [
+        [(0, 1, 0, 1, 2, 3)],  # begun anew by the next gateway
+        [(0, 2, 3), (0, 1, 2, 3)],  # one was lost with the broker
+    ],
+)
+def test_a_read_is_whole_and_counts_each_block_once(scripted, attempts):
+    scripted.answers = answers_a_get(*attempts)
+    with connected(scripted) as fleet:
+        assert list(fleet.get("data", "k")) == list(range(40))
+
+
+def test_a_read_that_stays_incomplete_says_so(scripted):
+    scripted.answers = answers_a_get(*[(0, 3)] * GET_ATTEMPTS)
+    with connected(scripted) as fleet, pytest.raises(FleetError, match="2 of 4 blocks"):
+        fleet.get("data", "k")
 
 
 def test_watch_gives_the_newest_and_ends_with_the_job(scripted):

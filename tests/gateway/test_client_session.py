@@ -79,6 +79,21 @@ def test_a_new_gateway_is_asked_again(scripted):
     assert scripted.asked[0] == scripted.asked[1]
 
 
+def test_a_gateway_that_connects_after_us_is_asked_again(scripted):
+    """Both had lost the broker; what was asked before the gateway was back reached nobody."""
+    asked = threading.Event()
+    scripted.answers = lambda message: silence(asked.set)
+    with connected(scripted) as fleet:
+        found = []
+        thread = threading.Thread(target=lambda: found.append(fleet.status()))
+        thread.start()
+        assert asked.wait(5)
+        scripted.answers = lambda message: [scripted.done(message, {"term": 1})]
+        scripted.status("ready")
+        thread.join(5)
+    assert found == [{"term": 1}]
+
+
 def test_closing_ends_open_calls(scripted):
     asked = threading.Event()
     scripted.answers = lambda message: silence(asked.set)
