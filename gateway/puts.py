@@ -106,6 +106,7 @@ class Puts:
         self._flights: dict[int, Flight] = {}
         self._by_client: dict[str, set[int]] = {}
         self._transfers: dict[int, _Transfer] = {}
+        self._complaints: dict[str, str] = {}  # by device: why it does not store
         self._early = EarlyPuts(FLIGHTS_PER_CLIENT_MAX)
         self._timers: list[tuple[float, int]] = []
         self._count = 0
@@ -317,10 +318,21 @@ class Puts:
                 waiting.refusals[device] = waiting.refusals.get(device, 0) + 1
                 flight.why = f"{device} refused it: {reason}"
                 self._desk.refuse("block refused by its device")
+        self._note(device, next(iter(refused.values()), ""))
         self._settle(transfer.flight, flight)
         if refused and any(waiting.hopeless for waiting in flight.pieces):
             self._give_up(transfer.flight, flight)
         return True
+
+    def _note(self, device: str, reason: str) -> None:
+        """An event when a device stops to store what it is sent, and one when it does again."""
+        known = self._complaints.pop(device, "")
+        if reason:
+            self._complaints[device] = reason
+            if not known:
+                self._desk.say("disk", f"{device} does not store: {reason}", device=device)
+        elif known:
+            self._desk.say("disk", f"{device} stores again", device=device)
 
     def _confirm(self, device: str, waiting: Waiting) -> None:
         if device in waiting.stored:

@@ -75,6 +75,7 @@ class Shell:
         self._effects: list[do.Effect] = []
         self._flushing = False
         self._stuck = False
+        self._trouble = ""  # why, while and after it is
         self._timer: Timer | None = None
         self._outgoing: deque[tuple[str, bytes, str, bool]] = deque()
         self._outgoing_bytes = 0
@@ -240,7 +241,8 @@ class Shell:
             self._records = []
         if self._stuck:
             self._stuck = False
-            self._say("the ledger can be written again")
+            text = f"the ledger can be written again; it could not: {self._trouble}"
+            self._effects.append(do.ShowEvent("ledger", text, {}, _wall_ms()))
         effects, self._effects = self._effects, []
         if self._feeder is None:
             self._carry_out_all(effects)
@@ -273,6 +275,7 @@ class Shell:
             return
         if not self._stuck:
             self._stuck = True
+            self._trouble = str(error)
             self._say(f"{error}; nothing is acknowledged until it can be written")
         self._flushing = True
         self._loop.call_later(LEDGER_RETRY_S, self._flush)

@@ -78,6 +78,8 @@ class StreamIndex:
     def _search(self, column: int, value: int) -> int:
         """How many rows have at most `value` in a column that grows with the sequence number."""
         rows, low, high = self._rows, 0, len(self)
+        if high and rows[(high - 1) * WORDS + column] <= value:
+            return high  # mostly it is about the newest block
         while low < high:
             middle = (low + high) // 2
             if rows[middle * WORDS + column] <= value:

@@ -9,6 +9,7 @@ decides when to commit: one sync for many blocks.
 """
 
 from collections.abc import Iterable
+from errno import EDQUOT, ENOSPC
 from threading import Lock
 from typing import NamedTuple
 
@@ -115,7 +116,7 @@ class Store:
             return self._write(shard, stream, row, encoded, now_ms)
         except OSError as error:
             self._drop_if_empty(stream)
-            raise Refused(self._full_reason(error)) from None
+            raise Refused(self._reason(error)) from None
         except Refused:
             self._drop_if_empty(stream)
             raise
@@ -164,9 +165,11 @@ class Store:
         if free < self._reserve_bytes + size + FRAME.size:
             raise Refused(f"disk full: {free} bytes free, {self._reserve_bytes} kept in reserve")
 
-    def _full_reason(self, error: OSError) -> str:
-        free = self._files.free_bytes(self._root)
-        return f"disk full: {free} bytes free ({error.strerror or error})"
+    def _reason(self, error: OSError) -> str:
+        why = error.strerror or error
+        if error.errno not in (ENOSPC, EDQUOT):
+            return f"disk error: {why}"
+        return f"disk full: {self._files.free_bytes(self._root)} bytes free ({why})"
 
     def _write(
         self, shard: Shard, stream: StreamIndex, row: Row, encoded: bytes, now_ms: int

@@ -198,6 +198,23 @@ def test_what_every_device_refuses_twice_is_given_up_at_once():
     assert fleet.core.puts.under_way == 0
 
 
+def test_a_disk_that_takes_nothing_is_an_event_and_so_is_its_end():
+    fleet = Fleet("a")
+    device = fleet.devices["a"]
+    real = device._blocks
+    device._blocks = lambda m: device.out.append(
+        wire.Stored(*device.head, m.transfer, [wire.Refusal(0, "disk full: 9 bytes are free")])
+    )
+    ask(fleet, piece("k", samples(4)))
+    fleet.run(puts.RESEND_FIRST_S + 1.0)
+    device._blocks = real
+    ask(fleet, piece("l", samples(4)))
+    assert [text for kind, text in fleet.events if kind == "disk"] == [
+        "a does not store: disk full: 9 bytes are free",
+        "a stores again",
+    ]
+
+
 def test_a_removed_dataset_ends_its_puts():
     fleet = Fleet("a", "b")
     ask(fleet, piece("k", samples(4)))

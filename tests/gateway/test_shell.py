@@ -55,7 +55,9 @@ def test_nothing_is_said_that_is_not_committed(site, monkeypatch):
     assert sum("disk full" in line for line in site.said) == 1
     failing = False
     assert site.answer(number).status == wire.DONE
-    assert any("can be written again" in line for line in site.said)
+    assert any("can be written again; it could not: disk full" in line for line in site.said)
+    told = [payload for _, topic, payload in site.broker.log if topic.endswith("/event")]
+    assert any(b"can be written again" in payload for payload in told)
 
 
 def test_a_ledger_that_is_broken_ends_the_process(site, monkeypatch):

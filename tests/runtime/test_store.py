@@ -1,4 +1,5 @@
 import contextlib
+import errno
 import os
 import threading
 
@@ -317,6 +318,18 @@ def test_a_write_that_tears_leaves_nothing_behind(tmp_path, truncate_fails):
     assert read(store, 0, 400) == whole(4)
     store.close()
     assert read(opened(tmp_path), 0, 400) == whole(4)
+
+
+def test_a_disk_that_fails_is_not_called_full(tmp_path, monkeypatch):
+    disk = FailingDisk()
+    store = opened(tmp_path, disk)
+
+    def append(handle, pieces):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(disk, "append", append)
+    with pytest.raises(Refused, match="disk error: Input/output error"):
+        store.stage(block(0), 1_000)
 
 
 def test_the_reserve_stays_free(tmp_path):
