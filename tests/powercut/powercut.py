@@ -4,11 +4,14 @@
 
 The work is cut into pieces that run in processes of their own, one a core: the microcontroller's
 flash log (tests/firmware/native/powercut.c), the device's disk (cut_device.py), the gateway's
-ledger (cut_ledger.py) and rot in all of them (cut_flips.py). Prints a table, writes its figures as
-JSON; exit 1 if a promise was broken, with the seed that shows it.
+ledger (cut_ledger.py) and rot in all of them (cut_flips.py). What a piece found is noted in
+build/powercut/pieces, so that a run that was stopped goes on where it was, as long as the code is
+the same. Prints a table, writes its figures as JSON; exit 1 if a promise was broken, with the seed
+that shows it.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import shutil
@@ -18,8 +21,10 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from random import Random
+from threading import Lock
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -30,6 +35,8 @@ SHARES = {"flash log": 0.25, "device": 0.60, "ledger": 0.15}
 FLIP_SHARES = {"flash log": 0.40, "device": 0.45, "ledger": 0.15}
 COUNTERS = ("cuts", "doubles", "lost", "torn", "flips", "flips_noticed", "flips_undetected")
 PIECE = 20_000  # cuts or flips of one process
+# What the pieces run; other code, and what they found says nothing.
+CODE = ("runtime", "gateway", "wire", "tests/powercut", "tests/firmware/native", "firmware_stubs")
 FLIPS_A_DISK = 2_000
 LEDGER_TURNS = 25
 
@@ -150,6 +157,48 @@ def jobs_of(options: argparse.Namespace, program: Path) -> list[dict[str, Any]]:
     return jobs
 
 
+def code_digest() -> str:
+    """Of everything that the pieces run, in short."""
+    found = hashlib.sha256()
+    for name in CODE:
+        for path in sorted((ROOT / name).rglob("*")):
+            if path.suffix in (".py", ".pyx", ".pxi", ".pxd", ".c", ".h"):
+                found.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes())
+    return found.hexdigest()[:16]
+
+
+class Notes:
+    """What the pieces of this code have found, in a file with a line for each."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path = path
+        self._code = code_digest()
+        self._lock = Lock()
+        self._known: dict[str, tuple[dict[str, Any], float]] = {}
+        for line in path.read_text().splitlines() if path.exists() else ():
+            with suppress(ValueError):  # the last line of a run that was killed
+                code, key, found, seconds = json.loads(line)
+                if code == self._code:
+                    self._known[key] = (found, seconds)
+
+    def find(self, job: dict[str, Any]) -> tuple[dict[str, Any], float] | None:
+        """What this piece found, if it has been run."""
+        return self._known.get(self._key(job))
+
+    def add(self, job: dict[str, Any], found: dict[str, Any], seconds: float) -> None:
+        """A piece has ended. One that found something is run again the next time."""
+        if found["lost"] or found["torn"] or found["flips_undetected"]:
+            return
+        line = json.dumps([self._code, self._key(job), found, seconds])
+        with self._lock, self._path.open("a") as file:
+            file.write(line + "\n")
+
+    @staticmethod
+    def _key(job: dict[str, Any]) -> str:
+        return json.dumps([job[name] for name in ("work", "cuts", "flips", "seed")])
+
+
 def run_piece(job: dict[str, Any], recorder: Path, base: Path) -> tuple[dict[str, Any], float]:
     """One piece in a process of its own."""
     folder = Path(tempfile.mkdtemp(dir=base))
@@ -169,6 +218,35 @@ def run_piece(job: dict[str, Any], recorder: Path, base: Path) -> tuple[dict[str
     return json.loads(done.stdout), time.monotonic() - began
 
 
+def run_all(
+    jobs: list[dict[str, Any]], workers: int, run: Callable[[Any], tuple[dict[str, Any], float]]
+) -> list[tuple[dict[str, Any], float]]:
+    """What each piece found, now or in a run that was stopped; progress as they end."""
+    from atoll.cli.progress import Progress
+
+    notes = Notes(ROOT / "build" / "powercut" / "pieces")
+    done = 0
+    lock = Lock()
+    began_s = time.monotonic()
+
+    def one(job: dict[str, Any]) -> tuple[dict[str, Any], float]:
+        nonlocal done
+        known = notes.find(job)
+        if known is None:
+            known = run(job)
+            notes.add(job, *known)
+        with lock:
+            done += 1
+            bar(done, len(jobs))
+            if not sys.stderr.isatty() and done % max(1, len(jobs) // 10) == 0:
+                took_s = time.monotonic() - began_s
+                print(f"{done} of {len(jobs)} pieces, {took_s:.0f} s", flush=True)
+        return known
+
+    with Progress("pieces") as bar, ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(one, jobs))
+
+
 def campaign(options: argparse.Namespace) -> int:
     """All pieces, on all cores; 1 if a promise was broken."""
     from cut_ledger import build_recorder
@@ -179,8 +257,7 @@ def campaign(options: argparse.Namespace) -> int:
         base = Path(folder)
         recorder = build_recorder(base)
         jobs = jobs_of(options, build_flash_harness())
-        with ThreadPoolExecutor(options.workers) as pool:
-            pieces = list(pool.map(lambda job: run_piece(job, recorder, base), jobs))
+        pieces = run_all(jobs, options.workers, lambda job: run_piece(job, recorder, base))
     rows: dict[str, dict[str, Any]] = {}
     for job, (found, seconds) in zip(jobs, pieces, strict=True):
         empty = {"structure": job["work"], "seconds": 0.0} | dict.fromkeys(COUNTERS, 0)
