@@ -23,13 +23,13 @@ PYTEST = $(PY) -m pytest --junitxml=$(REPORTS)/$@.xml $(ARGS)
 # A process a core, a file of tests in one of them; more than four would only wait for each other.
 # `make test PARALLEL=` runs them one after another.
 PARALLEL := -n auto --maxprocesses=4 --dist loadfile
-STEPS := lint test test-slow receipts powercut-ci matrix dist
+STEPS := lint test test-slow receipts powercut-ci crash-ci matrix dist
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow test-net check lint format receipts property powercut \
-        powercut-ci matrix dist bench pressure firmware-size bench-mcu bench-pss bench-tasks \
-        bench-kernels bench-placement bench-scale firmware firmware-test fuzz sim-ci sim-night \
-        sim-mutants clean distclean
+        powercut-ci crash crash-ci matrix dist bench pressure firmware-size bench-mcu bench-store \
+        bench-pss bench-tasks bench-kernels bench-placement bench-scale firmware firmware-test fuzz \
+        sim-ci sim-night sim-mutants clean distclean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -56,7 +56,7 @@ test-net:  ## partitions, hangs, kills and loss over network namespaces, repeate
 	@scripts/setup check
 	@ATOLL_NET=full $(PYTEST) tests/net
 
-check:  ## all that CI runs: lint, test, test-slow, receipts, powercut-ci, matrix, dist
+check:  ## all that CI runs: lint, test, test-slow, receipts, powercut-ci, crash-ci, matrix, dist
 	@scripts/setup check
 	@scripts/check $(filter-out $(DONE),$(STEPS))
 
@@ -87,6 +87,18 @@ powercut:  ## a million power cuts and a million flipped bits, under an hour; bu
 powercut-ci:  ## a tenth of `make powercut`
 	@scripts/setup $(TEST_LEVEL)
 	@$(PY) tests/powercut/powercut.py --cuts 100000 --flips 100000 $(ARGS)
+
+crash:  ## 500 kills each of gateway, device and broker under load; build/bench/crash.json
+	@scripts/setup test
+	@$(PY) tests/crash/crash.py $(ARGS)
+
+crash-ci:  ## 16 kills of each in place of 500
+	@scripts/setup $(TEST_LEVEL)
+	@$(PY) tests/crash/crash.py --kills 16 --slices 2 $(ARGS)
+
+bench-store:  ## shard store against SQLite and a plain file, and opening 10 GB; build/bench/store.json
+	@scripts/setup run
+	@$(PY) benchmarks/store.py $(ARGS)
 
 receipts:  ## the same bits of every kernel on x86-64, aarch64, armv7 and five Cortex-M, by emulation
 	@scripts/setup check

@@ -31,6 +31,7 @@ _BROKER_URL = re.compile(r"mqtts?://[^\s\"',]+")
 # What a gateway says once it serves, or once it has found that another one leads.
 _SETTLED = re.compile(rf"{_BROKER_URL.pattern}|standing by")
 _QUOTED_LINES = 5
+_ATOLL = (sys.executable, "-P", "-m", "atoll.cli")
 # What would lead a child of ours to another site.
 _OURS = ("ATOLL_BROKER", "ATOLL_SITE", "ATOLL_PASSWORD", "ATOLL_TOKEN")
 
@@ -40,15 +41,17 @@ class SiteError(Exception):
 
 
 class Child:
-    """One process of the site, with what it prints in a file."""
+    """One process of the site, with what it prints added to a file."""
 
-    def __init__(self, name: str, words: Sequence[str], log: Path) -> None:
+    def __init__(
+        self, name: str, words: Sequence[str], log: Path, *, program: Sequence[str] = _ATOLL
+    ) -> None:
         self.name = name
         self.log = log
         self._lines: list[str] = []
         self._changed = threading.Condition()
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "atoll.cli", *words],
+            [*program, *words],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -106,7 +109,7 @@ class Child:
 
     def _copy(self) -> None:
         assert self.process.stdout is not None
-        with self.log.open("w", encoding="utf-8") as log:
+        with self.log.open("a", encoding="utf-8") as log:
             for line in self.process.stdout:
                 log.write(line)
                 log.flush()
@@ -165,8 +168,10 @@ class LocalSite:
             self.start_device(f"device-{number}", sources if number == 1 else ())
         self.wait_ready(devices)
 
-    def start_gateway(self) -> Child:
-        """Start the gateway on its state folder, and learn where its broker listens."""
+    def start_gateway(self, *, wait: bool = True) -> Child:
+        """Start the gateway on its state folder, and learn where its broker listens; `wait` until
+        it serves.
+        """
         words = ["gateway", "--state", str(self.folder / "gateway"), "--site", self.site]
         words += ["--profile", self.profile]
         if self._broker:
@@ -175,7 +180,8 @@ class LocalSite:
             words += ["--broker-kind", self.broker_kind]
         self.gateway = Child("gateway", words, self.folder / "gateway.log")
         self.url = self._broker or self.gateway.wait_for(_BROKER_URL, START_TIMEOUT_S)
-        self.gateway.wait_for(_SETTLED, START_TIMEOUT_S)
+        if wait:
+            self.gateway.wait_for(_SETTLED, START_TIMEOUT_S)
         return self.gateway
 
     def start_standby(self, name: str = "standby") -> Child:
