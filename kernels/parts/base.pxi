@@ -24,11 +24,17 @@ cdef extern from "parts/platform.h" nogil:
         FAST_LANES "ATOLL_FAST_LANES"
         WIDE "ATOLL_WIDE"
         PARTS "ATOLL_PARTS"
+        ROOMY "ATOLL_ROOMY"
+        RUN "ATOLL_RUN"
+        TALLY_SLOTS "ATOLL_TALLY_SLOTS"
+        TALLY_BLOCK "ATOLL_TALLY_BLOCK"
+        EXPONENTS "ATOLL_EXPONENTS"
     vector atoll_load(const float *x)
     void atoll_store(float *x, vector v)
     vector atoll_splat(float x)
     vector atoll_least(vector v, vector kept)
     vector atoll_most(vector v, vector kept)
+    void atoll_expect(const void *x, size_t ahead)
     float sqrtf(float x)
     uint32_t atoll_length(uint64_t x)
     # Parts of loops by a core's own instructions (cortexm.h): how many samples they did.

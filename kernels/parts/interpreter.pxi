@@ -21,26 +21,29 @@ cdef void channel_load(const void *x, size_t wide, size_t step, size_t n, void *
             (<uint32_t *>out)[i] = (<const uint32_t *>x)[i * step]
 
 
-cdef size_t chunk_load(plan *p, const void *x, size_t at, size_t n) noexcept nogil:
-    """Up to a chunk of samples into the chunk of their type (i16 widened)."""
-    cdef int32_t *ints = <int32_t *>plan_at(p, p.ints_at)
+cdef struct chunk:
+    int32_t *ints
+    float *floats
+
+
+cdef void chunk_load(const plan *p, const chunk *c, const void *x, size_t at,
+                     size_t n) noexcept nogil:
+    """n samples into the chunk of their type (i16 widened)."""
+    cdef int32_t *ints = c.ints
     cdef size_t i
-    if n > p.chunk:
-        n = p.chunk
     if p.dtype == DTYPE_I16:
         for i in range(atoll_fast_widen(<const int16_t *>x + at, ints, n), n):
             ints[i] = (<const int16_t *>x)[at + i]
     elif p.dtype == DTYPE_I32:
         memcpy(ints, <const int32_t *>x + at, n * 4)
     else:
-        memcpy(plan_at(p, p.floats_at), <const float *>x + at, n * 4)
-    return n
+        memcpy(c.floats, <const float *>x + at, n * 4)
 
 
-cdef size_t chunk_stage(plan *p, operation *op, size_t n) noexcept nogil:
+cdef size_t chunk_stage(plan *p, operation *op, const chunk *c, size_t n) noexcept nogil:
     """One sample stage over the chunk; how many samples it gave."""
-    cdef int32_t *ints = <int32_t *>plan_at(p, p.ints_at)
-    cdef float *floats = <float *>plan_at(p, p.floats_at)
+    cdef int32_t *ints = c.ints
+    cdef float *floats = c.floats
     cdef const uint32_t *args = <const uint32_t *>plan_at(p, op.args_at)
     cdef void *state = plan_at(p, op.state_at + p.channel * op.each)
     if op.code == OP_DECIMATE:
@@ -96,28 +99,92 @@ cdef void plan_locate(plan *p, uint64_t at, const uint8_t *key, size_t n) noexce
     memcpy(here.key, key, here.length)
 
 
-cdef const uint8_t *chunk_run(plan *p, size_t n, size_t *given) noexcept nogil:
-    """The chunk of n samples through the sample stages: where its outputs stand, and how many."""
+cdef const void *chunk_run(plan *p, const chunk *c, uint32_t done, size_t n,
+                           size_t *given) noexcept nogil:
+    """The chunk of n samples through the sample stages but the first `done`: where its outputs
+    stand, and how many.
+    """
     cdef uint32_t k
-    for k in range(p.first_stage, <uint32_t>(p.first_stage + p.stages)):
-        n = chunk_stage(p, plan_op(p, k), n)
+    for k in range(<uint32_t>(p.first_stage + done), <uint32_t>(p.first_stage + p.stages)):
+        n = chunk_stage(p, plan_op(p, k), c, n)
     given[0] = n
-    return <const uint8_t *>plan_at(p, p.floats_at if p.stage_dtype == DTYPE_F32 else p.ints_at)
+    if p.stage_dtype == DTYPE_F32:
+        return c.floats
+    return c.ints
+
+
+cdef const void *sparse_run(plan *p, const chunk *c, const uint8_t *x, size_t n, size_t most,
+                            size_t *taken, size_t *given) noexcept nogil:
+    """As loading and chunk_run where `decimate` comes first: only what it keeps is loaded."""
+    cdef operation *op = plan_op(p, p.first_stage)
+    cdef delay *s = <delay *>plan_at(p, op.state_at)
+    cdef uint32_t by = (<const uint32_t *>plan_at(p, op.args_at))[0]
+    cdef size_t i = by - s.filled if s.filled else 0, out = 0
+    if n > most * by:
+        n = most * by
+    if p.dtype == DTYPE_I16:
+        while i < n:
+            c.ints[out] = (<const int16_t *>x)[i]
+            out = out + 1
+            i = i + by
+    else:
+        while i < n:
+            (<uint32_t *>(<void *>c.floats if p.dtype == DTYPE_F32 else <void *>c.ints))[out] = (
+                (<const uint32_t *>x)[i])
+            out = out + 1
+            i = i + by
+    s.filled = <uint32_t>((s.filled + n) % by)
+    taken[0] = n
+    return chunk_run(p, c, 1, out, given)
+
+
+cdef inline chunk plan_chunk(plan *p) noexcept nogil:
+    """The state's own chunks, of CHUNK samples."""
+    cdef chunk c
+    c.ints = <int32_t *>plan_at(p, p.ints_at)
+    c.floats = <float *>plan_at(p, p.floats_at)
+    return c
+
+
+cdef uint32_t staged_push(plan *p, const uint8_t *x, size_t n, float *rows,
+                          size_t room) noexcept nogil:
+    """One channel through the sample stages, by RUN samples on the stack where that is roomy."""
+    cdef int32_t ints[RUN]
+    cdef float floats[RUN]
+    cdef chunk c = plan_chunk(p)
+    cdef size_t at = 0, m, given, most = p.chunk
+    cdef uint32_t status = STATUS_OK
+    cdef const void *made
+    if ROOMY and p.chunk == CHUNK:
+        c.ints = ints
+        c.floats = floats
+        most = RUN
+    while at < n and status == STATUS_OK:
+        m = n - at if n - at < most else most
+        if ROOMY and plan_op(p, p.first_stage).code == OP_DECIMATE:
+            made = sparse_run(p, &c, x + at * dtype_size(p.dtype), n - at, most, &m, &given)
+        else:
+            chunk_load(p, &c, x, at, m)
+            made = chunk_run(p, &c, 0, m, &given)
+        status = plan_feed(p, <const uint8_t *>made, 0, given, rows, room)
+        at = at + m
+    return status
 
 
 cdef size_t planar_chunk(plan *p, const uint8_t *x, size_t n) noexcept nogil:
     """Up to CHUNK frames of several channels, each channel through its stages, side by side."""
     cdef size_t wide = dtype_size(p.dtype), given = n
     cdef uint8_t *planar = <uint8_t *>plan_at(p, p.planar_at)
-    cdef const uint8_t *chunk
+    cdef chunk own = plan_chunk(p)
+    cdef const void *made
     cdef uint32_t c
     for c in range(p.channels):
         p.channel = <uint8_t>c
         channel_load(x + c * wide, wide, p.channels, n, planar)
         if p.stages:
-            chunk_load(p, planar, 0, n)
-            chunk = chunk_run(p, n, &given)
-            memcpy(planar, chunk, given * dtype_size(p.stage_dtype))
+            chunk_load(p, &own, planar, 0, n)
+            made = chunk_run(p, &own, 0, n, &given)
+            memcpy(planar, made, given * dtype_size(p.stage_dtype))
         planar = planar + CHUNK * sizeof(float)
     p.channel = 0
     return given
@@ -132,19 +199,17 @@ cdef uint32_t plan_push(plan *p, const void *x, size_t n, float *rows,
     cdef uint32_t mode = atoll_mode_enter()
     cdef uint32_t status = STATUS_OK
     cdef size_t at = 0, taken, given, frame = dtype_size(p.dtype) * p.channels
-    cdef const uint8_t *chunk
-    if p.stages == 0 and p.channels == 1:
-        status = plan_feed(p, <const uint8_t *>x, 0, n, rows, room)
+    if p.channels == 1:
+        if p.stages:
+            status = staged_push(p, <const uint8_t *>x, n, rows, room)
+        else:
+            status = plan_feed(p, <const uint8_t *>x, 0, n, rows, room)
         at = n
     while at < n and status == STATUS_OK:
-        if p.channels == 1:
-            taken = chunk_load(p, x, at, n - at)
-            chunk = chunk_run(p, taken, &given)
-        else:
-            taken = n - at if n - at < p.chunk else <size_t>p.chunk
-            given = planar_chunk(p, <const uint8_t *>x + at * frame, taken)
-            chunk = <const uint8_t *>plan_at(p, p.planar_at)
-        status = plan_feed(p, chunk, CHUNK * sizeof(float), given, rows, room)
+        taken = n - at if n - at < p.chunk else <size_t>p.chunk
+        given = planar_chunk(p, <const uint8_t *>x + at * frame, taken)
+        status = plan_feed(p, <const uint8_t *>plan_at(p, p.planar_at), CHUNK * sizeof(float),
+                           given, rows, room)
         at = at + taken
     atoll_mode_leave(mode)
     return status

@@ -6,6 +6,8 @@ cdef enum:
     TAPS_MAX = 512
     FIR_LANES = 32  # outputs at a time: their sums stay in registers
     MEDIAN_MAX = 63
+    MEDIAN_LANES = 16  # medians at a time, where there is room for it
+    MEDIAN_KEPT = 33  # MEDIAN_MAX // 2 + 2
     DECIMATE_MAX = 4096
 
 cdef struct line:
@@ -19,6 +21,20 @@ cdef size_t fir_size(uint32_t taps) noexcept nogil:
 
 
 cdef size_t fir_f32(line *s, const uint32_t *tap, uint32_t taps, float *x, size_t n) noexcept nogil:
+    """As many samples at a time as the memory holds; the outputs stand in front in x."""
+    cdef size_t at = 0, m, given = 0, outputs
+    while at < n:
+        m = n - at if n - at < CHUNK else <size_t>CHUNK
+        outputs = fir_chunk(s, tap, taps, x + at, m)
+        if given != at:
+            memmove(x + given, x + at, outputs * sizeof(float))
+        given = given + outputs
+        at = at + m
+    return given
+
+
+cdef size_t fir_chunk(line *s, const uint32_t *tap, uint32_t taps, float *x,
+                      size_t n) noexcept nogil:
     """Sum of tap[k] x[i - k], k rising, for each i whose taps all lie on samples."""
     cdef float *held = &s.value[0].f
     cdef size_t i, j, k, outputs, keep = taps - 1
@@ -55,14 +71,12 @@ cdef size_t fir_f32(line *s, const uint32_t *tap, uint32_t taps, float *x, size_
 
 cdef size_t decimate_any(delay *s, uint32_t by, uint32_t *x, size_t n) noexcept nogil:
     """Every by-th sample, from the first; the samples are only moved."""
-    cdef size_t i, out = 0
-    for i in range(n):
-        if s.filled == 0:
-            x[out] = x[i]
-            out = out + 1
-        s.filled = s.filled + 1
-        if s.filled == by:
-            s.filled = 0
+    cdef size_t i = by - s.filled if s.filled else 0, out = 0
+    s.filled = <uint32_t>((s.filled + n) % by)
+    while i < n:
+        x[out] = x[i]
+        out = out + 1
+        i = i + by
     return out
 
 
@@ -96,6 +110,97 @@ cdef int32_t median_next(line *s, uint32_t width, int32_t key) noexcept nogil:
     return ordered[width // 2].i
 
 
+cdef inline void median_exchange(int32_t *a, int32_t *b) noexcept nogil:
+    """By lane the smaller into a, the larger into b."""
+    cdef size_t j
+    cdef int32_t low, high
+    for j in range(<size_t>MEDIAN_LANES):
+        low = a[j] if a[j] < b[j] else b[j]
+        high = a[j] if a[j] > b[j] else b[j]
+        a[j] = low
+        b[j] = high
+
+
+cdef void median_lanes(const int32_t *key, uint32_t width, int32_t *out) noexcept nogil:
+    """MEDIAN_LANES medians, the first of key[0 .. width - 1]: forgetful selection, by lane.
+
+    Of half the values and two the least and the largest cannot be the median: they are dropped, one
+    value more is taken in, until one is left (A. W. Paeth, "Median finding on a 3x3 grid", 1990).
+    """
+    cdef int32_t kept[MEDIAN_KEPT * MEDIAN_LANES]
+    cdef uint32_t held = width // 2 + 2, next = held, i
+    cdef size_t row = MEDIAN_LANES * sizeof(int32_t)
+    cdef int32_t *last
+    for i in range(held):
+        memcpy(kept + MEDIAN_LANES * i, key + i, row)
+    while held > 2:
+        last = kept + MEDIAN_LANES * (held - 1)
+        for i in range(<uint32_t>(held // 2)):
+            median_exchange(kept + MEDIAN_LANES * i, last - MEDIAN_LANES * i)
+        for i in range(1, <uint32_t>((held + 1) // 2)):
+            median_exchange(kept, kept + MEDIAN_LANES * i)
+        for i in range(<uint32_t>(held // 2), <uint32_t>(held - 1)):
+            median_exchange(kept + MEDIAN_LANES * i, last)
+        held = held - 1
+        if next < width:
+            memcpy(kept, key + next, row)
+            next = next + 1
+    memcpy(out, kept + MEDIAN_LANES, row)
+
+
+cdef void median_keep(line *s, uint32_t width, const int32_t *key, size_t n) noexcept nogil:
+    """The memory after n >= width keys, as median_next leaves it."""
+    cdef sample_bits *recent = &s.value[0]
+    cdef sample_bits *ordered = &s.value[width]
+    cdef uint32_t k, filled
+    cdef int32_t v
+    s.next = <uint32_t>((s.next + (n - width)) % width)
+    for filled in range(width):
+        v = key[n - width + filled]
+        recent[s.next].i = v
+        s.next = s.next + 1
+        if s.next == width:
+            s.next = 0
+        k = filled
+        while k > 0 and ordered[k - 1].i > v:
+            ordered[k].i = ordered[k - 1].i
+            k = k - 1
+        ordered[k].i = v
+    s.filled = width
+
+
+cdef size_t median_many(line *s, uint32_t width, int32_t *x, size_t n) noexcept nogil:
+    """width <= n <= RUN keys, in place."""
+    cdef int32_t key[MEDIAN_MAX + RUN + MEDIAN_LANES]
+    cdef size_t have = s.filled if s.filled < width else <size_t>(width - 1), i, outputs
+    cdef uint32_t at = 0
+    if s.filled == width:
+        at = s.next + 1
+    for i in range(have):
+        if at >= width:
+            at = 0
+        key[i] = s.value[at].i
+        at = at + 1
+    memcpy(key + have, x, n * sizeof(int32_t))
+    memset(key + have + n, 0, MEDIAN_LANES * sizeof(int32_t))
+    median_keep(s, width, key + have, n)
+    outputs = have + n - (width - 1)
+    i = 0
+    while i + MEDIAN_LANES <= outputs:
+        median_lanes(key + i, width, x + i)
+        i = i + MEDIAN_LANES
+    if i < outputs:
+        median_rest(key + i, width, x + i, outputs - i)
+    return outputs
+
+
+cdef void median_rest(const int32_t *key, uint32_t width, int32_t *out, size_t n) noexcept nogil:
+    """The first n < MEDIAN_LANES of median_lanes."""
+    cdef int32_t lane[MEDIAN_LANES]
+    median_lanes(key, width, lane)
+    memcpy(out, lane, n * sizeof(int32_t))
+
+
 cdef inline float key_float(int32_t key) noexcept nogil:
     """The float of an ordered key (sketch.pxi)."""
     if key < 0:
@@ -106,6 +211,8 @@ cdef inline float key_float(int32_t key) noexcept nogil:
 cdef size_t median_i32(line *s, uint32_t width, int32_t *x, size_t n) noexcept nogil:
     cdef size_t i, out = 0
     cdef int32_t middle
+    if ROOMY and width <= n <= RUN:
+        return median_many(s, width, x, n)
     for i in range(n):
         middle = median_next(s, width, x[i])
         if s.filled == width:
@@ -118,6 +225,14 @@ cdef size_t median_f32(line *s, uint32_t width, float *x, size_t n) noexcept nog
     """NaN stands above infinity, whatever its sign: machines differ in the sign of inf - inf."""
     cdef size_t i, out = 0
     cdef int32_t middle
+    cdef int32_t key[RUN]
+    if ROOMY and width <= n <= RUN:
+        for i in range(n):
+            key[i] = float_key(float_plain(x[i]))
+        out = median_many(s, width, key, n)
+        for i in range(out):
+            x[i] = key_float(key[i])
+        return out
     for i in range(n):
         middle = median_next(s, width, float_key(float_plain(x[i])))
         if s.filled == width:

@@ -125,6 +125,34 @@ static inline atoll_vector atoll_splat(float x) {
 #endif
 }
 
+/* Whether there is stack and flash to spare: paths for many samples at a time, which give the same
+ * bits as the short ones, are then compiled, too. */
+#ifndef ATOLL_ROOMY
+#if defined(__linux__) || defined(__APPLE__)
+#define ATOLL_ROOMY 1
+#else
+#define ATOLL_ROOMY 0
+#endif
+#endif
+
+/* Elements of an array on the stack that only a roomy machine uses. */
+#define ATOLL_SPARE(n) (ATOLL_ROOMY ? (n) : 1)
+#define ATOLL_RUN ATOLL_SPARE(1024) /* samples that run through the sample stages at a time */
+#define ATOLL_TALLY_SLOTS ATOLL_SPARE(1024) /* bins that sketch.pxi counts beside the sketch */
+#define ATOLL_TALLY_BLOCK ATOLL_SPARE(512)
+#define ATOLL_EXPONENTS ATOLL_SPARE(256) /* sums apart by exponent in powers.pxi */
+
+/* Ask for the byte so far behind x, which will be read soon: machines guess within a page only.
+ * It need not exist. */
+static inline void atoll_expect(const void *x, size_t ahead) {
+#if ATOLL_ROOMY && defined(__GNUC__)
+    __builtin_prefetch((const void *)((uintptr_t)x + ahead));
+#else
+    (void)x;
+    (void)ahead;
+#endif
+}
+
 /* By element v where it is below (above) what is kept, else what is kept, as where one is NaN. */
 #if ATOLL_WIDE == 8
 static inline atoll_vector atoll_least(atoll_vector v, atoll_vector kept) {

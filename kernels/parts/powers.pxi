@@ -6,6 +6,8 @@
 
 cdef enum:
     POWERS_BLOCK = 32768  # i16 samples a block: sums of x^3 stay below 2^62
+    EXPONENTS_BLOCK = 16384  # pieces of x^4 are below 2^50
+    EXPONENTS_MANY = 512  # samples from which on sums apart by exponent pay
 
 cdef struct powers:
     uint64_t count
@@ -213,9 +215,106 @@ cdef void powers_one_f32(powers *s, float x) noexcept nogil:
     powers_value(s, m, e, sign, 11, 31, 59)
 
 
+cdef struct exponents:
+    int64_t one[EXPONENTS]  # sums of the mantissas of each exponent, and of their powers
+    uint64_t two[EXPONENTS]
+    int64_t three[2 * EXPONENTS]  # the second half counts 2^32
+    uint64_t four[3 * EXPONENTS]
+
+
+cdef inline void exponents_flush(powers *s, exponents *t) noexcept nogil:
+    """Each exponent's sums into the chunks: x^p is m^p 2^(p e)."""
+    cdef uint32_t k, e
+    powers_reserve(s, 8 * EXPONENTS)
+    for k in range(<uint32_t>EXPONENTS):
+        e = 0
+        if k:
+            e = k - 1
+        powers_add_i64(&s.chunk[0], e, t.one[k])
+        if s.order > 1 and t.two[k]:
+            powers_add(&s.chunk[11], 2 * e, t.two[k], 0, 1)
+            powers_add_i64(&s.chunk[31], 3 * e, t.three[k])
+            powers_add_i64(&s.chunk[31], 3 * e + 32, t.three[EXPONENTS + k])
+            powers_add(&s.chunk[59], 4 * e, t.four[k], 0, 1)
+            powers_add(&s.chunk[59], 4 * e + 32, t.four[EXPONENTS + k], 0, 1)
+            powers_add(&s.chunk[59], 4 * e + 64, t.four[2 * EXPONENTS + k], 0, 1)
+
+
+cdef inline void powers_add_i64(int64_t *chunk, uint32_t at, int64_t value) noexcept nogil:
+    """chunk += value 2^at."""
+    if value < 0:
+        powers_add(chunk, at, <uint64_t>0 - <uint64_t>value, 0, -1)
+    elif value:
+        powers_add(chunk, at, <uint64_t>value, 0, 1)
+
+
+cdef void exponents_sum(powers *s, exponents *t, const float *x, size_t n) noexcept nogil:
+    cdef size_t i
+    cdef uint32_t u, e
+    cdef int32_t m, sign
+    for i in range(n):
+        u = atoll_bits(x[i])
+        e = (u >> 23) & 0xFF
+        if e == 255:
+            powers_one_f32(s, x[i])
+            continue
+        m = <int32_t>((u & 0x7FFFFF) | (<uint32_t>(e != 0) << 23))
+        sign = -<int32_t>(u >> 31)
+        t.one[e] = t.one[e] + ((m ^ sign) - sign)
+
+
+cdef void exponents_powers(powers *s, exponents *t, const float *x, size_t n) noexcept nogil:
+    """All four powers, in pieces whose sums of n <= EXPONENTS_BLOCK fit in 64 bits."""
+    cdef size_t i
+    cdef uint32_t u, e
+    cdef int64_t m, sign, piece
+    cdef uint64_t q, low, high
+    for i in range(n):
+        u = atoll_bits(x[i])
+        e = (u >> 23) & 0xFF
+        if e == 255:
+            powers_one_f32(s, x[i])
+            continue
+        m = <int64_t>((u & 0x7FFFFF) | (<uint32_t>(e != 0) << 23))
+        q = <uint64_t>m * <uint64_t>m
+        sign = -<int64_t>(u >> 31)
+        m = (m ^ sign) - sign
+        low = q & LOW32
+        high = q >> 32
+        t.one[e] = t.one[e] + m
+        t.two[e] = t.two[e] + q
+        piece = <int64_t>low * m
+        t.three[e] = t.three[e] + (piece & <int64_t>LOW32)
+        t.three[EXPONENTS + e] = t.three[EXPONENTS + e] + (piece >> 32) + <int64_t>high * m
+        q = low * low
+        t.four[e] = t.four[e] + (q & LOW32)
+        t.four[EXPONENTS + e] = t.four[EXPONENTS + e] + (q >> 32) + 2 * low * high
+        t.four[2 * EXPONENTS + e] = t.four[2 * EXPONENTS + e] + high * high
+
+
+cdef void powers_many_f32(powers *s, const float *x, size_t n) noexcept nogil:
+    """Sums apart by exponent, one addition a sample and power; into the chunks at the end."""
+    cdef exponents t
+    cdef size_t at = 0, m
+    while at < n:
+        m = n - at if n - at < EXPONENTS_BLOCK else <size_t>EXPONENTS_BLOCK
+        powers_reserve(s, <uint32_t>m)
+        if s.order == 1:
+            memset(t.one, 0, sizeof(t.one))
+            exponents_sum(s, &t, x + at, m)
+        else:
+            memset(&t, 0, sizeof(t))
+            exponents_powers(s, &t, x + at, m)
+        exponents_flush(s, &t)
+        at = at + m
+
+
 cdef void powers_push(powers *s, const void *x, size_t n) noexcept nogil:
     cdef size_t at = 0, m, i
     s.count = s.count + n
+    if ROOMY and s.dtype == DTYPE_F32 and n >= EXPONENTS_MANY:
+        powers_many_f32(s, <const float *>x, n)
+        return
     while at < n:
         m = n - at
         if m > POWERS_BLOCK:

@@ -44,7 +44,7 @@ cdef struct plan:
     uint32_t spectral  # points of the transform whose bins the features see; 0: they see samples
     uint32_t decimation  # samples of the stream for each `up` that leave the sample stages
     uint32_t up
-    uint32_t chunk  # samples at a time, so that resampled ones still fit in a chunk
+    uint32_t chunk  # samples at a time: CHUNK, fewer where resampled ones must fit in a chunk
     uint32_t window
     uint32_t hop
     uint32_t need
@@ -221,6 +221,7 @@ cdef void plan_enter(plan *p, uint32_t k, const uint32_t *op) noexcept nogil:
         elif op[0] == OP_RESAMPLE:
             p.up = op[2]
             p.decimation = p.decimation * op[3]
+            p.chunk = CHUNK - 1
             if op[2] > op[3]:
                 p.chunk = (CHUNK - 1) * op[3] // op[2]
     elif group == GROUP_WINDOW:

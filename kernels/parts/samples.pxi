@@ -86,12 +86,51 @@ cdef void scale_f32(float *x, size_t n, float by, float add) noexcept nogil:
         x[i] = x[i] * by + add
 
 
+cdef inline int32_t less_saturated(int32_t b, int32_t a) noexcept nogil:
+    """b - a without a branch: where signs differ and the sign of b is lost, the bound of b."""
+    cdef int32_t d = <int32_t>(<uint32_t>b - <uint32_t>a)
+    cdef int32_t lost = ((a ^ b) & (b ^ d)) >> 31
+    return (d & ~lost) | (lost & (I32_MAX ^ (b >> 31)))
+
+
+cdef size_t diff_back_i32(delay *s, int32_t *x, size_t n) noexcept nogil:
+    """From the last to the first, so that nothing is moved afterwards: in vectors the faster way."""
+    cdef size_t i
+    cdef int32_t last = x[n - 1]
+    for i in range(n - 1, 0, -1):
+        x[i] = less_saturated(x[i], x[i - 1])
+    x[0] = less_saturated(x[0], s.last.i)
+    s.last.i = last
+    return diff_given(s, <uint32_t *>x, n)
+
+
+cdef size_t diff_back_f32(delay *s, float *x, size_t n) noexcept nogil:
+    cdef size_t i
+    cdef float last = x[n - 1]
+    for i in range(n - 1, 0, -1):
+        x[i] = x[i] - x[i - 1]
+    x[0] = x[0] - s.last.f
+    s.last.f = last
+    return diff_given(s, <uint32_t *>x, n)
+
+
+cdef inline size_t diff_given(delay *s, uint32_t *x, size_t n) noexcept nogil:
+    """A stream's first sample has none before it, and gives nothing."""
+    if s.filled:
+        return n
+    s.filled = 1
+    memmove(x, x + 1, (n - 1) * sizeof(uint32_t))
+    return n - 1
+
+
 cdef size_t diff_i32(delay *s, int32_t *x, size_t n) noexcept nogil:
     """Saturated without a branch: where signs differ and the sign of b is lost, the bound of b."""
     cdef size_t i
     cdef int32_t last, a, b, d, lost
     if n == 0:
         return 0
+    if ROOMY:
+        return diff_back_i32(s, x, n)
     last = x[n - 1]
     a = x[0]
     for i in range(atoll_fast_diff_i32(x, n - 1), n - 1):
@@ -113,6 +152,8 @@ cdef size_t diff_f32(delay *s, float *x, size_t n) noexcept nogil:
     cdef float first, last
     if n == 0:
         return 0
+    if ROOMY:
+        return diff_back_f32(s, x, n)
     first = x[0]
     last = x[n - 1]
     for i in range(atoll_fast_diff_f32(x, n - 1), n - 1):

@@ -15,6 +15,9 @@ cdef enum:
     FINITE_KEY_HIGH = 0x7F7FFFFF
     FINITE_KEY_LOW = -0x7F800000
     SKETCH_LEVELS = 27  # 2^32 keys >> 27 leave 32 bins, and `bins` is 32 or more
+    SKETCH_MANY = 512  # values from which on a tally pays
+    SKETCH_FLUSH = 1 << 20  # values until its counts go over into the sketch
+    TALLY_NONE = I32_MIN  # no key of a finite float
 
 cdef struct sketch:
     uint64_t nan
@@ -235,8 +238,96 @@ cdef inline void sketch_one(sketch *s, float x) noexcept nogil:
         sketch_other(s, x)
 
 
+cdef struct tally_of_keys:
+    int32_t key[TALLY_SLOTS]
+    uint32_t count[TALLY_SLOTS]
+    uint32_t level
+
+
+cdef void tally_flush(sketch *s, tally_of_keys *t) noexcept nogil:
+    """Counts into the sketch, whose level may have risen since: a bin lies whole in its later one."""
+    cdef size_t i
+    for i in range(<size_t>TALLY_SLOTS):
+        if t.count[i]:
+            sketch_insert(s, <int32_t>(<uint32_t>t.key[i] << t.level), t.count[i])
+        t.key[i] = TALLY_NONE
+        t.count[i] = 0
+    t.level = s.level
+
+
+cdef void tally_other(sketch *s, tally_of_keys *t, size_t slot, int32_t key) noexcept nogil:
+    """A key whose slot holds another one, or none."""
+    if t.count[slot]:
+        sketch_insert(s, <int32_t>(<uint32_t>t.key[slot] << t.level), t.count[slot])
+    t.key[slot] = key
+    t.count[slot] = 1
+
+
+cdef void tally_keys(sketch *s, tally_of_keys *t, const int32_t *key, size_t n) noexcept nogil:
+    """Keys of the tally's level. Neighbours, which bins mostly are, have slots of their own."""
+    cdef size_t i, slot
+    cdef uint32_t sign
+    for i in range(n):
+        sign = <uint32_t>(key[i] >> 31)
+        slot = (((<uint32_t>key[i] ^ sign) << 1) ^ (sign & 1)) & (TALLY_SLOTS - 1)
+        if t.key[slot] == key[i]:
+            t.count[slot] = t.count[slot] + 1
+        else:
+            tally_other(s, t, slot, key[i])
+
+
+cdef size_t sketch_floats(uint32_t dtype, const void *x, size_t n, float *out) noexcept nogil:
+    """Up to TALLY_BLOCK values as float; how many."""
+    cdef size_t i
+    if n > TALLY_BLOCK:
+        n = TALLY_BLOCK
+    if dtype == DTYPE_I16:
+        for i in range(n):
+            out[i] = <float>(<const int16_t *>x)[i]
+    elif dtype == DTYPE_I32:
+        for i in range(n):
+            out[i] = <float>(<const int32_t *>x)[i]
+    else:
+        memcpy(out, x, n * sizeof(float))
+    return n
+
+
+cdef void sketch_many(sketch *s, const void *x, size_t n) noexcept nogil:
+    """Counts values by their bin of the level there is, and enters bins and not values.
+
+    A block goes value by value where one is not finite, and while the sketch has few bins, so that
+    the level has mostly risen as far as it will before the tally begins.
+    """
+    cdef tally_of_keys t
+    cdef float value[TALLY_BLOCK]
+    cdef int32_t key[TALLY_BLOCK]
+    cdef size_t i, m, at = 0, wide = 2 if s.dtype == DTYPE_I16 else 4
+    cdef uint32_t worst
+    memset(t.count, 0, sizeof(t.count))
+    tally_flush(s, &t)
+    while at < n:
+        m = sketch_floats(s.dtype, <const uint8_t *>x + at * wide, n - at, value)
+        worst = 0
+        for i in range(m):
+            key[i] = float_key(value[i]) >> t.level
+            worst = (atoll_bits(value[i]) & BITS_MAGNITUDE if
+                     (atoll_bits(value[i]) & BITS_MAGNITUDE) > worst else worst)
+        if worst >= BITS_INF or 2 * s.used < s.bins:
+            for i in range(m):
+                sketch_one(s, value[i])
+        else:
+            tally_keys(s, &t, key, m)
+        at = at + m
+        if s.level != t.level or at % SKETCH_FLUSH < m:
+            tally_flush(s, &t)
+    tally_flush(s, &t)
+
+
 cdef void sketch_push(sketch *s, const void *x, size_t n) noexcept nogil:
     cdef size_t i
+    if ROOMY and n >= SKETCH_MANY:
+        sketch_many(s, x, n)
+        return
     if s.dtype == DTYPE_I16:
         for i in range(n):
             sketch_one(s, <float>(<const int16_t *>x)[i])

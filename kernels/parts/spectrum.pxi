@@ -356,13 +356,21 @@ cdef float feature_band(const float *p, const uint32_t *words) noexcept nogil:
 
 cdef float feature_centroid(const float *p, size_t n, float bin_hz) noexcept nogil:
     """Mean frequency, weighted by power."""
+    cdef vector part[PARTS]
+    cdef vector t[PARTS]
     cdef float lane[LANES]
-    cdef size_t k, j
-    for j in range(<size_t>LANES):
-        lane[j] = <float>0.0
-    for k in range(n):
-        j = k & (LANES - 1)
-        lane[j] = lane[j] + p[k] * (<float>k * bin_hz)
+    cdef size_t k = 0, j
+    times_start(t, <float>0.0)
+    for j in range(<size_t>PARTS):
+        part[j] = atoll_splat(<float>0.0)
+    while k + LANES <= n:
+        for j in range(<size_t>PARTS):
+            part[j] = part[j] + atoll_load(p + k + WIDE * j) * (t[j] * atoll_splat(bin_hz))
+            t[j] = t[j] + atoll_splat(<float>LANES)
+        k = k + LANES
+    lanes_store(lane, part)
+    for j in range(n - k):
+        lane[j] = lane[j] + p[k + j] * (<float>(k + j) * bin_hz)
     return lanes_sum(lane) / f32_sum(p, n, <float>1.0)
 
 
@@ -370,16 +378,18 @@ cdef uint32_t crossings_of(uint32_t dtype, const void *x, size_t n) noexcept nog
     """How often the sign changes from sample to sample; 0 counts as positive, NaN too."""
     cdef size_t i
     cdef uint32_t count = 0
-    for i in range(1, n):
-        if dtype == DTYPE_I16:
-            count = count + <uint32_t>(((<const int16_t *>x)[i] < 0)
-                                       != ((<const int16_t *>x)[i - 1] < 0))
-        elif dtype == DTYPE_I32:
-            count = count + <uint32_t>(((<const int32_t *>x)[i] < 0)
-                                       != ((<const int32_t *>x)[i - 1] < 0))
-        else:
-            count = count + <uint32_t>(((<const float *>x)[i] < <float>0.0)
-                                       != ((<const float *>x)[i - 1] < <float>0.0))
+    cdef const int16_t *a = <const int16_t *>x
+    cdef const int32_t *b = <const int32_t *>x
+    cdef const float *f = <const float *>x
+    if dtype == DTYPE_I16:
+        for i in range(1, n):
+            count = count + (<uint32_t>(a[i] ^ a[i - 1]) >> 31)
+    elif dtype == DTYPE_I32:
+        for i in range(1, n):
+            count = count + (<uint32_t>(b[i] ^ b[i - 1]) >> 31)
+    else:
+        for i in range(1, n):
+            count = count + <uint32_t>((f[i] < <float>0.0) != (f[i - 1] < <float>0.0))
     return count
 
 

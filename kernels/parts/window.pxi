@@ -143,6 +143,47 @@ cdef void f32_sums(const float *x, size_t n, stats *s) noexcept nogil:
     s.squares = lanes_sum(second)
 
 
+cdef void f32_whole(const float *x, size_t n, stats *s) noexcept nogil:
+    """f32_sums and the extremes in one pass; extremes count where the squares are plain."""
+    cdef vector sums[PARTS]
+    cdef vector squares[PARTS]
+    cdef vector least[PARTS]
+    cdef vector most[PARTS]
+    cdef vector v
+    cdef float lane[LANES]
+    cdef float second[LANES]
+    cdef size_t i = 0, j
+    for j in range(<size_t>PARTS):
+        sums[j] = atoll_splat(<float>0.0)
+        squares[j] = sums[j]
+        least[j] = atoll_splat(x[0])
+        most[j] = least[j]
+    while i + LANES <= n:
+        for j in range(<size_t>PARTS):
+            v = atoll_load(x + i + WIDE * j)
+            sums[j] = sums[j] + v
+            squares[j] = squares[j] + v * v
+            least[j] = atoll_least(v, least[j])
+            most[j] = atoll_most(v, most[j])
+        i = i + LANES
+    lanes_store(lane, least)
+    lanes_store(second, most)
+    s.low = lane[0]
+    s.high = second[0]
+    for j in range(LANES + n - i):
+        s.low = atoll_lesser(lane[j] if j < LANES else x[i + j - LANES], s.low)
+        s.high = atoll_greater(second[j] if j < LANES else x[i + j - LANES], s.high)
+    s.low = s.low + <float>0.0
+    s.high = s.high + <float>0.0
+    lanes_store(lane, sums)
+    lanes_store(second, squares)
+    for j in range(n - i):
+        lane[j] = lane[j] + x[i + j]
+        second[j] = second[j] + x[i + j] * x[i + j]
+    s.sum = lanes_sum(lane)
+    s.squares = lanes_sum(second)
+
+
 cdef void f32_extrema(const float *x, size_t n, stats *s) noexcept nogil:
     """Smallest, largest, and whether one is NaN, by their bits: cheap without an FPU as well."""
     cdef int32_t low, high
@@ -230,6 +271,7 @@ cdef void central_f32(const float *x, size_t n, float first, stats *s) noexcept 
     while i + LANES <= n:
         for j in range(<size_t>PARTS):
             central_add(&c, j, ((atoll_load(x + i + WIDE * j) * by - middle) - lack) * down)
+        atoll_expect(x + i, n * sizeof(float))  # the next window, while this one is computed
         i = i + LANES
     for j in range(n - i):
         rest[j] = ((x[i + j] * scale - mean) - first) * shrink
@@ -272,23 +314,29 @@ cdef void stats_f32(const float *x, size_t n, uint32_t need, stats *s) noexcept 
 
     A NaN or an infinity puts both out of range, so that it is looked for only then.
     """
+    cdef uint32_t sums = need & (NEED_SUM | NEED_CENTRAL)
     cdef bint plain = need != 0 and (need & ~<uint32_t>(NEED_SUM | NEED_SQUARES)) == 0
+    cdef bint once = ROOMY and (need & NEED_CENTRAL or (need & NEED_EXTREMA and need & NEED_SQUARES))
     s.n = <uint32_t>n
     s.dtype = DTYPE_F32
     s.squares = <float>1.0
-    if need & NEED_SQUARES and need & (NEED_SUM | NEED_CENTRAL):
+    if once:
+        f32_whole(x, n, s)
+    elif need & NEED_SQUARES and sums:
         f32_sums(x, n, s)
     elif need & NEED_SQUARES:
         s.squares = f32_squares(x, n, <float>1.0)
-    elif need & (NEED_SUM | NEED_CENTRAL):
+    elif sums:
         s.sum = f32_sum(x, n, <float>1.0)
     if need & (NEED_SUM | NEED_CENTRAL):
         s.mean = s.sum / <float>n
     if need & NEED_SQUARES:
         s.root = float_root(s.squares / <float>n)
-    if plain and sum_plain(s.sum) and squares_plain(s.squares):
-        return
-    f32_extrema(x, n, s)
+    if (plain or once) and sum_plain(s.sum) and squares_plain(s.squares):
+        if plain:
+            return
+    else:
+        f32_extrema(x, n, s)
     s.scale = scale_for(stats_peak(s))
     if not sum_plain(s.sum):
         s.mean = (f32_sum(x, n, s.scale) / <float>n) / s.scale
@@ -324,6 +372,7 @@ cdef void central_i16(const int16_t *x, size_t n, stats *s) noexcept nogil:
             near[j] = <float>(x[i + j] - middle)
         for j in range(<size_t>PARTS):
             central_add(&c, j, (atoll_load(near + WIDE * j) - lack) * down)
+        atoll_expect(x + i, n * sizeof(int16_t))
         i = i + LANES
     for j in range(n - i):
         near[j] = (<float>(x[i + j] - middle) - rest) * shrink
@@ -491,46 +540,3 @@ cdef float feature_skewness(const stats *s) noexcept nogil:
 cdef float feature_kurtosis(const stats *s) noexcept nogil:
     cdef float variance = s.m2 / <float>s.n
     return (s.m4 / <float>s.n) / (variance * variance)
-
-
-cdef void frame_mean(uint32_t dtype, const void *x, size_t n, float *out) noexcept nogil:
-    """detrend mean: x less the window's mean, as float. Integers: less the exact mean."""
-    cdef stats s
-    cdef size_t i
-    cdef int32_t middle
-    cdef float rest
-    stats_take(dtype, x, n, NEED_SUM, &s)
-    if dtype == DTYPE_F32:
-        rest = f32_deviation(<const float *>x, n, <float>1.0, s.mean)
-        for i in range(n):
-            out[i] = ((<const float *>x)[i] - s.mean) - rest
-        return
-    middle = <int32_t>mean_nearest(s.sum_int, s.n)
-    rest = float_ratio(s.sum_int - <int64_t>middle * s.n, s.n)
-    if dtype == DTYPE_I16:
-        for i in range(n):
-            out[i] = <float>((<const int16_t *>x)[i] - middle) - rest
-    else:
-        for i in range(n):
-            out[i] = wide_difference((<const int32_t *>x)[i], middle) - rest
-
-
-cdef void frame_line(float *x, size_t n) noexcept nogil:
-    """detrend line, on a window without mean: less its least-squares slope about the middle.
-
-    With t = i - (n - 1) / 2 the slope is sum(t x) / sum(t^2), and sum(t^2) = n (n^2 - 1) / 12.
-    """
-    cdef float lane[LANES]
-    cdef size_t i, j
-    cdef float t, slope, half = <float>(n - 1) * <float>0.5
-    cdef float base = float_ratio(<int64_t>(<uint64_t>n * (<uint64_t>n * n - 1)), 12)
-    if n < 2:
-        return
-    for j in range(<size_t>LANES):
-        lane[j] = <float>0.0
-    for i in range(n):
-        j = i & (LANES - 1)
-        lane[j] = lane[j] + (<float>i - half) * x[i]
-    slope = lanes_sum(lane) / base
-    for i in range(n):
-        x[i] = x[i] - (<float>i - half) * slope

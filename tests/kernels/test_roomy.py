@@ -1,0 +1,82 @@
+"""Paths for many samples at a time give the bytes of the short ones (platform.h: ATOLL_ROOMY).
+
+A push below every threshold never takes them; a push of the whole stream takes each of them.
+"""
+
+import math
+import random
+import struct
+from array import array
+
+import pytest
+
+from atoll.kernels import Plan
+
+SHORT = 30  # samples a push: below every threshold
+PLANS = (
+    "sum",
+    "moments",
+    "quantiles 0.1 0.5 0.9",
+    "quantiles 0.5 bins=32",
+    "histogram -2000 2000 bins=64",
+    "histogram 1000000000 1000000064 bins=64",
+    "histogram -1e30 1e30 bins=300",
+    "abs | moments",
+    "clip -500 700 | quantiles 0.5",
+    "diff | moments",
+    "decimate 3 | moments",
+    "decimate 7 | median 3 | moments",
+    "scale 0.1 -3 | quantiles 0.5",
+    "median 3 | moments",
+    "median 5 | quantiles 0.5",
+    "median 63 | moments",
+    "fir lowpass 90 taps=33 | diff | moments",
+    "biquad bandpass 100 300 order=3 | moments",
+    "biquad lowpass 100 | moments",
+    "resample 3 2 | moments",
+    "resample 1 2 | moments",
+    "window 147 hop=60 | mean, rms, peak, crest, kurtosis, skewness | moments",
+    "window 100 | slope, autocorr 7, zero_crossings | moments",
+    "window 128 | detrend line | spectrum | centroid | moments",
+)
+
+
+def plain(rng: random.Random) -> float:
+    return rng.gauss(100, 900)
+
+
+def wide(rng: random.Random) -> float:
+    """Floats of every exponent."""
+    return struct.unpack("f", rng.randbytes(4))[0]
+
+
+def odd(rng: random.Random) -> float:
+    """Mostly plain; sometimes none, infinite, zero of either sign, or very small."""
+    return rng.choice((math.nan, math.inf, -math.inf, -0.0, 0.0, 1e-44) + (plain(rng),) * 60)
+
+
+def stream(kind: str, n: int = 4000) -> array:
+    rng = random.Random(f"{kind} {n}")
+    if kind == "h":
+        return array("h", (max(-32768, min(32767, round(plain(rng) * 9))) for _ in range(n)))
+    if kind == "i":
+        return array("i", (rng.choice((rng.randint(-(2**31), 2**31 - 1), 7)) for _ in range(n)))
+    draw = {"plain": plain, "wide": wide, "odd": odd}[kind]
+    return array("f", (draw(rng) for _ in range(n)))
+
+
+def bytes_of(plan: Plan, samples: array, step: int) -> bytes:
+    """The partial after pushes of `step` samples."""
+    machine = plan.machine({"h": "i16", "i": "i32", "f": "f32"}[samples.typecode], 1000.0)
+    for at in range(0, len(samples), step):
+        machine.push(samples, at, min(step, len(samples) - at), 0)
+    return machine.partial()
+
+
+@pytest.mark.parametrize("kind", ["h", "i", "plain", "wide", "odd"])
+@pytest.mark.parametrize("text", PLANS)
+def test_one_push_gives_the_bytes_of_many(text, kind):
+    plan, samples = Plan(text), stream(kind)
+    short = bytes_of(plan, samples, SHORT)
+    assert bytes_of(plan, samples, len(samples)) == short
+    assert bytes_of(plan, samples, 1025) == short
