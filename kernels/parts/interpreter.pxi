@@ -152,6 +152,7 @@ cdef uint32_t staged_push(plan *p, const uint8_t *x, size_t n, float *rows,
     cdef int32_t ints[RUN]
     cdef float floats[RUN]
     cdef chunk c = plan_chunk(p)
+    cdef operation *first = plan_op(p, p.first_stage)
     cdef size_t at = 0, m, given, most = p.chunk
     cdef uint32_t status = STATUS_OK
     cdef const void *made
@@ -161,7 +162,7 @@ cdef uint32_t staged_push(plan *p, const uint8_t *x, size_t n, float *rows,
         most = RUN
     while at < n and status == STATUS_OK:
         m = n - at if n - at < most else most
-        if ROOMY and plan_op(p, p.first_stage).code == OP_DECIMATE:
+        if ROOMY and first.code == OP_DECIMATE:
             made = sparse_run(p, &c, x + at * dtype_size(p.dtype), n - at, most, &m, &given)
         else:
             chunk_load(p, &c, x, at, m)
