@@ -273,7 +273,11 @@ def _source(
     functions: dict[str, str], structs: list[str], enums: list[str], parts: Source, users: str
 ) -> str:
     platform = platform_for("".join(functions.values()) + users)
-    head = [_BANNER, "#define ATOLL_USERS\n" if users else "", '#include "atoll_kernels.h"\n']
+    head = [
+        _BANNER,
+        "#define ATOLL_AMALGAMATION\n" + "#define ATOLL_USERS\n" * bool(users),
+        '#include "atoll_kernels.h"\n',
+    ]
     chunks = [*head, platform, users, *enums, *structs]
     chunks.append("".join(signature(t) for n, t in functions.items() if n not in PUBLIC))
     chunks += [parts.docs.get(name, "") + text for name, text in functions.items()]

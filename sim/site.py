@@ -18,7 +18,7 @@ from atoll.sim.checker import Checker
 from atoll.sim.client import EVERY_SAMPLE, LIVE, PLANS, Client, Wanted
 from atoll.sim.device import UNKNOWN, Computer, Device, Kind
 from atoll.sim.gateway import Gateway
-from atoll.sim.knobs import turn
+from atoll.sim.knobs import reset, turn
 from atoll.sim.nemesis import KINDS, Nemesis
 from atoll.sim.network import Network
 from atoll.sim.world import Violation, World
@@ -108,7 +108,7 @@ class Site:
     # --- the phases ---
 
     def run(self) -> Outcome:
-        """Both phases; a violation ends them."""
+        """Both phases; a violation ends them, and the cores' bounds are as usual again."""
         violation: Violation | None = None
         try:
             self._safety()
@@ -117,6 +117,8 @@ class Site:
             violation = found
         except Exception as error:
             violation = _raised(error)
+        finally:
+            reset()
         counters = dict(self.gateway.counters)
         for name, count in self.gateway.tallies().items():
             counters[name] = counters.get(name, 0) + count

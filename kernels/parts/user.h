@@ -16,7 +16,7 @@ typedef struct atoll_user_kernel {
     float (*window)(const float *x, size_t n, const float *numbers);
 } atoll_user_kernel;
 
-#if defined(Py_PYTHON_H)
+#if !defined(ATOLL_AMALGAMATION)
 static const atoll_user_kernel *atoll_users[ATOLL_USER_MAX];
 static uint32_t atoll_users_known;
 

@@ -45,5 +45,5 @@ def test_the_harness_finds(name, monkeypatch):
 
 
 def test_the_harness_finds_an_unchecked_ledger(tmp_path, monkeypatch):
-    monkeypatch.setattr(ledger, "_crc", unchecked)
+    monkeypatch.setattr(ledger, "row_crc", unchecked)
     assert problems(LedgerFlips(tmp_path, 3), 500)

@@ -29,6 +29,5 @@ def test_the_keeper_serves_what_the_shell_gives_it():
         effects.SettleOutbox,
         effects.DeleteShards,
         effects.Retain,
-        effects.SaveState,
         effects.MeasureHealth,
     }

@@ -2,7 +2,15 @@
 
 import pytest
 
+from atoll.sim.knobs import reset
 from atoll.sim.site import Setup, Site
+
+
+@pytest.fixture(autouse=True)
+def usual_bounds():
+    """A site that was made and not run has turned knobs of modules that other tests use."""
+    yield
+    reset()
 
 
 @pytest.fixture
