@@ -14,12 +14,18 @@ RESERVE_BYTES = 64 * 1_048_576  # for the outbox, logs and what a file system ne
 EMPTY_SHARD_BYTES = 65_536  # what placement counts for an empty shard, owners.py
 
 
+def reserve_of(member: Member) -> int:
+    """Bytes that are left alone: a part of a small disk, so that it holds something at all."""
+    storage = member.row.storage_bytes
+    return min(RESERVE_BYTES, storage // 8) if storage else RESERVE_BYTES
+
+
 def free_of(member: Member) -> int:
     """Bytes that a device's disk has for blocks that it does not have; UNBOUNDED if unknown."""
     if member.health is not None and member.health.storage_free_bytes >= 0:
-        return max(0, member.health.storage_free_bytes - RESERVE_BYTES)
+        return max(0, member.health.storage_free_bytes - reserve_of(member))
     if member.row.storage_bytes:
-        return max(0, member.row.storage_bytes - member.stored_bytes - RESERVE_BYTES)
+        return max(0, member.row.storage_bytes - member.stored_bytes - reserve_of(member))
     return UNBOUNDED
 
 
