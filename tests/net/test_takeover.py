@@ -10,11 +10,13 @@ pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(900)]
 
 def test_a_broken_connection_hands_stored_tasks_over_within_a_second(net_site, note):
     site = net_site(5)
-    streams = streams_of(1, count=1_200, samples=1_500)
+    streams = streams_of(1, count=600, samples=9_000)
     found, answered = [], []
     with site.connect() as fleet:
         fleet.put_many("many", streams, rate=1)
-        for turn in range(40 if FULL else 2):
+        for turn in range(40 if FULL else 12):
+            if answered and not FULL:
+                break  # on a fast machine a device may have answered all before it is killed
             victim = f"device-{turn % 5 + 1}"
             before = fleet.status()["takeovers"]
             query = Query(site)
