@@ -49,13 +49,13 @@ MUTANTS = (
     ),
     Mutant(
         "mark-off-by-one", "gateway/standing.py",
-        "(sample < line.mark and not late) or sample in line.ahead:",
-        "(sample <= line.mark and not late) or sample in line.ahead:",
-        "the batch at the mark counts as merged already",
+        "late = newest < sample <= last", "late = newest <= sample <= last",
+        "the newest batch counts once more when it comes again",
     ),
     Mutant(
         "old-windows-again", "gateway/standing.py",
-        "(sample < line.mark and not late) or sample in line.ahead:", "sample in line.ahead:",
+        "            if not late and (sample <= last or not stream.may_begin(sample)):\n",
+        "            if False:\n",
         "only batches that wait are looked for when one comes again",
     ),
     Mutant(
