@@ -14,6 +14,9 @@ from atoll.kernels import Plan
 from atoll.wire import messages as m
 from atoll.wire.codec import encode
 
+# Their harness holds the kernels under sanitizers, which takes a while to compile.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
 KEY = "m/adc"
 RATE = 1000.0
 VALUES = array("h", (Random(5).randrange(-3000, 3000) for _ in range(9_000)))

@@ -24,6 +24,7 @@ def test_the_smallest_useful_sets_fit_beside_their_window():
         assert ram - 512 <= 2048
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -114,6 +115,7 @@ def test_more_kernels_take_more_flash():
     assert sum(part[0] for part in cost.FLASH.values()) < 96 * 1024
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="arm-none-eabi-gcc is missing")
 @pytest.mark.parametrize(("column", "core"), list(enumerate(["m0", "m3", "m4f"])))
 def test_flash_is_what_the_compiler_makes(tmp_path, column, core):

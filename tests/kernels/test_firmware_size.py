@@ -24,6 +24,7 @@ def compiler(sizes):
         pytest.skip(f"{sizes.CC} is not installed")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiler")
 def test_the_smallest_set_fits_a_cortex_m0(sizes, tmp_path, monkeypatch):
     monkeypatch.setattr(sizes, "BUILD", tmp_path)
@@ -35,6 +36,7 @@ def test_the_smallest_set_fits_a_cortex_m0(sizes, tmp_path, monkeypatch):
     assert sizes.linked(folder, "m0", "merge").flash > found.flash
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("compiler")
 def test_the_catalogue_without_models_fits_a_cortex_m4f(sizes, tmp_path, monkeypatch):
     monkeypatch.setattr(sizes, "BUILD", tmp_path)

@@ -37,6 +37,7 @@ def smallest(tmp_path_factory):
     return written(tmp_path_factory.mktemp("smallest"), SMALLEST)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", SETS)
 def test_gives_the_receipts_of_the_whole(tmp_path, names):
     """Built small, as a microcontroller is, under sanitizers, every warning an error."""
@@ -51,6 +52,7 @@ def test_gives_the_receipts_of_the_whole(tmp_path, names):
     assert found.items() <= wanted.items()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_compiles_without_a_warning_on_this_machine(smallest, compiler):
     if not shutil.which(compiler):
@@ -60,6 +62,7 @@ def test_compiles_without_a_warning_on_this_machine(smallest, compiler):
     assert undefined("nm", "here.o", smallest) <= LIBRARY
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("core", CORES)
 def test_compiles_for_microcontrollers_without_double(smallest, core):
     compiler = "arm-none-eabi-gcc"
