@@ -53,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--workers", type=int, default=0, metavar="N", help="compute threads (one a core)"
     )
     parser.add_argument(
+        "--shared-machine",
+        action="store_true",
+        help="other devices run on this machine, too: its load does not make this one weigh less",
+    )
+    parser.add_argument(
         "--max-wait",
         type=int,
         default=200,
@@ -96,6 +101,7 @@ def run(options: Any) -> int:
             token=options.token,
             commit_ms=options.max_wait,
             wakes_in_s=options.wakes_in,
+            shared_machine=options.shared_machine,
         )
     )
 

@@ -196,6 +196,7 @@ class LocalSite:
         """Start a device on its store."""
         words = ["device", "--id", name, "--broker", self.url, "--site", self.site]
         words += ["--store", str(self.folder / name), "--profile", self.profile]
+        words += ["--shared-machine"]
         for source in sources:
             words += ["--source", source]
         self.devices[name] = Child(name, words, self.folder / f"{name}.log")

@@ -37,15 +37,15 @@ class DayCount:
 
 class HealthReader:
     """Reads the board; CPU idle is the share since the last reading. `strain` reads the rest;
-    `best` is the kernels' speed as installed.
+    `best` is the kernels' speed as installed; `shared`: other devices run on this machine.
     """
 
-    def __init__(self, store: str, *, root: str = "", best: int = 0) -> None:
+    def __init__(self, store: str, *, root: str = "", best: int = 0, shared: bool = False) -> None:
         self._store = store
         self._root = root
         self._cpu = self._cpu_times()
         self._firmware = FirmwareWord(root)
-        self.strain = StrainReader(store, root=root, best=best)
+        self.strain = StrainReader(store, root=root, best=best, shared=shared)
         self.task_us = -1
 
     def read(self) -> Health:

@@ -27,7 +27,8 @@ STACK_BYTES = 512 * 1_024
 
 class DeviceOptions(NamedTuple):
     """What `atoll device` is told. `workers` 0: one a core; `zone` empty: the device's id;
-    `capacity` None: what the board bears, 0: its own streams only.
+    `capacity` None: what the board bears, 0: its own streams only; `shared_machine`: other devices
+    run here, too.
     """
 
     id: str
@@ -42,6 +43,7 @@ class DeviceOptions(NamedTuple):
     token: str = ""
     commit_ms: int = 200
     wakes_in_s: int = 0
+    shared_machine: bool = False
 
 
 def run_device(options: DeviceOptions) -> int:
@@ -157,7 +159,7 @@ def _serve(options: DeviceOptions, brokers: "list[Broker]", sources: "list[Sourc
     core = Core(
         Identity(birth, state, outbox.numbers(), outbox.size_bytes, options.wakes_in_s), read_shape
     )
-    health = HealthReader(root, best=installed.speed)
+    health = HealthReader(root, best=installed.speed, shared=options.shared_machine)
     keeper = Keeper(root, files, store, outbox, health, commit_s=options.commit_ms / 1_000)
     workers = Workers(options.workers or len(os.sched_getaffinity(0)), store)
     found = store.recovered

@@ -7,7 +7,9 @@ does not have.
     /sys/dev/block/M:N/../device/...     an eMMC's life time and end of life (JEDEC 5.0)
     /proc/net/wireless                   signal of the first radio
 
-`root` stands before every path, so that a test can lay out a board of its own.
+`root` stands before every path, so that a test can lay out a board of its own. On a machine that
+several devices share, what the machine waits for says nothing of one of them: such figures are
+left out, else the devices would weigh each other down in turn, and shards move for nothing.
 """
 
 import os
@@ -25,29 +27,33 @@ _MOST = 2**32 - 1
 
 
 class StrainReader:
-    """Reads the board that holds the directory `store`. `best`: the kernels' speed as installed."""
+    """Reads the board that holds the directory `store`. `best`: the kernels' speed as installed;
+    `shared`: other devices run on this machine.
+    """
 
-    def __init__(self, store: str, *, root: str = "", best: int = 0) -> None:
+    def __init__(self, store: str, *, root: str = "", best: int = 0, shared: bool = False) -> None:
         self._root = root
         self._device = _device_of(store)
         self._best = best
+        self._shared = shared
         self._speed = -1
         self._speed_at = float("-inf")
 
     def read(self, now: float) -> Strain:
         """The board at `now` (monotonic seconds); the link's loss is the core's to say."""
         life, end = self._flash()
+        alone = not self._shared
         return Strain(
-            load_permille=self._load(),
-            wait_cpu_permille=self._waits("cpu"),
-            wait_memory_permille=self._waits("memory"),
-            wait_disk_permille=self._waits("io"),
+            load_permille=self._load() if alone else -1,
+            wait_cpu_permille=self._waits("cpu") if alone else -1,
+            wait_memory_permille=self._waits("memory") if alone else -1,
+            wait_disk_permille=self._waits("io") if alone else -1,
             disk_errors=self._disk_errors(),
             flash_life=life,
             flash_end=end,
             loss_permille=-1,
             signal_dbm=self._signal(),
-            speed_permille=self._kernel_speed(now),
+            speed_permille=self._kernel_speed(now) if alone else -1,
         )
 
     def _text(self, path: str) -> str:

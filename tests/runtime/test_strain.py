@@ -50,6 +50,21 @@ def test_a_board_with_everything(tmp_path, idle):
     assert reader.read(0.0) == (1_500, 123, 0, 1_000, 3, 11, 1, -1, -56, -1)
 
 
+def test_what_a_shared_machine_waits_for_is_not_one_devices(tmp_path):
+    files = {
+        "proc/loadavg": "90.00 0.50 0.40 2/300 4711\n",
+        "proc/pressure/cpu": PRESSURE.format("97.00"),
+        "proc/pressure/memory": PRESSURE.format("97.00"),
+        "proc/pressure/io": PRESSURE.format("97.00"),
+        "sys/fs/ext4/mmcblk0p2/errors_count": "3\n",
+        "proc/net/wireless": WIRELESS,
+    }
+    board(tmp_path, files, disk="sys/block/mmcblk0/mmcblk0p2")
+    Plan("moments")  # the kernels are loaded, and would be timed
+    reader = StrainReader(str(tmp_path), root=str(tmp_path), shared=True)
+    assert reader.read(0.0) == UNSTRAINED._replace(disk_errors=3, signal_dbm=-56)
+
+
 def test_a_store_on_a_whole_disk(tmp_path, idle):
     files = {"sys/block/mmcblk1/device/life_time": "0x01 0x01\n"}
     strain = board(tmp_path, files, disk="sys/block/mmcblk1").read(0.0)

@@ -22,7 +22,7 @@ def row_of(fleet, device):
 def start_sleeper(site, name, seconds):
     words = ["device", "--id", name, "--broker", site.url, "--site", site.site]
     words += ["--store", str(site.folder / name), "--profile", site.profile]
-    words += ["--wakes-in", str(seconds)]
+    words += ["--wakes-in", str(seconds), "--shared-machine"]
     site.devices[name] = Child(name, words, site.folder / f"{name}.log")
     return site.devices[name]
 
