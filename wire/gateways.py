@@ -10,9 +10,8 @@ module of its own: no device needs it.
 from typing import NamedTuple
 
 from atoll.wire import limits
-from atoll.wire.schema import U16, U32, U64, Bytes, Flag, Text, Uint, message
-
-_NAME = Text(limits.NAME_BYTES_MAX)
+from atoll.wire.schema import U16, U32, U64, Bytes, Flag, Uint, message
+from atoll.wire.shapes import NAME
 
 
 class Lead(NamedTuple):
@@ -31,7 +30,7 @@ class Lead(NamedTuple):
     number: int
 
 
-message(56, Lead, turn=Uint(U64), term=Uint(U32), leader=_NAME, standby=_NAME, number=Uint(U64))
+message(56, Lead, turn=Uint(U64), term=Uint(U32), leader=NAME, standby=NAME, number=Uint(U64))
 
 
 class Beat(NamedTuple):
@@ -50,7 +49,7 @@ message(
     57,
     Beat,
     term=Uint(U32),
-    leader=_NAME,
+    leader=NAME,
     version=Uint(U16),
     number=Uint(U64),
     number_term=Uint(U32),
@@ -79,7 +78,7 @@ message(
     58,
     Batch,
     term=Uint(U32),
-    leader=_NAME,
+    leader=NAME,
     number=Uint(U64),
     number_term=Uint(U32),
     before_term=Uint(U32),
@@ -110,7 +109,7 @@ message(
     59,
     Copy,
     term=Uint(U32),
-    leader=_NAME,
+    leader=NAME,
     copy=Uint(U32),
     number=Uint(U64),
     number_term=Uint(U32),
@@ -140,7 +139,7 @@ class Heard(NamedTuple):
 message(
     60,
     Heard,
-    name=_NAME,
+    name=NAME,
     beat=Uint(U64),
     version=Uint(U16),
     number=Uint(U64),
