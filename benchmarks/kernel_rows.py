@@ -6,11 +6,14 @@ before the clock starts where their API takes one, tables and designs too, float
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from atoll.kernels import Plan
+from atoll.kernels.models import Model
 
 SAMPLES = 1_000_000
 WINDOW = 1_024
@@ -29,6 +32,11 @@ class Row(NamedTuple):
     same: Callable[[Any, Any], bool]
     rate: float | None = None
     reads: bool = False  # a reduction, whose share of the memory's bandwidth is of interest
+    models: Mapping[str, Model] = {}
+
+    def made(self) -> Plan:
+        """The plan, with its models."""
+        return Plan(self.plan, self.models)
 
 
 class Data(NamedTuple):
@@ -44,15 +52,15 @@ class Data(NamedTuple):
     rooms: list[Array]  # of the windows' shape, float32
 
 
-def data(dtype: str) -> Data:
+def data(dtype: str, samples: int = SAMPLES) -> Data:
     """1 M samples of noise with a little offset, as a sensor gives them."""
-    noise = np.random.default_rng(1).normal(100, 3000, SAMPLES).clip(-32768, 32767)
+    noise = np.random.default_rng(1).normal(100, 3000, samples).clip(-32768, 32767)
     x = noise.astype(dtype)
     f = x.astype("f4")
     wf = windows(f)
     kind = "i4" if x.dtype.kind == "i" else "f4"
     rooms = [np.empty_like(wf) for _ in range(3)]
-    return Data(dtype, x, f, windows(x), wf, np.empty_like(f), np.empty(SAMPLES, kind), rooms)
+    return Data(dtype, x, f, windows(x), wf, np.empty_like(f), np.empty(samples, kind), rooms)
 
 
 def optional(name: str) -> Any:

@@ -19,8 +19,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import kernel_rows_frames
+import kernel_rows_models
 import kernel_rows_reducers
 import kernel_rows_samples
+import kernel_rows_spectra
+import kernel_rows_watches
 import kernel_rows_windows
 import numpy as np
 from kernel_rows import WINDOW, Array, Data, Row, Work, data, optional, windows
@@ -34,7 +38,16 @@ GEOMEAN_NEEDED, WORST_NEEDED, PLAN_NEEDED, BLOCKED_NEEDED = 4.0, 0.9, 10.0, 3.0
 FIVE = f"window {WINDOW} | mean, rms, peak, crest, kurtosis | quantiles 0.5 0.99"
 SPENT_S = 0.5  # of a work in all its rounds: enough for those that take 100 ms
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-PEERS = ("scipy", "bottleneck", "cmsisdsp")
+MODULES = (
+    kernel_rows_samples,
+    kernel_rows_frames,
+    kernel_rows_windows,
+    kernel_rows_spectra,
+    kernel_rows_reducers,
+    kernel_rows_models,
+    kernel_rows_watches,
+)
+PEERS = ("scipy", "bottleneck", "sklearn", "cmsisdsp")
 
 
 def best(works: list[Work], rounds: int) -> list[float]:
@@ -60,7 +73,7 @@ def best(works: list[Work], rounds: int) -> list[float]:
 
 def compare(row: Row, d: Data, rounds: int) -> dict[str, Any]:
     """Our time and the best peer's, after a look at their results."""
-    plan = Plan(row.plan)
+    plan = row.made()
     ours = plan.run(d.x, row.rate)
     for name, work in row.peers.items():
         if not row.same(ours, work()):
@@ -145,7 +158,7 @@ def table(rounds: int, only: set[str], bandwidth: float) -> list[dict[str, Any]]
     found = []
     for dtype in ("int16", "float32"):
         d = data(dtype)
-        for module in (kernel_rows_samples, kernel_rows_windows, kernel_rows_reducers):
+        for module in MODULES:
             for row in module.rows(d):
                 if not only or row.kernel in only:
                     found.append(compare(row, d, rounds))
