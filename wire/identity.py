@@ -4,13 +4,14 @@ image serves a fleet. `firmware_stubs/common/identity.h` has the layout and read
 
 import math
 import struct
+from ipaddress import IPv4Address, IPv4Interface
 from typing import NamedTuple
 
 from atoll.wire._native import crc32c
 from atoll.wire.errors import EncodeError
 from atoll.wire.topics import check_name
 
-VERSION = 2
+VERSION = 3
 UNIT_BYTES_MAX = 16
 FLOOR_MAX = 1 << 29  # runs have 30 bits
 
@@ -20,6 +21,8 @@ class Identity(NamedTuple):
 
     The stream's key is `device/source`. rate_hz: samples a second; scale: units a count.
     floor: boots and runs are numbered from there on a board that remembers none (32 bits).
+    broker: `10.0.2.2:1883`, of a board with Ethernet, which looks up no names. address: its own, with
+    the length of its network (`10.0.2.9/24`), and router (empty: by DHCP).
     """
 
     site: str
@@ -31,6 +34,9 @@ class Identity(NamedTuple):
     rate_hz: float = 0.0
     scale: float = 1.0
     floor: int = 0
+    broker: str = ""
+    address: str = ""
+    router: str = ""
 
 
 def encode_identity(identity: Identity) -> bytes:
@@ -53,4 +59,25 @@ def encode_identity(identity: Identity) -> bytes:
     texts = [text.encode() for text in identity[:6]]
     block = b"ATID" + bytes([VERSION, *map(len, texts)]) + b"".join(texts)
     block += struct.pack("<ffI", identity.rate_hz, identity.scale, identity.floor)
+    block += _network(identity)
     return block + crc32c(block).to_bytes(4, "little")
+
+
+def _network(identity: Identity) -> bytes:
+    """Addresses of a board with Ethernet; zeros where none are given."""
+    if not identity.broker:
+        if identity.address or identity.router:
+            raise EncodeError("identity", "an address without one of the broker")
+        return bytes(18)
+    if identity.router and not identity.address:
+        raise EncodeError("identity", "a router without an address of the board")
+    host, _, port = identity.broker.partition(":")
+    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        raise EncodeError("identity", f"broker {identity.broker!r}: ADDRESS:PORT is wanted")
+    try:
+        broker, router = IPv4Address(host), IPv4Address(identity.router or "0.0.0.0")
+        own = IPv4Interface(identity.address or "0.0.0.0/0")
+    except ValueError as error:
+        raise EncodeError("identity", f"{error} (names are not looked up)") from None
+    packed = broker.packed + int(port).to_bytes(2, "little")
+    return packed + own.packed + own.netmask.packed + router.packed

@@ -1,5 +1,5 @@
-/* The node over a serial line: its stream to the broker is opened and closed by a bridge at the other
- * end of the link. What it samples goes through its standing jobs, connected or not. */
+/* The node: logs, plans and samples around it. What it samples goes through its standing jobs,
+ * connected or not; its stream to the broker is the link's (stream.h). */
 #include <string.h>
 
 #include "atoll_kernels.h"
@@ -7,10 +7,10 @@
 #include "chip.h"
 #include "flash_slice.h"
 #include "identity.h"
-#include "link.h"
 #include "node.h"
 #include "orders.h"
 #include "samples.h"
+#include "stream.h"
 #include "worker.h"
 
 enum {
@@ -26,15 +26,6 @@ extern const uint8_t atoll_identity_start[]; /* from the linker script */
 
 static struct app {
     atoll_node node;
-    atoll_link link;
-    bool open;    /* the bridge has said UP */
-    bool asked;   /* ... or was asked to */
-    uint8_t owed; /* OPEN or DOWN, as soon as there is room; 0: nothing */
-    size_t rest;  /* bytes of the stream that the node has not taken yet */
-    uint8_t pending[ATOLL_LINK_DATA_MAX];
-    uint8_t line[ATOLL_LINK_LINE_MAX];
-    size_t line_size;
-    size_t line_sent;
     atoll_flash_slice slices[3];
     atoll_flashlog numbers;
     atoll_flashlog orders_log;
@@ -46,7 +37,6 @@ static struct app {
     uint8_t scratch[ATOLL_NODE_MESSAGE_MAX]; /* of the worker and of the orders, in turn */
     uint64_t arena[ATOLL_CHIP_ARENA / 8u];
     atoll_flashlog_page pages[PAGES_MAX];
-    uint8_t link_store[2 * ATOLL_LINK_DATA_MAX];
     uint8_t receive[ATOLL_NODE_MESSAGE_MAX + ATOLL_NODE_TOPIC_MAX];
     uint8_t store[STORE];
 } app;
@@ -159,103 +149,8 @@ static bool start_node(uint64_t now)
     if (config.source.key.size > 0u) {
         start_plans(&config.source);
     }
+    atoll_stream_start(&app.node, &identity, now);
     return true;
-}
-
-static void start_link(uint64_t now)
-{
-    atoll_link_config config = {
-        .session = app.node.numbers.boot, .window = 2, .store = app.link_store, .store_count = 2};
-    atoll_link_start(&app.link, &config, now);
-}
-
-/* --- the stream ------------------------------------------------------------------------------ */
-
-static void close_stream(uint64_t now)
-{
-    app.open = false;
-    app.asked = false;
-    app.rest = 0;
-    atoll_node_closed(&app.node, now);
-}
-
-static void follow(atoll_mqtt_kind wanted, uint64_t now)
-{
-    if (wanted == ATOLL_MQTT_OPEN) {
-        app.owed = ATOLL_LINK_OPEN;
-        app.asked = true;
-    } else if (wanted == ATOLL_MQTT_CLOSE) {
-        app.owed = ATOLL_LINK_DOWN;
-        close_stream(now);
-    }
-}
-
-/* The node takes all that it has answers for; the rest waits, and so does the bridge. */
-static void take_bytes(const uint8_t *data, size_t size, uint64_t now)
-{
-    size_t taken = atoll_node_receive(&app.node, data, size, now);
-    app.rest = size - taken;
-    if (app.rest > 0u) {
-        memmove(app.pending, data + taken, app.rest);
-    }
-}
-
-static void take_message(const atoll_link_event *event, uint64_t now)
-{
-    if (event->message_kind == ATOLL_LINK_UP && app.asked) {
-        app.open = true;
-        atoll_node_opened(&app.node, now);
-    } else if (event->message_kind == ATOLL_LINK_DOWN && app.asked) {
-        close_stream(now);
-    } else if (event->message_kind == ATOLL_LINK_BYTES && app.open) {
-        if (app.rest > 0u) {
-            atoll_link_refuse(&app.link);
-        } else {
-            take_bytes(event->data, event->size, now);
-        }
-    }
-}
-
-static void take_line(const uint8_t *data, size_t size, uint64_t now)
-{
-    atoll_link_event event;
-    size_t at = 0;
-    do {
-        at += atoll_link_receive(&app.link, data + at, size - at, now, &event);
-        if (event.kind == ATOLL_LINK_MESSAGE) {
-            take_message(&event, now);
-        } else if (event.kind != ATOLL_LINK_NOTHING && app.asked && app.owed == 0u) {
-            close_stream(now); /* a new bridge knows of no stream */
-        }
-    } while (at < size || event.kind != ATOLL_LINK_NOTHING);
-}
-
-static void fill_link(uint64_t now)
-{
-    if (app.owed != 0u && atoll_link_send(&app.link, app.owed, NULL, 0) == 0) {
-        app.owed = 0;
-    }
-    while (app.open && app.owed == 0u && atoll_link_room(&app.link) > 0u) {
-        const uint8_t *data;
-        size_t size = atoll_node_output(&app.node, &data);
-        if (size == 0u) {
-            return;
-        }
-        size = size < ATOLL_LINK_DATA_MAX ? size : ATOLL_LINK_DATA_MAX;
-        atoll_link_send(&app.link, ATOLL_LINK_BYTES, data, size);
-        atoll_node_sent(&app.node, size, now);
-    }
-}
-
-/* Give the line what it takes; true: it wants more time. */
-static bool give(uint64_t now)
-{
-    if (app.line_sent == app.line_size) {
-        app.line_size = atoll_link_output(&app.link, app.line, now);
-        app.line_sent = 0;
-    }
-    app.line_sent += atoll_board_write(app.line + app.line_sent, app.line_size - app.line_sent);
-    return app.line_size > 0u;
 }
 
 /* Without a name, or flash to count boots on, there is nothing that may be said. */
@@ -274,19 +169,9 @@ int main(void)
     if (!start_node(atoll_board_now_ms())) {
         wait_for_help();
     }
-    start_link(atoll_board_now_ms());
     for (;;) {
-        uint8_t data[64];
-        uint64_t now = atoll_board_now_ms();
-        size_t size = atoll_board_read(data, sizeof data);
         atoll_board_feed();
-        take_line(data, size, now);
-        if (app.rest > 0u) {
-            take_bytes(app.pending, app.rest, now);
-        }
-        follow(atoll_node_tick(&app.node, now), now);
-        fill_link(now);
-        if (!give(now) && size == 0u && !work()) {
+        if (!atoll_stream_serve(atoll_board_now_ms()) && !work()) {
             atoll_board_idle();
         }
     }

@@ -15,12 +15,26 @@ static float real(const uint8_t *from)
     return value;
 }
 
+static size_t read_network(atoll_identity_network *network, const uint8_t *from)
+{
+    uint8_t *const addresses[] = {network->address, network->mask, network->router};
+    size_t at = ATOLL_IDENTITY_ADDRESS;
+    memcpy(network->broker, from, ATOLL_IDENTITY_ADDRESS);
+    network->port = (uint16_t)(from[at] | from[at + 1u] << 8);
+    at += 2u;
+    for (size_t index = 0; index < sizeof addresses / sizeof addresses[0]; index++) {
+        memcpy(addresses[index], from + at, ATOLL_IDENTITY_ADDRESS);
+        at += ATOLL_IDENTITY_ADDRESS;
+    }
+    return at;
+}
+
 bool atoll_identity_read(atoll_identity *identity, const uint8_t *block)
 {
     atoll_mqtt_text *const texts[TEXTS] = {&identity->site,    &identity->device, &identity->zone,
                                            &identity->dataset, &identity->source, &identity->unit};
     size_t at = SIZES_AT + TEXTS;
-    if (memcmp(block, "ATID\2", SIZES_AT) != 0) {
+    if (memcmp(block, "ATID\3", SIZES_AT) != 0) {
         return false;
     }
     for (size_t index = 0; index < (size_t)TEXTS; index++) {
@@ -35,5 +49,6 @@ bool atoll_identity_read(atoll_identity *identity, const uint8_t *block)
     identity->scale = real(block + at + 4u);
     identity->floor = atoll_bytes_le32(block + at + 8u);
     at += 12u;
+    at += read_network(&identity->network, block + at);
     return atoll_bytes_le32(block + at) == atoll_crc32c_update(0, block, at);
 }

@@ -12,14 +12,23 @@ SAMPLER = BOARD._replace(dataset="v", source="adc", unit="g", rate_hz=3200.0, sc
 
 def test_the_block():
     block = encode_identity(SAMPLER)
-    assert block[:11] == b"ATID\2\3\5\1\1\3\1"
+    assert block[:11] == b"ATID\3\3\5\1\1\3\1"
     assert block[11:25] == b"labmcu-1zvadcg"
     assert struct.unpack("<ffI", block[25:37]) == (3200.0, 0.5, 9)
+    assert block[37:-4] == bytes(18)
     assert crc32c(block[:-4]) == int.from_bytes(block[-4:], "little")
 
 
 def test_a_board_without_a_stream():
     assert encode_identity(BOARD)[5:11] == bytes([3, 5, 1, 0, 0, 0])
+
+
+def test_a_board_with_ethernet():
+    board = BOARD._replace(broker="10.0.2.2:1883")
+    assert encode_identity(board)[-22:-4] == bytes([10, 0, 2, 2, 0x5B, 0x07]) + bytes(12)
+    board = board._replace(address="192.168.1.20/24", router="192.168.1.1")
+    last = bytes([192, 168, 1, 20, 255, 255, 255, 0, 192, 168, 1, 1])
+    assert encode_identity(board)[-16:-4] == last
 
 
 @pytest.mark.parametrize(
@@ -36,6 +45,14 @@ def test_a_board_without_a_stream():
         {"scale": float("inf")},
         {"floor": -1},
         {"floor": 2**29},
+        {"broker": "10.0.2.2"},
+        {"broker": "10.0.2.2:0"},
+        {"broker": "10.0.2.2:65536"},
+        {"broker": "gateway.local:1883"},
+        {"broker": ":1883"},
+        {"broker": "10.0.2.2:1883", "address": "10.0.2.9/33"},
+        {"broker": "10.0.2.2:1883", "router": "10.0.2.1"},
+        {"address": "10.0.2.9/24"},
     ],
 )
 def test_what_cannot_be_is_refused(changes):

@@ -21,13 +21,21 @@ static void expect(int claim, const char *what)
 
 static void test_identity(void)
 {
-    uint8_t block[ATOLL_IDENTITY_SIZE_MAX] = "ATID\2\3\5\1\1\3\1labmcu-1zvadcg";
+    uint8_t block[ATOLL_IDENTITY_SIZE_MAX] = "ATID\3\3\5\1\1\3\1labmcu-1zvadcg";
+    static const uint8_t network[18] = {10, 0, 2, 2, 0x5B, 0x07, 10, 0, 2, 9, 255, 255, 255, 0,
+                                        10, 0, 2, 1};
     size_t size = 11 + 3 + 5 + 1 + 1 + 3 + 1 + 12; /* zeros: rate, scale, floor */
     atoll_identity identity;
+    memcpy(block + size, network, sizeof network);
+    size += sizeof network;
     atoll_bytes_put_le32(block + size, atoll_crc32c_update(0, block, size));
     expect(atoll_identity_read(&identity, block), "a whole block");
     expect(identity.device.size == 5 && memcmp(identity.device.data, "mcu-1", 5) == 0, "its name");
     expect(identity.source.size == 3 && memcmp(identity.source.data, "adc", 3) == 0, "its stream");
+    expect(identity.network.broker[3] == 2 && identity.network.port == 1883, "its broker");
+    expect(identity.network.address[3] == 9 && identity.network.mask[2] == 255 &&
+               identity.network.router[3] == 1,
+           "its address");
     for (size_t bit = 0; bit < (size + 4) * 8; bit++) {
         block[bit / 8] ^= (uint8_t)(1u << bit % 8);
         expect(!atoll_identity_read(&identity, block), "a flipped bit is seen");
