@@ -43,8 +43,7 @@ def run(options: Any) -> int:
     if options.json:
         print_json(kernels)
     elif options.name is not None:
-        for name, text in kernels[0].items():
-            print(f"{name:<16} {text}")
+        _show(kernels[0])
     else:
         print_table(
             ("kernel", "group", "signature", "RAM", "ops", "what it does"),
@@ -59,6 +58,16 @@ def run(options: Any) -> int:
     return 0
 
 
+def _show(entry: dict[str, Any]) -> None:
+    """A line for each thing that is known, and one for each argument's range."""
+    for name, value in entry.items():
+        if isinstance(value, dict):
+            for argument, text in value.items():
+                print(f"{argument:<16} {text}")
+        elif value != "":
+            print(f"{name:<16} {value}")
+
+
 def _entry(kernel: Any) -> dict[str, Any]:
     """What is known of a kernel; its RAM is that of the example, beside the plan's own."""
     example = _example(kernel.name)
@@ -68,10 +77,14 @@ def _entry(kernel: Any) -> dict[str, Any]:
         "group": kernel.group,
         "signature": kernel.signature,
         "doc": kernel.doc,
+        "source": kernel.source,
         "units": kernel.units,
+        "ranges": {param.name: param.range for param in kernel.params},
         "error": kernel.error,
         "merge_error": kernel.merge_error,
         "special": kernel.special,
+        "extreme": kernel.extreme,
+        "empty": kernel.of_nothing,
         "ops": kernel.ops,
         "ram_bytes": own,
         "example": example.text,

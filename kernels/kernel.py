@@ -6,6 +6,19 @@ REQUIRED = object()
 ABSENT = object()  # left out with all that follows: the operation then has no words
 
 
+_KINDS = {
+    "count": "a whole number",
+    "number": "a number",
+    "part": "a number in steps of 1e-9",
+    "model": "a model by name",
+}
+_OF_NOTHING = {
+    "stream": "no samples",
+    "sample": "no samples",
+    "window": "no windows: fewer samples than one are dropped",
+}
+
+
 class Param(NamedTuple):
     """One argument. kind: count (integer), number (f32), part (0..1 by 1e-9), choice, model."""
 
@@ -18,6 +31,21 @@ class Param(NamedTuple):
     keyword: bool = False
     choices: tuple[str, ...] = ()
     repeats: bool = False  # of many values some may be equal
+
+    @property
+    def range(self) -> str:
+        """What it may be, in words: `a whole number, 1 .. 4096, 64 unless given`."""
+        if self.kind == "choice":
+            words = "one of " + ", ".join(self.choices)
+        else:
+            words = _KINDS[self.kind] + _bounds(self.low, self.high)
+        if self.kind == "model":
+            return f"{words}, or its weights as numbers" if self.many else words
+        if self.default is REQUIRED:
+            return words + ", several" * self.many
+        if self.default is ABSENT:
+            return f"{words}, the stream's own unless given"
+        return f"{words}, {_default(self)} unless given"
 
 
 class Kernel(NamedTuple):
@@ -34,6 +62,14 @@ class Kernel(NamedTuple):
     ops: float
     vector: bool = False  # gives a list a window
     joint: bool = False  # a reducer of whole rows
+    source: str = ""  # who describes the algorithm
+    extreme: str = ""  # what the largest and smallest inputs give
+    empty: str = ""  # what a reducer gives of no values
+
+    @property
+    def of_nothing(self) -> str:
+        """What it gives where nothing comes in."""
+        return self.empty or _OF_NOTHING.get(self.group, "no rows")
 
     @property
     def signature(self) -> str:
@@ -61,6 +97,15 @@ def _shown(param: Param) -> str:
     else:
         shown = param.name.upper() + ("..." if param.many else "")
     return shown if param.default is REQUIRED else f"[{shown}]"
+
+
+def _bounds(low: float, high: float) -> str:
+    """The bounds of a range that has any."""
+    if low == float("-inf") and high == float("inf"):
+        return ""
+    if high == float("inf"):
+        return f", at least {low:,.10g}"
+    return f", {low:,.10g} .. {high:,.10g}"
 
 
 def _default(param: Param) -> str:

@@ -171,9 +171,14 @@ def share_next(memory: dict[str, float], rate: float) -> float:
 def _ewma(memory: dict[str, float], x: float, alpha: float) -> float:
     d = f32(x - memory["a"])
     score = divide(d, f32(math.sqrt(memory["b"]))) if memory["b"] > 0 else 0.0
+    seen = memory["seen"]
     alpha = share_next(memory, alpha)
+    spread = f32(f32(1 - alpha) * f32(memory["b"] + f32(f32(alpha * d) * d)))
+    if not spread < INFINITY:
+        memory["seen"] = seen
+        return INFINITY
     memory["a"] = f32(memory["a"] + f32(alpha * d))
-    memory["b"] = f32(f32(1 - alpha) * f32(memory["b"] + f32(f32(alpha * d) * d)))
+    memory["b"] = spread
     return score
 
 

@@ -40,6 +40,8 @@ _KERNELS = (
         EXACT,
         "an incomplete last window is dropped",
         0,
+        source="definition",
+        extreme="as any sample",
     ),
     Kernel(
         "detrend",
@@ -51,6 +53,8 @@ _KERNELS = (
         f"{LANES} of the peak; line: 4 times that",
         FRAME_NAN,
         6,
+        source="least squares (C. F. Gauss 1809) about the window's middle",
+        extreme="where a deviation is beyond f32: NaN or infinity",
     ),
     Kernel(
         "taper",
@@ -62,6 +66,8 @@ _KERNELS = (
         "2^-21 of the sample",
         FRAME_NAN,
         1,
+        source="F. J. Harris 1978; flat-top of ISO 18431-2",
+        extreme="flat-top beyond f32: infinity",
     ),
     Kernel(
         "mean",
@@ -73,6 +79,8 @@ _KERNELS = (
         f"integers: correctly rounded; f32: {LANES} of the mean magnitude",
         FEATURE_NAN,
         1,
+        source="definition; sum in 16 lanes",
+        extreme="any finite samples: sums beyond f32 are taken scaled",
     ),
     Kernel(
         "rms",
@@ -84,6 +92,8 @@ _KERNELS = (
         ROUNDED,
         FEATURE_NAN,
         2,
+        source="definition; sum in 16 lanes",
+        extreme="any finite samples: squares beyond f32 are taken scaled",
     ),
     Kernel(
         "peak",
@@ -95,6 +105,8 @@ _KERNELS = (
         "exact (i32: correctly rounded)",
         FEATURE_NAN,
         2,
+        source="definition",
+        extreme="any finite samples",
     ),
     Kernel(
         "p2p",
@@ -106,6 +118,8 @@ _KERNELS = (
         "correctly rounded",
         FEATURE_NAN,
         2,
+        source="definition",
+        extreme="beyond f32: infinity",
     ),
     Kernel(
         "crest",
@@ -117,6 +131,8 @@ _KERNELS = (
         f"relative {LANES}",
         FEATURE_NAN,
         4,
+        source="definition",
+        extreme="any finite samples, as rms",
     ),
     Kernel(
         "kurtosis",
@@ -129,6 +145,8 @@ _KERNELS = (
         f"relative 8 {LANES}",
         FEATURE_NAN,
         13,
+        source="K. Pearson 1905; two passes",
+        extreme="any finite samples: deviations are taken scaled",
     ),
     Kernel(
         "skewness",
@@ -140,6 +158,8 @@ _KERNELS = (
         f"8 {LANES} of the mean magnitude of the cubes",
         FEATURE_NAN,
         13,
+        source="K. Pearson 1895; two passes",
+        extreme="any finite samples: deviations are taken scaled",
     ),
     Kernel(
         "zero_crossings",
@@ -151,6 +171,8 @@ _KERNELS = (
         EXACT,
         FEATURE_NAN,
         1,
+        source="definition",
+        extreme="any samples",
     ),
     Kernel(
         "goertzel",
@@ -162,6 +184,8 @@ _KERNELS = (
         "amplitude n 2^-24 of the rms for frequencies above rate / 16; worse below",
         FEATURE_NAN,
         3,
+        source="G. Goertzel 1958",
+        extreme="samples beyond 1e18 may give infinity or NaN; powers below 2^-149 are 0",
     ),
     Kernel(
         "slope",
@@ -173,6 +197,8 @@ _KERNELS = (
         f"{LANES} of the rms deviation over the window's length",
         FEATURE_NAN,
         4,
+        source="least squares (C. F. Gauss 1809) about the window's middle",
+        extreme="samples beyond 2^100 may give infinity or NaN",
     ),
     Kernel(
         "autocorr",
@@ -185,8 +211,23 @@ _KERNELS = (
         LANES,
         FEATURE_NAN,
         8,
+        source="G. E. P. Box, G. M. Jenkins 1970",
+        extreme="where a deviation is beyond f32: NaN",
     ),
-    Kernel("count", 96, "reducer", (), "How many values.", "1", EXACT, REDUCER_NAN, 1),
+    Kernel(
+        "count",
+        96,
+        "reducer",
+        (),
+        "How many values.",
+        "1",
+        EXACT,
+        REDUCER_NAN,
+        1,
+        source="definition",
+        extreme="room for 2^63 samples",
+        empty="0",
+    ),
     Kernel(
         "sum",
         97,
@@ -197,6 +238,9 @@ _KERNELS = (
         "exact; finished to a float correctly rounded, of integers an integer",
         REDUCER_NAN,
         2,
+        source="integers of 128 and 192 bits; R. M. Neal 2015, superaccumulator",
+        extreme="any samples, up to 2^63 of them",
+        empty="0",
     ),
     Kernel(
         "moments",
@@ -209,6 +253,9 @@ _KERNELS = (
         "exact power sums; each number correctly rounded to float64",
         REDUCER_NAN,
         8,
+        source="integers of 128 and 192 bits; R. M. Neal 2015, superaccumulators of the powers",
+        extreme="any samples, up to 2^63 of them",
+        empty="count 0, the others NaN",
     ),
     Kernel(
         "minmax",
@@ -221,6 +268,9 @@ _KERNELS = (
         EXACT,
         REDUCER_NAN,
         2,
+        source="definition",
+        extreme="infinities are values; -0 counts as 0",
+        empty="count 0, the others None",
     ),
     Kernel(
         "histogram",
@@ -236,6 +286,9 @@ _KERNELS = (
         "exact counts; an edge is within 2 ulp (f32) of its nominal place",
         REDUCER_NAN,
         4,
+        source="definition",
+        extreme="infinities are under and over; room for 2^63 samples",
+        empty="counts of 0",
     ),
     Kernel(
         "quantiles",
@@ -251,6 +304,9 @@ _KERNELS = (
         "relative, reported in the result; 2^(level - 24)",
         REDUCER_NAN,
         4,
+        source="I. Epicoco et al. 2020 (uniform collapse) on C. Masson et al. 2019 (DDSketch)",
+        extreme="infinities are values; below 2^-126 values are known to that absolute amount",
+        empty="count 0, values NaN",
     ),
     Kernel(
         "distinct",
@@ -263,6 +319,9 @@ _KERNELS = (
         "standard error 1.04 / 2^(p/2), 0 while exact; the result says which",
         REDUCER_NAN,
         6,
+        source="P. Flajolet et al. 2007 (HyperLogLog); O. Ertl 2017 (estimator)",
+        extreme="infinities are values; -0 counts as 0",
+        empty="0",
     ),
     Kernel(
         "top",
@@ -278,6 +337,9 @@ _KERNELS = (
         "counts are never low, and high by more than `error` (e / width of all) with odds 1 in 20",
         REDUCER_NAN,
         30,
+        source="G. Cormode, S. Muthukrishnan 2005 (Count-Min, over prefixes)",
+        extreme="infinities are values; -0 counts as 0",
+        empty="no values",
     ),
 )
 

@@ -29,6 +29,8 @@ ROW_KERNELS = (
         EXACT,
         "as the stages that follow have it, for each channel apart",
         0,
+        source="definition",
+        extreme="as any sample",
     ),
     Kernel(
         "gram",
@@ -42,6 +44,9 @@ ROW_KERNELS = (
         ROW_LEFT_OUT,
         20,
         joint=True,
+        source="R. M. Neal 2015, superaccumulators; normal equations in fractions",
+        extreme="any finite rows, up to 2^63 of them",
+        empty="count 0, the others NaN",
     ),
     Kernel(
         "centroids",
@@ -54,6 +59,9 @@ ROW_KERNELS = (
         ROW_LEFT_OUT,
         20,
         joint=True,
+        source="S. P. Lloyd 1982; J. MacQueen 1967",
+        extreme="where all distances are beyond f32 the first point is the nearest",
+        empty="no members, the points as given",
     ),
     Kernel(
         "merge",
@@ -70,6 +78,9 @@ ROW_KERNELS = (
         f"{ROW_LEFT_OUT}; numbers beyond 2^(31 - bits) saturate, and are counted",
         4,
         joint=True,
+        source="B. McMahan et al. 2017 (federated averaging), in fixed point",
+        extreme="numbers beyond 2^(31 - bits) saturate, and are counted",
+        empty="count 0, means NaN",
     ),
     Kernel(
         "linear",
@@ -82,6 +93,8 @@ ROW_KERNELS = (
         "(n/16 + 8) 2^-24 of the sum of the magnitudes, n columns",
         MODEL_NAN,
         2,
+        source="definition; sum in 16 lanes",
+        extreme="scores beyond f32 are infinite",
     ),
     Kernel(
         "logistic",
@@ -93,6 +106,8 @@ ROW_KERNELS = (
         "that of linear, and relative 2^-21",
         MODEL_NAN,
         40,
+        source="D. R. Cox 1958; exponential of S. L. Moshier 1987",
+        extreme="infinite scores: 0 or 1 of one, NaN of several",
     ),
     Kernel(
         "tree",
@@ -104,6 +119,8 @@ ROW_KERNELS = (
         "every branch as in the fitted estimator; sums of t trees within t 2^-24",
         MODEL_NAN,
         40,
+        source="L. Breiman et al. 1984; forests: Breiman 2001; boosting: J. H. Friedman 2001",
+        extreme="infinities compare as IEEE 754 has them",
     ),
     Kernel(
         "mlp",
@@ -115,6 +132,8 @@ ROW_KERNELS = (
         f"{EXACT} integers between the first rounding to int8 and the last scaling",
         f"{MODEL_NAN}; what does not fit in int8 saturates",
         40,
+        source="B. Jacob et al. 2018, integer inference",
+        extreme="what does not fit in int8 saturates",
     ),
     Kernel(
         "threshold",
@@ -127,6 +146,8 @@ ROW_KERNELS = (
         EXACT,
         "NaN gives NaN and changes nothing",
         2,
+        source="O. H. Schmitt 1938",
+        extreme="infinities compare as IEEE 754 has them",
     ),
     Kernel(
         "ewma",
@@ -139,6 +160,8 @@ ROW_KERNELS = (
         "f32 in the order of the stream",
         WATCH_NAN,
         12,
+        source="S. W. Roberts 1959; variance as T. Finch 2009, section 9",
+        extreme="where the variance would be beyond f32: an infinite score, which teaches nothing",
     ),
     Kernel(
         "cusum",
@@ -151,6 +174,8 @@ ROW_KERNELS = (
         "f32 in the order of the stream",
         WATCH_NAN,
         8,
+        source="E. S. Page 1954, two-sided",
+        extreme="a sum beyond f32 stays infinite until a gap begins a new run",
     ),
     Kernel(
         "mahalanobis",
@@ -162,6 +187,8 @@ ROW_KERNELS = (
         "n^2 2^-23 of the sum of the magnitudes, n columns",
         "a NaN gives NaN, an infinity an infinite distance",
         40,
+        source="P. C. Mahalanobis 1936, by a Cholesky factor",
+        extreme="beyond f32: infinity",
     ),
     Kernel(
         "novelty",
@@ -177,5 +204,7 @@ ROW_KERNELS = (
         "f32 in the order of the stream",
         WATCH_NAN,
         40,
+        source="J. MacQueen 1967, online k-means",
+        extreme="a distance beyond f32 scores as infinite, and teaches nothing",
     ),
 )

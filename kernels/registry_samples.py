@@ -7,7 +7,17 @@ SAMPLES_NAN = "NaN stays NaN, infinities follow IEEE 754; integers saturate"
 
 SAMPLE_KERNELS = (
     Kernel(
-        "abs", 1, "sample", (), "Magnitude of each sample.", "as the samples", EXACT, SAMPLES_NAN, 1
+        "abs",
+        1,
+        "sample",
+        (),
+        "Magnitude of each sample.",
+        "as the samples",
+        EXACT,
+        SAMPLES_NAN,
+        1,
+        source="definition",
+        extreme="i16 is widened; of i32 the smallest becomes the largest",
     ),
     Kernel(
         "clip",
@@ -19,6 +29,8 @@ SAMPLE_KERNELS = (
         EXACT,
         SAMPLES_NAN,
         2,
+        source="definition",
+        extreme="bounds beyond the range of the integers hold nothing back",
     ),
     Kernel(
         "scale",
@@ -30,6 +42,8 @@ SAMPLE_KERNELS = (
         "2 roundings to f32",
         SAMPLES_NAN,
         2,
+        source="definition",
+        extreme="beyond f32: infinity",
     ),
     Kernel(
         "diff",
@@ -41,6 +55,8 @@ SAMPLE_KERNELS = (
         "integers exact (i32 saturates); f32 correctly rounded",
         SAMPLES_NAN,
         1,
+        source="definition",
+        extreme="i16 is widened, i32 saturates; f32 beyond its range: infinity",
     ),
     Kernel(
         "biquad",
@@ -63,6 +79,8 @@ SAMPLE_KERNELS = (
         "design 2^-24 a coefficient; arithmetic 2^-24 an operation, amplified by the poles",
         SAMPLES_NAN,
         9,
+        source="S. Butterworth 1930, bilinear; with q R. Bristow-Johnson's audio cookbook",
+        extreme="a NaN or an infinity stays in the memory until a gap begins a new run",
     ),
     Kernel(
         "envelope",
@@ -75,6 +93,8 @@ SAMPLE_KERNELS = (
         "exact without a cut-off (i32: correctly rounded)",
         SAMPLES_NAN,
         1,
+        source="definition; low-pass as biquad",
+        extreme="with a cut-off as biquad",
     ),
     Kernel(
         "ema",
@@ -86,6 +106,8 @@ SAMPLE_KERNELS = (
         "2^-23 / alpha of the peak",
         SAMPLES_NAN,
         3,
+        source="S. W. Roberts 1959",
+        extreme="a NaN or an infinity stays in the memory until a gap begins a new run",
     ),
     Kernel(
         "fir",
@@ -103,6 +125,8 @@ SAMPLE_KERNELS = (
         "taps 2^-24 of the sum of the taps' magnitudes times the peak",
         SAMPLES_NAN,
         126,
+        source="windowed sinc (Oppenheim, Schafer, Discrete-Time Signal Processing, 7.5)",
+        extreme="a NaN or an infinity shows while it lies under the taps; beyond f32: infinity",
     ),
     Kernel(
         "decimate",
@@ -114,6 +138,8 @@ SAMPLE_KERNELS = (
         EXACT,
         SAMPLES_NAN,
         1,
+        source="definition",
+        extreme="as any sample",
     ),
     Kernel(
         "median",
@@ -125,6 +151,8 @@ SAMPLE_KERNELS = (
         EXACT,
         "NaN stands above infinity; -0 becomes 0",
         20,
+        source="J. W. Tukey 1977",
+        extreme="as any sample",
     ),
     Kernel(
         "resample",
@@ -141,5 +169,7 @@ SAMPLE_KERNELS = (
         "taps (n/16 + 8) 2^-24 of the sum of their magnitudes times the peak, n taps a phase",
         SAMPLES_NAN,
         42,
+        source="R. E. Crochiere, L. R. Rabiner 1983, polyphase; window of J. F. Kaiser 1974",
+        extreme="a NaN or an infinity shows while it lies under the taps; beyond f32: infinity",
     ),
 )

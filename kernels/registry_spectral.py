@@ -18,6 +18,8 @@ SPECTRAL_KERNELS = (
         "a NaN or an infinity makes the whole spectrum NaN",
         40,
         vector=True,
+        source="J. W. Cooley, J. W. Tukey 1965; real input as Cooley, Lewis, Welch 1970",
+        extreme="powers beyond f32 (amplitudes beyond 1e19) are infinite, below 2^-149 they are 0",
     ),
     Kernel(
         "psd",
@@ -36,6 +38,8 @@ SPECTRAL_KERNELS = (
         "a NaN or an infinity in a segment makes the whole window NaN",
         90,
         vector=True,
+        source="P. D. Welch 1967",
+        extreme="powers beyond f32 (amplitudes beyond 1e19) are infinite, below 2^-149 they are 0",
     ),
     Kernel(
         "lines",
@@ -53,6 +57,8 @@ SPECTRAL_KERNELS = (
         FEATURE_NAN + "; infinite or NaN over a median of 0",
         1,
         vector=True,
+        source="definition",
+        extreme="infinite powers: NaN",
     ),
     Kernel(
         "band",
@@ -64,6 +70,8 @@ SPECTRAL_KERNELS = (
         "that of the spectrum",
         FEATURE_NAN,
         0.5,
+        source="definition",
+        extreme="infinite powers: infinity",
     ),
     Kernel(
         "centroid",
@@ -75,6 +83,8 @@ SPECTRAL_KERNELS = (
         f"{LANES} beside that of the spectrum",
         FEATURE_NAN,
         1.5,
+        source="definition",
+        extreme="infinite powers: NaN",
     ),
     Kernel(
         "entropy",
@@ -87,6 +97,8 @@ SPECTRAL_KERNELS = (
         f"{LANES} beside that of the spectrum",
         FEATURE_NAN,
         20,
+        source="C. E. Shannon 1948; spectral entropy as G. E. Powell, I. C. Percival 1979",
+        extreme="infinite powers: NaN",
     ),
     Kernel(
         "peaks",
@@ -100,6 +112,8 @@ SPECTRAL_KERNELS = (
         FEATURE_NAN,
         3,
         vector=True,
+        source="definition, as scipy's find_peaks",
+        extreme="of infinite powers side by side the middle, as of a plateau",
     ),
     Kernel(
         "mel",
@@ -119,5 +133,7 @@ SPECTRAL_KERNELS = (
         FEATURE_NAN,
         8,
         vector=True,
+        source="S. S. Stevens, J. Volkmann 1940; triangles of S. B. Davis, P. Mermelstein 1980",
+        extreme="infinite powers: infinity; db of 0 is -100",
     ),
 )

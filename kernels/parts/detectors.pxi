@@ -41,14 +41,20 @@ cdef float ewma_step(watch *s, float x, float alpha) noexcept nogil:
     """How many running deviations x lies from the running mean; then both move by `alpha` or more.
 
     Roberts (1959) for the mean; the variance as T. Finch, "Incremental calculation of weighted
-    mean and variance", 2009, section 9.
+    mean and variance", 2009, section 9. Where the variance would leave the range, x counts as
+    infinite: it would blind the detector for ever.
     """
-    cdef float d = x - s.a, score = <float>0.0
+    cdef float d = x - s.a, score = <float>0.0, spread
+    cdef uint32_t seen = s.seen
     if s.b > <float>0.0:
         score = d / float_root(s.b)
     alpha = share_next(&s.seen, alpha)
+    spread = (<float>1.0 - alpha) * (s.b + (alpha * d) * d)
+    if not spread < atoll_float(BITS_INF):
+        s.seen = seen
+        return atoll_float(BITS_INF)
     s.a = s.a + alpha * d
-    s.b = (<float>1.0 - alpha) * (s.b + (alpha * d) * d)
+    s.b = spread
     return score
 
 

@@ -14,6 +14,10 @@ def test_one_kernel(atoll):
     shown = atoll("kernels", "quantiles").stdout
     assert "inverse of the distribution function" in shown
     assert "merge_error" in shown
+    assert "\nbins             a whole number, 32 .. 4,096, 256 unless given\n" in shown
+    assert "\nq                a number in steps of 1e-9, 0 .. 1, several\n" in shown
+    assert "DDSketch" in shown
+    assert "\nempty            count 0, values NaN\n" in shown
     whole = Plan("quantiles 0.5 bins=32")
     own = dict(whole.memories())["quantiles"]
     assert f"ram_bytes        {own}\n" in shown

@@ -56,4 +56,14 @@ def test_what_is_not_finite_teaches_nothing():
         assert plain
     assert Plan("ewma 0.2").run(array("f", [1, 2, -INF, 3]))["ewma"][2] == INF
     assert Plan("cusum 0").run(array("f", [1, INF, 2]))["cusum"] == [1, INF, 3]
+    # Finite, but their squared deviations are not: one glitch must not blind a detector for ever.
+    quiet = [1, 2, 1, 2, 3, 1, 2, 1, 2]
+    for glitch in (1e25, -1e25, 3e38):
+        score = Plan("ewma 0.1").run(array("f", [*quiet, glitch, 1, 2, 30, 1]))["ewma"]
+        assert score[9] == INF
+        assert [*score[:9], *score[10:]] == Plan("ewma 0.1").run(array("f", [*quiet, 1, 2, 30, 1]))[
+            "ewma"
+        ]
+        assert score[12] > 10
+        assert Plan("ewma 0.1").run(array("f", [glitch, 1, 2]))["ewma"] == [INF, 0, 0]
     assert Plan("window 1 | novelty").run(array("f", [1, INF, 2]))["novelty"][1] == INF

@@ -23,6 +23,9 @@ def test_every_kernel_says_what_it_does():
         assert kernel.error
         assert kernel.special
         assert kernel.merge_error
+        assert kernel.source
+        assert kernel.extreme
+        assert kernel.of_nothing
 
 
 def test_every_kernel_has_a_twin_a_finisher_and_a_receipt():
