@@ -157,7 +157,7 @@ ROW_KERNELS = (
         "How many running deviations each value lies from the running mean; both then move by "
         "`alpha` (the n-th value by 1/n while that is more); each column apart.",
         "deviations",
-        "f32 in the order of the stream",
+        "(1 + |score|) (1 + peak / deviation) 2^-22 / alpha",
         WATCH_NAN,
         12,
         source="S. W. Roberts 1959; variance as T. Finch 2009, section 9",
@@ -171,7 +171,7 @@ ROW_KERNELS = (
         "The larger of the sums of what exceeds target + drift and of what lacks to "
         "target - drift; each column apart.",
         "as the values",
-        "f32 in the order of the stream",
+        "a step adds at most 2^-23 of what stands in it: sums, value, target, drift",
         WATCH_NAN,
         8,
         source="E. S. Page 1954, two-sided",
@@ -201,7 +201,7 @@ ROW_KERNELS = (
         "The distance to the nearest prototype over its running mean (1 is usual); prototypes "
         "start as the first different rows and move by `rate` towards their rows.",
         "1",
-        "f32 in the order of the stream",
+        "(1 + score) 2^-21 / rate of the row's peak, root of n columns, over the usual distance",
         WATCH_NAN,
         40,
         source="J. MacQueen 1967, online k-means",

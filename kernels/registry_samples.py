@@ -76,7 +76,8 @@ SAMPLE_KERNELS = (
         "(a notch's q is 30 unless given), as the audio cookbook has it; `sections` takes b0 b1 b2 "
         "a1 a2 of each (a0 is 1). Gives f32; runs in order from a checkpoint.",
         "as the samples",
-        "design 2^-24 a coefficient; arithmetic 2^-24 an operation, amplified by the poles",
+        "2^-16 of the peak to order 4 and for edges from rate / 50 on; below them the poles amplify "
+        "2^-24 a coefficient and an operation",
         SAMPLES_NAN,
         9,
         source="S. Butterworth 1930, bilinear; with q R. Bristow-Johnson's audio cookbook",

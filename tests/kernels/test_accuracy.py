@@ -1,72 +1,17 @@
-"""What the catalogue says of each kernel's error, against numpy and scipy in float64.
+"""What the catalogue says of each kernel's error, against numpy and scipy in float64: windows.
 
-On random data, on data made to hurt (far from zero, all magnitudes, a line in a quiet floor, a lone
-spike), and on the recorded bearings where they are.
+Stages are in test_accuracy_samples.py, reducers and rows in test_accuracy_rows.py.
 """
-
-import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from atoll.kernels import Plan
-from atoll.kernels.design import cookbook
 from atoll.kernels.design_bins import mel_edges
-from atoll.kernels.series import bessel
+
+from .accuracy import DATA, EPS, LANES, RATE, N, data, ours, rms, windows
 
 signal = pytest.importorskip("scipy.signal")
-
-RATE = 12000.0
-N = 1024
-EPS = 2.0**-24
-LANES = (N / 16 + 8) * EPS
-
-
-def recorded():
-    folder = Path(os.environ.get("ATOLL_RECORDINGS") or "../shared/data/vibration")
-    if not (folder / "index.json").exists():
-        return None
-    entry = json.loads((folder / "index.json").read_text())[0]
-    return np.load(folder / entry["file"])[: 64 * N].astype("f4")
-
-
-def data(name):
-    chance = np.random.default_rng(41)
-    noise = chance.normal(0, 1000, 64 * N)
-    if name == "random":
-        return noise.astype("f4")
-    if name == "offset":
-        return (noise + 1e6).astype("f4")
-    if name == "magnitudes":
-        return (chance.normal(0, 1, 64 * N) * 2.0 ** chance.uniform(-30, 30, 64 * N)).astype("f4")
-    if name == "line":
-        return (1e4 * np.sin(np.arange(64 * N) * 0.7) + noise * 1e-6).astype("f4")
-    if name == "spike":
-        x = np.zeros(64 * N)
-        x[5::N] = 3e4
-        return x.astype("f4")
-    x = recorded()
-    if x is None:
-        pytest.skip("recordings are missing: set ATOLL_RECORDINGS")
-    return x
-
-
-DATA = ("random", "offset", "magnitudes", "line", "spike", "recorded")
-
-
-def windows(x, n=N):
-    return x[: len(x) // n * n].reshape(-1, n).astype("f8")
-
-
-def rms(w):
-    return np.sqrt((w**2).mean(-1))
-
-
-def ours(text, x, **more):
-    (found,) = Plan(text).run(x, RATE, **more).values()
-    return np.array(found, "f8")
 
 
 @pytest.mark.parametrize("name", DATA)
@@ -151,36 +96,6 @@ def test_mel_is_that_of_triangles_in_mel(name):
 
 
 @pytest.mark.parametrize("name", DATA)
-@pytest.mark.parametrize(("up", "down", "half"), [(3, 2, 10), (2, 5, 4), (7, 1, 3), (147, 160, 4)])
-def test_resample_is_the_filter_between_zeros(name, up, down, half):
-    x = data(name)[:5000]
-    most = max(up, down)
-    k = np.arange(-half * most, half * most + 1)
-    kaiser = np.array([bessel(5 * np.sqrt(1 - (j / k[-1]) ** 2)) for j in k])
-    taps = np.sinc(k / most) * kaiser
-    taps *= up / taps.sum()
-    raised = np.zeros(len(x) * up)
-    raised[::up] = x.astype("f8")
-    each = -(-len(taps) // up)
-    true = np.convolve(raised, taps)[(each - 1) * up : len(raised) : down]
-    found = ours(f"resample {up} {down} half={half} | window 1 | mean", x)
-    n = each
-    size = np.abs(taps).sum() / up * 2
-    assert len(found) == len(true)
-    assert np.abs(found - true).max() <= (n / 16 + 8) * EPS * size * np.abs(x).max()
-
-
-@pytest.mark.parametrize("name", DATA)
-def test_sections_by_q_and_given_are_lfilter_of_their_coefficients(name):
-    x = data(name)[:20000]
-    section = [float(np.float32(v)) for v in cookbook("bandpass", 2000.0, 5.0, RATE)]
-    true = signal.lfilter(section[:3], [1.0, *section[3:]], x.astype("f8"))
-    for text in ("bandpass 2000 q=5", f"sections {' '.join(map(repr, section))}"):
-        found = ours(f"biquad {text} | window 1 | mean", x)
-        assert np.abs(found - true).max() <= 2**-19 * np.abs(x).max()
-
-
-@pytest.mark.parametrize("name", DATA)
 def test_window_features_keep_their_stated_error(name):
     x = data(name)
     w = windows(x)
@@ -238,3 +153,14 @@ def test_spectra_keep_their_stated_error(name):
     assert (
         np.abs(ours(f"window {N} | spectrum | band 1000 3000", x) - inside) <= LANES * inside
     ).all()
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_lines_are_the_largest_over_the_median(name):
+    x = data(name)
+    power, hz = spectra(x), np.arange(N // 2 + 1) * RATE / N
+    found = ours(f"window {N} | taper | spectrum | lines 1000 2500 tol=30 around=400", x)
+    for k, line in enumerate((1000, 2500)):
+        near = power[:, np.abs(hz - line) <= 30].max(-1)
+        floor = np.median(power[:, np.abs(hz - line) <= 400], axis=-1)
+        assert (np.abs(found[:, k] - near / floor) <= 2**-22 * near / floor).all()

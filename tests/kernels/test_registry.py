@@ -1,5 +1,6 @@
 """The catalogue is complete, and says of every kernel what a user must know."""
 
+import re
 from pathlib import Path
 
 from atoll.kernels import catalogue, reference_signal, reference_spectral
@@ -37,6 +38,12 @@ def test_every_kernel_has_a_twin_a_finisher_and_a_receipt():
             assert kernel.name in PLANS
         if kernel.group == "reducer":
             assert kernel.code in (JOINT_FINISHERS if kernel.joint else FINISHERS)
+
+
+def test_every_kernel_is_held_against_float64():
+    files = Path(__file__).parent.glob("test_accuracy*.py")
+    plans = " ".join(path.read_text() for path in files)
+    assert {k.name for k in catalogue()} <= set(re.findall(r"[a-z0-9_]+", plans))
 
 
 def test_every_kernel_is_documented():
