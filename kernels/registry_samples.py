@@ -76,7 +76,7 @@ SAMPLE_KERNELS = (
         "(a notch's q is 30 unless given), as the audio cookbook has it; `sections` takes b0 b1 b2 "
         "a1 a2 of each (a0 is 1). Gives f32; runs in order from a checkpoint.",
         "as the samples",
-        "2^-16 of the peak to order 4 and for edges from rate / 50 on; below them the poles amplify "
+        "2^-16 of the peak to order 4 and for edges from rate / 50 on; below, the poles amplify "
         "2^-24 a coefficient and an operation",
         SAMPLES_NAN,
         9,
