@@ -78,6 +78,11 @@ class Dispatcher:
             self._waiting.setdefault(device, deque()).append((query, mine))
             self.refill(device)
 
+    def _idle(self, query: Query) -> list[str]:
+        """Devices for this query that have no task of any, and none waiting for them."""
+        busy, waiting = self._in_flight, self._waiting
+        return [d for d in self._candidates(query) if not busy.get(d) and d not in waiting]
+
     def _candidates(self, query: Query) -> list[str]:
         found = []
         for member in self._members.members.values():
@@ -132,11 +137,12 @@ class Dispatcher:
 
     def start_again(self, query: Query) -> bool:
         """Have idle devices do what others are slow at; whether it is worth looking again soon."""
-        slow = slow_tasks(query, self._desk.now)
-        idle = [d for d in self._candidates(query) if not self._in_flight.get(d)]
-        idle = [d for d in idle if d not in self._waiting]
+        if not query.flights:
+            return False
+        idle = self._idle(query)
         if not idle:
             return False
+        slow = slow_tasks(query, self._desk.now)
         for device, numbers in share_out(query, slow, idle, self._bears, _most()).items():
             query.again_out.update(numbers)
             self._desk.count("started again", len(numbers))
@@ -156,9 +162,12 @@ class Dispatcher:
 
     def steal(self, query: Query) -> None:
         """Hand tasks that wait for a busy device to idle ones that have their samples."""
-        idle = [d for d in self._candidates(query) if not self._in_flight.get(d)]
-        idle = [d for d in idle if d not in self._waiting]
-        for device, waiting in list(self._waiting.items()) if idle else ():
+        if not self._waiting:
+            return
+        for device, waiting in list(self._waiting.items()):
+            idle = self._idle(query)  # whoever took some of another's is busy now
+            if not idle:
+                return
             mine = [(q, numbers) for q, numbers in waiting if q is query]
             tail = [n for _, numbers in mine for n in numbers][-AGAIN_MAX * len(idle) :]
             shared = share_out(query, {device: tail}, idle, self._bears, _most())

@@ -33,10 +33,13 @@ ORDERS_MAX = 64
 # device that acts for the shard since a moment ago is still being sent.
 HOLE_PATIENCE_S = 60.0
 OVER = float("-inf")  # patience that has ended
+NEVER = float("inf")
 
 
 class _Order:
-    __slots__ = ("checkpoints", "cursors", "marks", "order", "patience", "shape", "under_way")
+    __slots__ = (
+        "checkpoints", "cursors", "marks", "order", "patience", "shape", "stuck", "under_way",
+    )  # fmt: skip
 
     def __init__(self, order: Standing, shape: Shape) -> None:
         self.order = order._replace(marks=[], checkpoints=[])
@@ -46,6 +49,15 @@ class _Order:
         self.cursors: dict[str, int] = {}  # dispatched
         self.under_way: dict[str, dict[int, int]] = {}  # per stream: batch start -> its successor
         self.patience: dict[str, float] = {}  # per stream before a hole: when it is not waited for
+        self.stuck: dict[str, _Stuck] = {}  # per stream: where nothing was whole
+
+
+class _Stuck(NamedTuple):
+    """No batch at `cursor` of these very runs is whole, not before `until`."""
+
+    runs: list[BlockRun]
+    cursor: int
+    until: float
 
 
 class _Track:
@@ -164,6 +176,9 @@ class StandingJobs:
         tracks = self._tracks.get(dataset, {})
         for key in [key for key, track in tracks.items() if track.shard == shard]:
             del tracks[key]
+            for known in self._orders.values():
+                if known.order.dataset == dataset:
+                    known.stuck.pop(key, None)
 
     # --- what to compute -------------------------------------------------------------------------
 
@@ -175,7 +190,16 @@ class StandingJobs:
         for known in self._orders.values():
             dataset = known.order.dataset
             tasks: list[Task] = []
+            stuck, cursors = known.stuck, known.cursors
             for key, track in self._tracks.get(dataset, {}).items():
+                last = stuck.get(key)
+                if (
+                    last is not None
+                    and last.runs is track.runs  # a list that grows is another one
+                    and now < last.until
+                    and last.cursor == cursors.get(key, 0)
+                ):
+                    continue
                 if (dataset, track.shard) in acting or (dataset, key) in own:
                     self._advance(known, key, track, tasks, now)
             if tasks:
@@ -213,10 +237,13 @@ class StandingJobs:
             known.patience.pop(key, None)
             return batch
         beyond = next_batch(track.runs, cursor, every, known.shape, patient=False)
-        if beyond is None:
-            return None
-        until = known.patience.setdefault(key, now + HOLE_PATIENCE_S)
-        return beyond if now >= until else None
+        until = NEVER
+        if beyond is not None:
+            until = known.patience.setdefault(key, now + HOLE_PATIENCE_S)
+        if now >= until:
+            return beyond
+        known.stuck[key] = _Stuck(track.runs, cursor, until)
+        return None
 
     def next_wakeup(self) -> float | None:
         """When a hole has been waited for long enough."""

@@ -34,8 +34,17 @@ def settled(site: "Site") -> bool:
 
 
 def _placed(core: GatewayCore, shard: Shard) -> bool:
+    """Whether a shard is with whom it shall be with, whole. A copy that is to be released does not
+    stand for an owner's: blocks may still be on their way, with a rest between two steps.
+    """
     wanted = min(core.owners.wanted(shard), len(core.members.members))
-    return set(shard.owners) == set(shard.goal) and core.moves.live_copies(shard) >= wanted
+    owners = set(shard.owners)
+    return owners == set(shard.goal) and len(owners) >= wanted and not _lacking(core, shard)
+
+
+def _lacking(core: GatewayCore, shard: Shard) -> bool:
+    holders = {device for stream in shard.streams.values() for device in stream.held}
+    return any(core.catalog.lacking(shard, owner, holders) for owner in shard.owners)
 
 
 def look(site: "Site") -> None:

@@ -162,6 +162,25 @@ def test_what_waits_for_a_busy_device_is_handed_to_an_idle_one(monkeypatch):
     assert IN_FLIGHT_MAX > AGAIN_MAX
 
 
+def test_whoever_takes_from_several_busy_ones_keeps_to_its_bound(monkeypatch):
+    monkeypatch.setattr("atoll.gateway.dispatch.IN_FLIGHT_MAX", 4)
+    fleet = filled("a", "b", "c", data=DATA)
+    fleet.run(1.0)
+    for name in "ab":
+        fleet.devices[name].mute = True
+    flights, carry, most = fleet.core.jobs._dispatcher._in_flight, fleet.carry, []
+
+    def watch(effects):
+        most.append(max(flights.values(), default=0))
+        carry(effects)
+
+    monkeypatch.setattr(fleet, "carry", watch)
+    fleet.query(RMS, "v")
+    fleet.run(2.0)
+    assert fleet.core._desk.counters["stolen"] > 0
+    assert max(most) == 4
+
+
 def test_sharing_out_is_even_and_never_with_the_slow_one():
     slow = {"a": list(range(10)), "b": [10, 11]}
     shared = share_out(None, slow, ["b", "c", "d"], lambda query, number, device: True, 99)

@@ -45,6 +45,17 @@ def test_a_copy_that_is_on_no_disk(running):
     assert owner in missed("lost", running)
 
 
+def test_a_copy_of_one_that_is_no_owner_stands_for_nobody(running):
+    core = running.gateway.core
+    shards = (s for s in core.catalog.all_shards() if s.streams and len(s.owners) == 2)
+    shard = next(s for s in shards if all(len(one.held) == 2 for one in s.streams.values()))
+    other = next(d for d in running.devices if d not in shard.owners)
+    for stream in shard.streams.values():
+        stream.held[other] = stream.held.pop(shard.owners[1])
+    assert core.moves.live_copies(shard) >= core.owners.wanted(shard)
+    assert "I9" in missed("unfinished", running)
+
+
 def test_a_device_that_is_busy_for_ever(running):
     running.devices["d01"].disk.outbox[3] = b"x"
     assert "d01" in missed("unfinished", running)
