@@ -359,9 +359,11 @@ class Audits:
 
     def next_due(self) -> float | None:
         """When `tick` has something to do."""
-        dues = [check.deadline for check in self._checks.values()]
-        recount = self.recounts.next_due()
-        return min(dues if recount is None else [*dues, recount], default=None)
+        due = self.recounts.next_due()
+        for check in self._checks.values():
+            if due is None or check.deadline < due:
+                due = check.deadline
+        return due
 
     def tick(self) -> None:
         """Forget what was not answered."""

@@ -124,6 +124,17 @@ class GatewayCore:
             wire.LetGo: self.inventory.let_go,
             wire.TransferFailed: self._transfer_failed,
         }
+        self._happened: dict[type, Callable[[Any], None]] = {
+            on.DeviceSpoke: self._device_spoke,
+            on.ClientAsked: self._client_asked,
+            on.Woken: self._woken,
+            on.StatusSeen: self._status_seen,
+            on.InputRefused: self._input_refused,
+            on.LinkOpened: self._link_opened,
+            on.LinkLost: self._link_lost,
+            on.StandbyChanged: self._standby_changed,
+            on.Stopping: self._stopping,
+        }
         self._timed: tuple[Any, ...] = (
             self.members, self.owners, self.puts, self.jobs, self.standing, self.moves, self.reads,
             self.inventory, self.audits,
@@ -213,45 +224,58 @@ class GatewayCore:
             # Nobody looked since the last event: what devices said meanwhile is still to be read.
             self.members.missed(now - self._last)
         self._last = now
-        match event:
-            case on.DeviceSpoke(device, message, wall_ms):
-                desk.wall_ms = wall_ms
-                said = self._said.get(type(message))
-                if said is None:
-                    desk.refuse("unexpected message")
-                else:
-                    self._listen(device, message, said)
-            case on.ClientAsked(client, message, wall_ms):
-                desk.wall_ms = wall_ms
-                self._clients.ask(client, message)
-            case on.Woken(wall_ms):
-                desk.wall_ms = wall_ms
-            case on.StatusSeen(device, state, boot, wall_ms, sleep_s, wake_ms):
-                desk.wall_ms = wall_ms
-                self.members.heed_status(device, state, boot, sleep_s=sleep_s, wake_ms=wake_ms)
-            case on.InputRefused(reason):
-                desk.refuse(reason)
-            case on.LinkOpened(wall_ms):
-                desk.wall_ms = wall_ms
-                self.members.thaw()
-                desk.do(ShowStatus("ready", desk.term, desk.epoch))
-                self.standing.show_again()
-            case on.LinkLost():
-                self.members.freeze()
-            case on.StandbyChanged(text, standby, wall_ms):
-                desk.wall_ms = wall_ms
-                self._listings.standby = standby
-                desk.say("standby", text, **standby)
-            case on.Stopping(wall_ms):
-                desk.wall_ms = wall_ms
-                desk.do(ShowStatus("stopped", desk.term, desk.epoch))
-        for part in self._timed:
-            part.tick()
-        self.owners.flush()
-        self.moves.flush()
-        self.owners.flush()
-        self._expected = self._next_due()
+        self._happened[type(event)](event)
+        due = self._next_due()
+        looked = due <= now
+        if looked:
+            for part in self._timed:
+                part.tick()
+        looked = self.owners.flush() or looked
+        if self.moves.flush():
+            looked = True
+            self.owners.flush()
+        self._expected = self._next_due() if looked else due
         return desk.take()
+
+    def _device_spoke(self, event: on.DeviceSpoke) -> None:
+        device, message, self._desk.wall_ms = event
+        said = self._said.get(type(message))
+        if said is None:
+            self._desk.refuse("unexpected message")
+        else:
+            self._listen(device, message, said)
+
+    def _client_asked(self, event: on.ClientAsked) -> None:
+        client, message, self._desk.wall_ms = event
+        self._clients.ask(client, message)
+
+    def _woken(self, event: on.Woken) -> None:
+        self._desk.wall_ms = event.wall_ms
+
+    def _status_seen(self, event: on.StatusSeen) -> None:
+        device, state, boot, self._desk.wall_ms, sleep_s, wake_ms = event
+        self.members.heed_status(device, state, boot, sleep_s=sleep_s, wake_ms=wake_ms)
+
+    def _input_refused(self, event: on.InputRefused) -> None:
+        self._desk.refuse(event.reason)
+
+    def _link_opened(self, event: on.LinkOpened) -> None:
+        self._desk.wall_ms = event.wall_ms
+        self.members.thaw()
+        self._desk.do(ShowStatus("ready", self._desk.term, self._desk.epoch))
+        self.standing.show_again()
+
+    def _link_lost(self, event: on.LinkLost) -> None:
+        self.members.freeze()
+
+    def _standby_changed(self, event: on.StandbyChanged) -> None:
+        text, standby, self._desk.wall_ms = event
+        self._listings.standby = standby
+        self._desk.say("standby", text, **standby)
+
+    def _stopping(self, event: on.Stopping) -> None:
+        self._desk.wall_ms = event.wall_ms
+        self._desk.do(ShowStatus("stopped", self._desk.term, self._desk.epoch))
 
     def _listen(self, device: str, message: Any, said: Callable[[str, Any], None]) -> None:
         """Messages of an older boot than the known one are a zombie's, except for results.

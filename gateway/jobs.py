@@ -88,6 +88,7 @@ class Jobs:
         self._asked: dict[tuple[str, int], str] = {}
         self._dispatcher = Dispatcher(desk, members, catalog, receipts)
         self._due = float("inf")
+        self._orphans_at = 0.0  # when it is looked at again who may do what nobody could
         self._full_said: dict[str, float] = {}
 
     # --- from the ledger ---
@@ -311,6 +312,7 @@ class Jobs:
         for query in self.open.values():
             query.eligible.pop(device, None)
             if query.orphans:
+                self._orphans_at = self._desk.now
                 self._look_at(self._desk.now)
 
     def dataset_removed(self, name: str) -> None:
@@ -337,11 +339,14 @@ class Jobs:
         if now < self._due:
             return
         self._due = now + LOOK_S
+        adopt = now >= self._orphans_at
+        if adopt:
+            self._orphans_at = now + LOOK_S
         for query in list(self.open.values()):
             if query.again and now >= query.again_at:
                 numbers, query.again = sorted(query.again), set()
                 self._dispatch(query, [n for n in numbers if query.state[n] == OPEN])
-            if query.orphans:
+            if query.orphans and adopt:
                 numbers, query.orphans = sorted(query.orphans), set()
                 self._dispatch(query, [n for n in numbers if query.state[n] == OPEN])
             self._dispatcher.resend(query)

@@ -93,8 +93,8 @@ class Membership:
     def next_due(self) -> float | None:
         """When `tick` has something to do, on the caller's clock."""
         step = self._steps[0][0] if self._steps else NEVER
-        if not self.frozen and self._due:
-            step = min(step, self._due[0][0] + self._debt)
+        if self._due and not self.frozen and self._due[0][0] + self._debt < step:
+            step = self._due[0][0] + self._debt
         return step if step < NEVER else None
 
     # --- what devices say ---

@@ -112,22 +112,25 @@ class Moves:
 
     # --- the rule ---
 
-    def flush(self) -> None:
-        """Look at the shards that have changed, the most exposed first, while there is room."""
+    def flush(self) -> bool:
+        """Look at the shards that have changed, the most exposed first, while there is room; False
+        if there were none to look at.
+        """
         if not self._stirred or not self._dirty or self._members.frozen:
-            return
+            return False
         if len(self._steps) >= STEPS_MAX:
-            return
+            return False
         self._stirred = False
         ready = sorted(self._dirty, key=self._exposure) if len(self._dirty) > 1 else [*self._dirty]
         for at, shard_id in enumerate(ready):
             if at >= LOOKED_MAX:
                 heapq.heappush(self._later, (self._desk.now, ready[-1]))
             if at >= LOOKED_MAX or len(self._steps) >= STEPS_MAX:
-                return
+                return True
             shard = self._catalog.find(shard_id)
             if shard is None or self._look_at(shard):
                 self._dirty.pop(shard_id, None)
+        return True
 
     def _exposure(self, shard_id: ShardId) -> tuple[int, ShardId]:
         shard = self._catalog.find(shard_id)

@@ -46,6 +46,7 @@ class Owners:
         self._stale: dict[str, None] = {}  # devices whose map is to be sent
         self._fresh: set[str] = set()
         self._replan = False
+        self._wanting = False  # a shard has fewer places than it shall have
         self._paused_until = 0.0
         self._budget = Budget()  # changes by choice that wait for their turn
         self.astray: set[ShardId] = set()  # shards that are not where they shall be
@@ -104,7 +105,10 @@ class Owners:
         self._replan = True
 
     def reweigh(self, member: Member) -> None:
-        """A device's weight has changed: what is placed stays, later placements follow it."""
+        """A device's weight has changed: what is placed stays, later placements follow it, and
+        what has too few places may get some.
+        """
+        self._replan = self._replan or (self._wanting and member.weight > 0)
         if member.row.quota:
             self.table.set_weight(member.row.number, member.weight)
             for number in self.table.owned(member.row.number):
@@ -130,6 +134,7 @@ class Owners:
             self._note(shard)
         # What a drain had still to move was not recorded: it is found again.
         self._replan = any(m.row.draining for m in self._members.members.values())
+        self._wanting = any(len(s.goal) < self.wanted(s) for s in self._catalog.all_shards())
         self._streams_seen = self._catalog.stream_count
         for name, dataset in self._catalog.datasets.items():
             self._shared[name] = self._filled(dataset)
@@ -150,11 +155,13 @@ class Owners:
         names = self._names()
         for shard, owners in zip(shards, placed, strict=True):
             shard.goal = tuple(names[d] for d in owners)
+            self._wanting = self._wanting or len(owners) < row.replicas
             self.set_owners(shard, shard.goal)
 
     def place_pinned(self, shard: Shard, sampler: str) -> None:
         """Give a live stream's shard its owners: the device that samples it first, copies later."""
         shard.goal = self._pinned_goal(shard, sampler)
+        self._wanting = self._wanting or len(shard.goal) < self.wanted(shard)
         self.set_owners(shard, (sampler,))
         self.goal_changed(shard)
 
@@ -236,8 +243,13 @@ class Owners:
 
     # --- planning ---
 
-    def flush(self) -> None:
-        """Plan again if something called for it, and send the maps that have changed."""
+    def flush(self) -> bool:
+        """Plan again if something called for it, and send the maps that have changed; False if
+        there was nothing of that.
+        """
+        grown = self._catalog.stream_count != self._streams_seen
+        if not (self._replan or self._budget or self._stale or self._epoch_open or grown):
+            return False
         if self._replan and self._desk.now >= self._paused_until:
             self._replan = False
             self._plan()
@@ -253,6 +265,7 @@ class Owners:
                     self._desk.tell(device, "map", self.map_of(device), retain=True)
             self._stale.clear()
         self._epoch_open = False
+        return True
 
     def map_of(self, device: str) -> Map:
         """A device's part of the map."""
@@ -336,8 +349,10 @@ class Owners:
         names = self._names()
         choices = []
         short = []
+        self._wanting = False
         for shard, want, owners in zip(shards, wants, placed, strict=True):
             goal = tuple(names[d] for d in owners)
+            self._wanting = self._wanting or len(goal) < want.load.wanted
             if len(goal) < want.load.wanted and not shard.pinned:
                 short.append((shard, len(goal)))
             if not goal or (shard.pinned and want.sampler < 0):
@@ -401,10 +416,10 @@ class Owners:
 
     def next_due(self) -> float | None:
         """When `tick` has something to do."""
-        dues = [self._settle_at] if self._settle_at else []
-        if self._replan:
-            dues.append(self._paused_until)
-        return min(dues, default=None)
+        due = self._settle_at or None
+        if self._replan and (due is None or self._paused_until < due):
+            due = self._paused_until
+        return due
 
     def tick(self) -> None:
         """In quiet times, let some placements go home and loads be evened out."""

@@ -141,7 +141,7 @@ class Recounts:
 
     def next_due(self) -> float | None:
         """When `tick` has something to do."""
-        return min((one.deadline for one in self._open.values()), default=None)
+        return min(one.deadline for one in self._open.values()) if self._open else None
 
     def tick(self) -> None:
         """Give up what does not come."""

@@ -92,6 +92,7 @@ class Core:
         self._stop_at: float | None = None
         self._health_at = 0.0
         self._marks_at = 0.0
+        self._due = 0.0
         for order in state.orders:
             self._labour.take_order(order)
         self._told = self._message_handlers()
@@ -155,30 +156,40 @@ class Core:
         """What is done first. This boot's number is on disk already."""
         self._marks_at = now + MARKS_S
         self._recut()
+        self._due = self._first_due()
         return [do.MeasureHealth(), do.ListStreams("restore", "")]
 
     def handle(self, event: on.Event, now: float) -> list[do.Effect]:
         """Take an event in; what is to be done, in this order."""
         self._happened[type(event)](event, now)
-        self._run_due(now)
+        due = self._first_due()
+        if due <= now or self._stop_at is not None:
+            self._run_due(now)
+            due = self._first_due()
+        self._due = due
         return self._desk.taken()
 
     def next_wakeup(self) -> float:
         """When to send `Woke`, if nothing else comes first."""
-        times = [self._health_at, self._custody.next_wakeup()]
-        if self._desk.linked:
-            times.append(self._lease.next_request)
-        if self._leased:
-            times.append(self._lease.until)
-        if self._stop_at is not None:
-            times.append(self._stop_at)
-        if self._labour.standing.moved:
-            times.append(self._marks_at)
-        labour = self._labour.next_wakeup()
-        return min(times) if labour is None else min(*times, labour)
+        return self._due
 
     # --- time
     # --------------------------------------------------------------------------------------
+
+    def _first_due(self) -> float:
+        """When `_run_due` or `_woke` has something to do; asked with every event."""
+        first = min(self._health_at, self._custody.next_wakeup())
+        lease = self._lease
+        if self._desk.linked and lease.next_request < first:
+            first = lease.next_request
+        if self._leased and lease.until < first:
+            first = lease.until
+        if self._stop_at is not None and self._stop_at < first:
+            first = self._stop_at
+        if self._labour.standing.moved and self._marks_at < first:
+            first = self._marks_at
+        labour = self._labour.next_wakeup()
+        return first if labour is None or first < labour else labour
 
     def _run_due(self, now: float) -> None:
         if self._desk.linked and now >= self._lease.next_request:

@@ -38,7 +38,8 @@ class Custody:
         self._desk = desk
         self.live = live
         self._grown = grown
-        self.shards: list[wire.ShardEntry] = []
+        self._shards: list[wire.ShardEntry] = []
+        self.acting: set[tuple[str, int]] = set()  # shards that the device acts for
         self.datasets: list[wire.DatasetEntry] = []
         self._transfers = Transfers()
         self._given: dict[tuple[str, int], int] = {}
@@ -58,17 +59,24 @@ class Custody:
         return not self._own_stores
 
     @property
-    def acting(self) -> set[tuple[str, int]]:
-        """Shards that the device acts for."""
-        return {(one.dataset, one.shard) for one in self.shards if one.role == 0}
+    def shards(self) -> list[wire.ShardEntry]:
+        """The map."""
+        return self._shards
+
+    @shards.setter
+    def shards(self, shards: list[wire.ShardEntry]) -> None:
+        self._shards = shards
+        self.acting = {(one.dataset, one.shard) for one in shards if one.role == 0}
 
     def next_wakeup(self) -> float:
         """When `run_due` has something to do."""
+        first = self._retain_at
         due = self.live.next_close()
-        times = [self._retain_at] if due is None else [due, self._retain_at]
-        if self._rotten and self._desk.linked:
-            times.append(self._rot_at)
-        return min(times)
+        if due is not None and due < first:
+            first = due
+        if self._rotten and self._desk.linked and self._rot_at < first:
+            first = self._rot_at
+        return first
 
     def run_due(self, now: float) -> None:
         """Close blocks whose time is over; let go of what is too old."""

@@ -58,12 +58,13 @@ class Labour:
     def next_wakeup(self) -> float | None:
         """When `run_due` or `woke` has something to do."""
         # Nothing is sent again before the gateway is heard, and then at once.
-        due = self._results.next_wakeup(linked=self._desk.linked and self._desk.answered)
+        first = self._results.next_wakeup(linked=self._desk.linked and self._desk.answered)
         stuck = self.standing.next_wakeup()
-        times = [time for time in (due, stuck) if time is not None]
-        if self._paused_until:
-            times.append(self._paused_until)
-        return min(times, default=None)
+        if stuck is not None and (first is None or stuck < first):
+            first = stuck
+        if self._paused_until and (first is None or self._paused_until < first):
+            first = self._paused_until
+        return first
 
     def run_due(self, now: float) -> None:
         """Send the batches that have waited long enough."""

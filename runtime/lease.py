@@ -29,17 +29,12 @@ class LeaseClock:
         self.number = 0
         self.round_trip_ms = -1
         self._sent: dict[int, float] = {}
-        self._next = 0.0
+        self.next_request = 0.0  # when it is due
         self._answered: list[bool] = []
 
     def holds(self, now: float) -> bool:
         """Whether the device may act for others."""
         return now < self.until
-
-    @property
-    def next_request(self) -> float:
-        """When the next request is due."""
-        return self._next
 
     @property
     def loss_permille(self) -> int:
@@ -54,7 +49,7 @@ class LeaseClock:
 
     def ask_at_once(self, now: float) -> None:
         """A request is due now: after a probe, a birth, a new connection."""
-        self._next = now
+        self.next_request = now
 
     def request(self, now: float) -> int:
         """The number of the request that is sent now."""
@@ -63,7 +58,7 @@ class LeaseClock:
         if len(self._sent) > REQUESTS_KEPT:
             del self._sent[next(iter(self._sent))]
             self._note(answered=False)
-        self._next = now + self.interval_s
+        self.next_request = now + self.interval_s
         return self.number
 
     def grant(self, lease: messages.Lease, boot: int, now: float) -> str:
@@ -78,7 +73,7 @@ class LeaseClock:
         interval_s = min(max(lease.interval_ms / 1_000, INTERVAL_S_MIN), INTERVAL_S_MAX)
         if interval_s != self.interval_s:
             self.interval_s = interval_s
-            self._next = min(self._next, now + interval_s)
+            self.next_request = min(self.next_request, now + interval_s)
         until = sent + lease.duration_ms / 1_000 * (1 - DRIFT_MARGIN)
         if not lease.birth_wanted:
             self.until = max(self.until, until)

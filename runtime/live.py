@@ -78,6 +78,8 @@ class LiveStreams:
 
     def next_close(self) -> float | None:
         """When `tick` has something to do."""
+        if not self._recorders:
+            return None
         times = [due for one in self._recorders.values() if (due := one.due) is not None]
         return min(times, default=None)
 

@@ -195,9 +195,12 @@ class Results:
 
     def next_wakeup(self, *, linked: bool) -> float | None:
         """When `due` or `resend` has something to do."""
-        times = [slot.since + WAIT_S for slot in self._open.values()]
+        first: float | None = None
+        if self._open:
+            first = min(slot.since for slot in self._open.values()) + WAIT_S
         if linked:
             for group in (self._waiting, self._lane):
                 if group:  # insertion order is the order of sending
-                    times.append(next(iter(group.values())) + RETRY_S)
-        return min(times, default=None)
+                    again = next(iter(group.values())) + RETRY_S
+                    first = again if first is None or again < first else first
+        return first

@@ -247,11 +247,12 @@ class StandingJobs:
 
     def next_wakeup(self) -> float | None:
         """When a hole has been waited for long enough."""
-        times = [
-            until for known in self._orders.values() for until in known.patience.values()
-            if until != OVER
-        ]  # fmt: skip
-        return min(times, default=None)
+        first = NEVER
+        for known in self._orders.values():
+            for until in known.patience.values():
+                if OVER != until < first:
+                    first = until
+        return first if first < NEVER else None
 
     def run_due(self, now: float) -> None:
         """Patience that has ended wakes nobody again: whoever may not compute now goes on later."""

@@ -96,7 +96,9 @@ class Gateway:
         waiting, self._paused = self._paused, None
         if waiting is None or self.core is None:
             return
-        self.placing.stood_still(self.world.now - self._stopped_at)
+        due = self.core.next_wakeup()
+        if due is not None:  # before that it had nothing to do but to read what it reads now
+            self.placing.stood_still(self.world.now - max(due, self._stopped_at))
         for call, arguments in waiting:
             call(*arguments)
         if self._flush_missed:

@@ -111,3 +111,21 @@ def test_without_shards_nothing_is_planned(monkeypatch):
     monkeypatch.setattr(owners_module, "goals_of", refused)
     fleet = Fleet(*(f"d{n}" for n in range(5)))
     assert set(fleet.states().values()) == {"ready"}
+
+
+def test_what_had_too_few_places_gets_them_when_somebody_is_healthy_again():
+    fleet = Fleet("a", "b", "c")
+    empty = wire.Health(*[-1] * 8)._replace(battery_percent=3)
+    for name in "bc":
+        fleet.devices[name].health = empty
+    fleet.run(5.0)
+    assert [fleet.core.members.members[d].weight for d in "bc"] == [0, 0]
+    fleet.put("v", {"k": b"\1\0" * 100}, replicas=2)
+    assert {len(s.goal) for s in fleet.core.catalog.all_shards()} == {1}
+    fleet.devices["b"].health = empty._replace(battery_percent=90)
+    fleet.run(120.0)
+    assert fleet.core.members.members["b"].weight > 0
+    assert {len(s.goal) for s in fleet.core.catalog.all_shards()} == {2}
+    fleet.run(10.0)
+    shard = next(s for s in fleet.core.catalog.all_shards() if s.streams)
+    assert fleet.core.moves.live_copies(shard) == 2
