@@ -59,6 +59,8 @@ class Checker:
         self._deleted: set[tuple[str, str, int]] = set()
         self._partials: dict[tuple[str, int], wire.Partials] = {}
         self._plans: dict[str, Plan] = {}
+        # By query, also of one that is forgotten in the commit that its answer follows.
+        self._merged: dict[int, set[int]] = {}
         # By plan and task: partials of its own making. What lies at a place never changes.
         self._own: dict[tuple[str, str, wire.Task], bytes] = {}
 
@@ -175,16 +177,16 @@ class Checker:
 
     def committing(self, records: list[Any]) -> None:
         """I1, I2: a place is given once, a key is merged once."""
-        batch: set[tuple[int, int]] = set()  # partials of this commit
         for record in records:
             kind = type(record)
             if kind is r.PieceSet:
                 self._place(record)
             elif kind is r.PartialsAdded:
                 for number, task, _ in record.rows:
-                    if (number, task) in self.ledger.partials or (number, task) in batch:
+                    merged = self._merged.setdefault(number, set())
+                    if task in merged:
                         self._fail("duplicated", f"q{number}", f"q{number}/{task} twice (I2)")
-                    batch.add((number, task))
+                    merged.add(task)
             elif kind is r.QuerySet:
                 if record.state == "open":
                     self.queries[record.job] = record
@@ -300,7 +302,7 @@ class Checker:
         plan = self.plan(query.plan)
         cuts, piece = from_text(query.cuts)
         tasks = tasks_of(cuts, plan, piece)
-        there = {n for n, _ in enumerate(tasks) if (query.number, n) in self.ledger.partials}
+        there = self._merged.get(query.number, set())
         missing = [t for n, t in enumerate(tasks) if n not in there]
         listed = body["missing"]
         for task in missing:

@@ -109,3 +109,12 @@ def test_one_block_with_two_contents(stored):
     block = next(iter(next(iter(device.disk.blocks.values())).values()))
     other = block._replace(encoded=b"other")
     broken("wrong", stored.checker.stored, device, 1, [other])
+
+
+def test_an_answer_of_a_query_that_is_forgotten_in_the_same_commit(stored, monkeypatch):
+    monkeypatch.setattr("atoll.gateway.jobs.QUERIES_KEPT_MAX", 0)
+    replies = []
+    stored.clients[0].query(PLANS[0], dataset="v", then=replies.append)
+    stored.world.run(stored.world.now + 10.0)
+    assert [reply.status for reply in replies] == [wire.DONE]
+    assert not stored.gateway.core.jobs.finished

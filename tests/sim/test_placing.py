@@ -68,3 +68,14 @@ def test_a_stall_is_no_silence(site):
     site.world.run(site.world.now + 5.0)
     states = {m.state for m in site.gateway.core.members.members.values()}
     assert states == {State.READY}
+
+
+def test_a_stop_during_which_it_had_nothing_to_do_is_no_stall(site):
+    gateway, placing = site.gateway, site.gateway.placing
+    while (due := gateway.core.next_wakeup()) < site.world.now + 0.3:
+        site.world.run(site.world.now + 0.01)
+    stood = placing._stood_s
+    gateway.pause()
+    site.world.run(due + 0.1)
+    gateway.resume()
+    assert placing._stood_s == stood
