@@ -23,8 +23,8 @@ OUTPUT = Path("build/bench/sim-night.json")
 EVENTS, SEEDS = 100_000_000, 10_000
 FIRST = 10_000_000  # apart from the seeds of the tests and of `make sim-ci`
 CHUNK = 100
-# In turn: the usual small site, many devices, few of everything, zones of several devices; as long as
-# makes some 10,000 events a seed, so that both counts are reached together.
+# In turn: the usual small site, many devices, few of everything, zones of several devices; each so
+# long that a seed has some 10,000 events, and both counts are reached together.
 SETUPS = (
     Setup(hours=0.012),
     Setup(devices=12, hours=0.007),

@@ -142,7 +142,7 @@ MUTANTS = (
     ),
     Mutant(
         "own-link-not-noticed", "gateway/core.py",
-        "                self.members.freeze()\n", "                pass\n",
+        "        self.members.freeze()\n", "        pass\n",
         "devices die of a broker that the gateway did not reach",
     ),
     Mutant(
