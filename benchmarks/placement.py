@@ -7,9 +7,9 @@ The fleet: 1 in 20 devices of weight 1,000 (a Pi 5), 5 in 20 of weight 200, the 
 (microcontrollers), shuffled over the zones and admitted one after the other. Shards hold 0.5 to 1.5
 MB. Measured through the function that the gateway calls, objects in and objects out:
 
-- `full_plan_s`: all shards placed anew;
-- `replan_s_max`: the slowest plan after the loss of one device (each kind), of the largest zone, of
-  100 random devices;
+- `full_plan_s`: all shards placed anew, by the wall clock; `full_plan_cpu_s`: processor time;
+- `replan_s_max`, `replan_cpu_s_max`: the slowest plan after the loss of one device (each kind), of
+  the largest zone, of 100 random devices;
 - `load_max`: the largest load over ceil(1.10 times the device's share), in bytes, after any plan;
 - `moved_over_minimum`: replicas that changed places over replicas that were lost, the worst case;
 - `zone_violations`: shards with two replicas in one zone, after any plan.
@@ -34,7 +34,7 @@ from functools import partial
 from math import ceil
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, NamedTuple
 
 from uhashring import HashRing
 
@@ -48,6 +48,8 @@ SEED = 20_260_101
 KINDS = ((1, 1_000), (5, 200), (14, 4))  # of each 20 devices, so many of this weight
 SAMPLE, SAMPLE_S = 200_000, 4.0  # shards that a peer is asked for, at most so many and so long
 VNODES = 100
+ROUNDS_MAX = 15
+UNDISTURBED = 1.15  # wall time over processor time of a run that had a processor to itself
 EPS = 0.10
 OUTPUT = Path("build/bench/placement.json")
 # The conditions of the project at 10,000 devices.
@@ -125,6 +127,40 @@ def timed(call: Callable[[], Any]) -> tuple[Any, float]:
     return result, time.perf_counter() - begin
 
 
+class Repeats(NamedTuple):
+    """Runs of the same call: its result, and (wall, processor) seconds of each."""
+
+    result: Any
+    runs: list[tuple[float, float]]
+
+    @property
+    def wall_s(self) -> float:
+        """The shortest."""
+        return min(wall for wall, _ in self.runs)
+
+    @property
+    def cpu_s(self) -> float:
+        """The least processor time."""
+        return min(cpu for _, cpu in self.runs)
+
+    def row(self) -> list[list[float]]:
+        """All runs, for the file."""
+        return [[round(wall, 4), round(cpu, 4)] for wall, cpu in self.runs]
+
+
+def repeated(call: Callable[[], Any], rounds: int) -> Repeats:
+    """Run a call `rounds` times, and on until one run had a processor to itself."""
+    runs: list[tuple[float, float]] = []
+    result = None
+    while len(runs) < rounds or (
+        len(runs) < ROUNDS_MAX and all(wall > UNDISTURBED * cpu for wall, cpu in runs)
+    ):
+        begin = time.process_time()
+        result, wall = timed(call)
+        runs.append((wall, time.process_time() - begin))
+    return Repeats(result, runs)
+
+
 def losses(sites: dict[int, Site]) -> dict[str, list[int]]:
     """What is lost, by name: owner numbers."""
     random = Random(SEED + 2)
@@ -149,8 +185,8 @@ def measure(devices: int, rounds: int) -> dict[str, Any]:
     sites, loads, judge = fleet(devices), shards(SHARDS), Judge()
     table, admit_s = timed(lambda: admitted(sites))
     snapshot = Snapshot(SEED, table, sites, loads)
-    runs = [timed(lambda: plan(snapshot)) for _ in range(rounds)]
-    owners, full_s = runs[0][0], min(seconds for _, seconds in runs)
+    full = repeated(lambda: plan(snapshot), rounds)
+    owners = full.result
     judge.look(sites, loads, owners)
     placed = [load._replace(owners=who) for load, who in zip(loads, owners, strict=True)]
     cases: list[dict[str, Any]] = []
@@ -159,25 +195,32 @@ def measure(devices: int, rounds: int) -> dict[str, Any]:
         rest = admitted(sites)
         for number in lost:
             rest.remove(number)
-        again = Snapshot(SEED, rest, gone, placed)
-        repeats = [timed(partial(plan, again)) for _ in range(rounds)]
-        after, seconds = repeats[0][0], min(s for _, s in repeats)
-        judge.look(gone, loads, after)
-        ratio = judge.compare(gone, owners, after)
+        again = repeated(partial(plan, Snapshot(SEED, rest, gone, placed)), rounds)
+        judge.look(gone, loads, again.result)
         cases.append(
-            {"lost": name, "devices": len(lost), "replan_s": seconds, "moved_over_minimum": ratio}
+            {
+                "lost": name,
+                "devices": len(lost),
+                "replan_s": round(again.wall_s, 4),
+                "replan_cpu_s": round(again.cpu_s, 4),
+                "moved_over_minimum": judge.compare(gone, owners, again.result),
+                "runs": again.row(),
+            }
         )
     return {
         "devices": devices,
         "shards": SHARDS,
-        "full_plan_s": round(full_s, 4),
-        "replan_s_max": round(max(case["replan_s"] for case in cases), 4),
+        "full_plan_s": round(full.wall_s, 4),
+        "full_plan_cpu_s": round(full.cpu_s, 4),
+        "replan_s_max": max(case["replan_s"] for case in cases),
+        "replan_cpu_s_max": max(case["replan_cpu_s"] for case in cases),
         "load_max": round(judge.load_max, 6),
         "moved_over_minimum": round(judge.moved, 6),
         "zone_violations": judge.violations,
         "overrides_share": round(overrides(snapshot) / (SHARDS * REPLICAS), 6),
         "slots": table.size,
         "admit_all_s": round(admit_s, 3),
+        "runs": full.row(),
         "losses": cases,
         "peers": peers(sites, loads[:SAMPLE]),
     }
@@ -284,8 +327,9 @@ def peer_row(
 def show(row: dict[str, Any]) -> None:
     """One fleet's lines."""
     print(
-        f"{row['devices']:>6} devices: full plan {row['full_plan_s']:.3f} s, re-plan at most"
-        f" {row['replan_s_max']:.3f} s, load {row['load_max']:.4f} of the bound, moved"
+        f"{row['devices']:>6} devices: full plan {row['full_plan_s']:.3f} s (processor"
+        f" {row['full_plan_cpu_s']:.3f} s), re-plan at most {row['replan_s_max']:.3f} s (processor"
+        f" {row['replan_cpu_s_max']:.3f} s), load {row['load_max']:.4f} of the bound, moved"
         f" {row['moved_over_minimum']:.4f} of the minimum, {row['zone_violations']} zone"
         f" violations, {row['overrides_share']:.2%} overrides"
     )
@@ -299,7 +343,7 @@ def show(row: dict[str, Any]) -> None:
 def main() -> int:
     """Run it; with --check exit 1 where a condition is not met."""
     parser = argparse.ArgumentParser(description="Benchmark of the placement.")
-    parser.add_argument("--rounds", type=int, default=3, help="repeats; the least counts")
+    parser.add_argument("--rounds", type=int, default=5, help="repeats at least; the best counts")
     parser.add_argument("--check", action="store_true", help="fail where a condition is not met")
     options = parser.parse_args()
     rows = []
