@@ -23,6 +23,7 @@ from atoll.gateway.pairing import (
     AHEAD_MAX,
     BEAT_S,
     LAG_S,
+    NOWHERE,
     SILENCE_S,
     Closed,
     Committed,
@@ -41,6 +42,7 @@ from atoll.gateway.pairing import (
     StepDown,
     Tell,
     Woken,
+    alone_mark,
 )
 from atoll.gateway.records import Record, SettingSet
 from atoll.wire import gateways as wire
@@ -97,6 +99,7 @@ class Feed:
         self._kept: deque[_Kept] = deque()
         self._bytes = 0
         self._copies = 0
+        self._paired_from = 0  # our ledger says that we are not alone from this batch on
         self._now = 0.0
         self._heard_at = self._gained_at = self._said_again_at = 0.0
         self._beat_at = self._expected = 0.0
@@ -117,6 +120,7 @@ class Feed:
             SettingSet("place", self.place.number + 1),
             SettingSet("place_term", self._term),
             SettingSet("turn", self._register.current.turn),
+            SettingSet("alone", 0 if self._paired_from else alone_mark(self._register.name)),
         ]
 
     def listing(self) -> dict[str, Any]:
@@ -227,14 +231,16 @@ class Feed:
         self._out.append(Tell(name, self.mode, text))
 
     def _drop_standby(self) -> None:
-        self._standby = None
+        if self._paired_from:
+            self._out.append(Stamp())  # alone again
+        self._standby, self._paired_from = None, 0
         self._trim()
 
     # --- time ---
 
     def _tick(self) -> None:
         self._beat_at = self._now + BEAT_S
-        standby, place = self._standby, self.place or Place(0, 0)
+        standby, place = self._standby, self.place or NOWHERE
         register = self._register
         self._out.append(Publish(wire.Beat(self._term, register.name, self._version, *place)))
         if register.settle(self._now):
@@ -300,9 +306,10 @@ class Feed:
         self._heard_at = self._now
         standby.beat = heard.beat
         if self.place is None:
-            self.place = Place(0, 0)
+            self.place = NOWHERE
             self._out.append(Stamp())
-            return
+        if self.place == NOWHERE:
+            return  # its first batch is being written; one without a place has nothing of ours
         place = Place(heard.number, heard.number_term)
         if standby.copy is not None and heard.copy == standby.copy.number:
             self._copy_heard(standby, standby.copy, heard.part)
@@ -325,6 +332,8 @@ class Feed:
 
     def _knows(self, place: Place) -> bool:
         """Whether a ledger at this place needs only batches that are kept here."""
+        if place == NOWHERE:
+            return False
         if place == self.place:
             return True
         if not self._kept or not self._kept[0].number <= place.number + 1:
@@ -350,8 +359,19 @@ class Feed:
         if self.mode == PAIRED:
             self._out.append(Release(place.number))
         elif self._is_near(place):
-            self._pair(standby)
+            self._approach(standby, place)
         self._send(standby)
+
+    def _approach(self, standby: _Standby, place: Place) -> None:
+        """Pair with a standby that is near, once both ledgers say that the leader is not alone: a
+        broker may forget what its turns said.
+        """
+        assert self.place is not None
+        if not self._paired_from:
+            self._paired_from = self.place.number + 1
+            self._out.append(Stamp())
+        elif place.number >= self._paired_from:
+            self._pair(standby)
 
     def _pair(self, standby: _Standby) -> None:
         """From now on everything waits for the standby; it may take over once it hears of it."""

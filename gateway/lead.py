@@ -7,7 +7,8 @@ message of turn 0, which changes nothing, goes out and comes back behind it (`kn
 that was away learns that it was replaced before it does anything else.
 
 A broker keeps order on a topic and its retained message; that is all that is asked of it. One that
-forgot what was retained is told again by the leader.
+forgot what was retained is told again by the leader; until then what a gateway remembers of it is
+`forgotten`: later turns may have been lost with it.
 """
 
 from enum import Enum
@@ -37,10 +38,13 @@ class Register:
         self.name = name
         self.current = NOBODY
         self.known = False
+        self.forgotten = False
+        self.floor = 0  # the last turn that the own ledger knows: the next is above it
         self.wanted: Lead | None = None
         self.doubted_until = 0.0
         self._confirmed: Lead | None = None  # the last turn that was certainly ours
         self._marks = 0
+        self._told = False  # anything by this session
 
     @property
     def leads(self) -> bool:
@@ -49,7 +53,7 @@ class Register:
 
     def opened(self) -> Lead:
         """A session begins: what to send, not retained, to learn what is retained."""
-        self.known, self.wanted = False, None
+        self.known, self.wanted, self._told = False, None, False
         self._marks += 1
         return Lead(0, self._marks, self.name, "", 0)
 
@@ -59,7 +63,8 @@ class Register:
 
     def want(self, term: int, standby: str, number: int) -> Lead:
         """The next turn, for this gateway: to be published, retained."""
-        self.wanted = Lead(self.current.turn + 1, term, self.name, standby, number)
+        turn = max(self.current.turn, self.floor) + 1
+        self.wanted = Lead(turn, term, self.name, standby, number)
         return self.wanted
 
     def settle(self, now: float) -> bool:
@@ -78,6 +83,8 @@ class Register:
         """A message of the topic, in the broker's order."""
         if lead.turn == 0:
             return self._mark(lead)
+        if lead.turn >= max(self.current.turn, self.floor):
+            self._told, self.forgotten = True, False
         if lead.turn > self.current.turn:
             return self._advance(lead, now)
         if lead == self.current:
@@ -92,7 +99,7 @@ class Register:
     def _mark(self, lead: Lead) -> Seen:
         if self.known or (lead.leader, lead.term) != (self.name, self._marks):
             return Seen.NOTHING
-        self.known = True
+        self.known, self.forgotten = True, not self._told
         return Seen.KNOWN
 
     def _advance(self, lead: Lead, now: float) -> Seen:

@@ -23,7 +23,7 @@ from atoll.gateway.pairing import Place
 from atoll.gateway.private import write_private
 from atoll.gateway.profiles import PROFILES
 from atoll.gateway.shell import Shell, say
-from atoll.gateway.standby import Ours, Purpose, Standby
+from atoll.gateway.standby import Purpose, Standby, ours_of
 from atoll.gateway.standby_shell import StandbyShell
 from atoll.transport.link import Link
 from atoll.transport.loop import Loop
@@ -136,11 +136,8 @@ class _Gateway:
         """Follow until it is this gateway's turn to lead; None: stopped, or to begin again."""
         loop, config = Loop(), self._config
         settings = ledger.settings()
-        ours = Ours(
-            Place(settings.get("place", 0), settings.get("place_term", 0)),
-            next_term(settings.get("term", 0), _wall_ms()) - 1,
-            settings.get("turn", 0),
-        )
+        term = next_term(settings.get("term", 0), _wall_ms()) - 1
+        ours = ours_of(settings, register.name, term)
         core = Standby(register, purpose, ours, VERSION, _wall_ms())
         link = Link(loop, brokers, Session(_client_id(brokers, register.name)))
         shell = StandbyShell(

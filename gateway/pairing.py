@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from atoll.gateway.records import Record
 from atoll.wire import gateways as wire
+from atoll.wire._native import crc32c
 
 Message = wire.Lead | wire.Beat | wire.Batch | wire.Copy | wire.Heard
 
@@ -32,6 +33,16 @@ class Place(NamedTuple):
 
     number: int
     term: int
+
+
+NOWHERE = Place(0, 0)  # of a ledger that never had a pair
+
+
+def alone_mark(name: str) -> int:
+    """What a ledger says, as its setting `alone`, while a gateway of this name leads without a
+    standby in step: whoever reads its own mark there was the last one to lead. 0: with one.
+    """
+    return crc32c(name.encode()) or 1
 
 
 # --- what happened

@@ -9,6 +9,7 @@ register says that it is in step: then nothing was acknowledged that its ledger 
 lead when its claim is the next turn in the broker's order (lead.py).
 """
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from atoll.gateway.lead import NOBODY, Register, Seen
@@ -17,6 +18,7 @@ from atoll.gateway.pairing import (
     BEAT_S,
     LAG_S,
     LEASE_S,
+    NOWHERE,
     SILENCE_S,
     AddCopy,
     BeginCopy,
@@ -32,13 +34,14 @@ from atoll.gateway.pairing import (
     Said,
     TakeOver,
     Tell,
+    alone_mark,
 )
 from atoll.gateway.rows import RowsError, Unpacker, unpack
 from atoll.wire import gateways as wire
 from atoll.wire._native import crc32c
 from atoll.wire.limits import LEDGER_BATCH_BYTES_MAX, LEDGER_PART_BYTES_MAX
 
-NOWHERE = Place(0, 0)
+OTHERS_MAX = 16
 
 
 class Purpose(NamedTuple):
@@ -50,12 +53,19 @@ class Purpose(NamedTuple):
 
 class Ours(NamedTuple):
     """What its ledger says: its place (NOWHERE: it never had a pair) and its term; the last turn
-    that it knew.
+    that it knew, and whether it led alone then.
     """
 
     place: Place
     term: int
     turn: int
+    alone: bool = False
+
+
+def ours_of(settings: Mapping[str, int], name: str, term: int) -> Ours:
+    """What the settings of a gateway's ledger say, under this term."""
+    place = Place(settings.get("place", 0), settings.get("place_term", 0))
+    return Ours(place, term, settings.get("turn", 0), settings.get("alone", 0) == alone_mark(name))
 
 
 class Standby:
@@ -67,7 +77,9 @@ class Standby:
         self._register, self._purpose = register, purpose
         self.place, self._term = ours.place, ours.term
         self._fresh = ours.place == NOWHERE
-        self._turn = ours.turn
+        self._alone = ours.alone
+        self._turn = register.floor = ours.turn
+        self._others: dict[str, tuple[Place, float]] = {}  # that stand by: where, heard when
         self._version, self._beat = version, first_beat
         self._now = self._heard_at = self._opened_at = self._beat_at = self._expected = 0.0
         self._leader, self._leader_term = "", 0  # whom we hear
@@ -91,6 +103,8 @@ class Standby:
                 self._abandon_copy()
             case Said(wire.Lead() as lead):
                 self._take_lead(lead)
+            case Said(wire.Heard() as heard):
+                self._take_other(heard)
             case Said(message):
                 self._take(message)
         if self._register.known and now >= self._beat_at:
@@ -134,6 +148,8 @@ class Standby:
         lead, name = self._register.current, self._register.name
         if self._register.doubted_until:
             return False
+        if self._register.forgotten and not self._fresh:
+            return self._may_recover(lead)
         if lead.leader == name:
             return True
         if lead.standby == name and self.place.number >= lead.number:
@@ -142,11 +158,29 @@ class Standby:
             return self._silent_s() >= LEASE_S
         return self._purpose.lead and self._may_begin(lead)
 
+    def _may_recover(self, lead: wire.Lead) -> bool:
+        """Whether one with a past may lead when the broker has forgotten who does, and turns that
+        were never seen here with it. Of gateways that all stand by, the ledger of the last leader
+        has all that was ever acknowledged: no other has a batch of a later term.
+        """
+        if self._purpose.alone:
+            return self._silent_s() >= LEASE_S
+        if self._leader or self._silent_s() < SILENCE_S:
+            return False  # whoever leads says so again
+        places = {
+            name: place for name, (place, at) in self._others.items() if self._now - at < SILENCE_S
+        }
+        best = max(places, key=lambda name: places[name][::-1], default="")
+        if best and places[best][::-1] > self.place[::-1]:
+            text = f"gateway {best} has more than this one, and is to lead"
+            self._note("waiting", f"the broker has forgotten who leads; {text}")
+            return False
+        return bool(best) or (self._alone and lead == NOBODY)
+
     def _may_begin(self, lead: wire.Lead) -> bool:
         """Whether one that expects to lead, and is not said to, may."""
         if lead == NOBODY and not self._leader:
-            # One that had a pair may have been replaced; whoever leads then comes back soon.
-            return self._fresh or self._silent_s() >= SILENCE_S
+            return True
         if self._leader:
             if self._fresh:
                 self._out.append(
@@ -173,9 +207,16 @@ class Standby:
 
     # --- following ---
 
+    def _take_other(self, heard: wire.Heard) -> None:
+        """Another one that does not lead: two, and some more that came by mistake."""
+        if heard.name != self._register.name and (
+            heard.name in self._others or len(self._others) < OTHERS_MAX
+        ):
+            self._others[heard.name] = (Place(heard.number, heard.number_term), self._now)
+
     def _take(self, message: Any) -> None:
         leads = self._register.current.leader
-        if not self._register.known or isinstance(message, wire.Heard | wire.Lead):
+        if not self._register.known:
             return
         if message.leader == self._register.name or (leads and message.leader != leads):
             return
@@ -250,6 +291,7 @@ class Standby:
         except RowsError:
             return False
         self._out.append(Commit(records))
+        self._alone = False
         self.place = Place(first.number, first.number_term)
         self._term = first.number_term
         return True
@@ -289,7 +331,7 @@ class Standby:
             self._out.append(EndCopy(keep=True))
             self.place = Place(part.number, part.number_term)
             self._term = part.term
-            self._fresh = False
+            self._fresh = self._alone = False
             self._copy = None
             self._note("whole", f"the ledger is a copy of gateway {part.leader}'s")
 

@@ -19,7 +19,7 @@ from atoll.wire.codec import decode, encode
 from atoll.wire.errors import WireError
 from atoll.wire.topics import Topics
 
-EXPECTED = (wire.Lead, wire.Beat, wire.Batch, wire.Copy)
+EXPECTED = (wire.Lead, wire.Beat, wire.Batch, wire.Copy, wire.Heard)
 
 
 class StandbyShell:
@@ -49,7 +49,7 @@ class StandbyShell:
         link.on_up = self._link_up
         link.on_down = self._link_down
         link.on_message = self._received
-        link.subscribe(topics.lead, topics.ledger)
+        link.subscribe(topics.lead, topics.ledger, topics.standby)
 
     def start(self) -> None:
         """Connect."""

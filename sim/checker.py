@@ -117,8 +117,12 @@ class Checker:
                 )
 
     def told(self, device: "Device", message: Any) -> None:
-        """A lease arrives: it ends, on true time, so long after its request was sent."""
+        """A lease arrives: it ends, on true time, so long after its request was sent. One of a
+        gateway that was replaced is none (I3).
+        """
         if type(message) is wire.Lease and not message.birth_wanted:
+            if message.boot < device.disk.state.term:
+                return
             sent = self._requests.get((device.name, message.device_boot, message.number))
             if sent is not None and message.device_boot == device.disk.state.boot:
                 until = sent + message.duration_ms / 1_000 / (1 - DRIFT)

@@ -23,6 +23,8 @@ def settled(site: "Site") -> bool:
     core = site.gateway.core
     if core is None or any(client.open for client in site.clients):
         return False
+    if not site.gateway.settled:
+        return False
     members = core.members.members
     if len(members) < len(site.devices) or not all(m.serves for m in members.values()):
         return False
@@ -49,6 +51,7 @@ def _lacking(core: GatewayCore, shard: Shard) -> bool:
 
 def look(site: "Site") -> None:
     """I5, I7, I9: everybody is back and idle, everything is where it shall be."""
+    site.gateway.look()
     core = site.gateway.core
     assert core is not None
     for client in site.clients:

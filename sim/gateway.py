@@ -18,7 +18,7 @@ from atoll.sim.checker import Checker
 from atoll.sim.ledger import MemoryLedger
 from atoll.sim.network import HUB, Ear, Network
 from atoll.sim.placing import Placing
-from atoll.sim.world import NEVER, Alarm, World
+from atoll.sim.world import NEVER, Alarm, Violation, World
 from atoll.wire import messages as wire
 from atoll.wire.codec import decode, encode
 from atoll.wire.errors import WireError
@@ -32,9 +32,15 @@ class Gateway:
     """One gateway process after the other, over one ledger."""
 
     def __init__(
-        self, world: World, network: Network, checker: Checker, profile: Profile, seed: int
+        self,
+        world: World,
+        network: Network,
+        checker: Checker,
+        profile: Profile,
+        seed: int,
+        name: str = HUB,
     ) -> None:
-        self.world, self.network, self.checker = world, network, checker
+        self.world, self.network, self.checker, self.name = world, network, checker, name
         self.ledger = MemoryLedger()
         checker.ledger = self.ledger
         hexed: Mapping[str, str] = {k: d.hex() for k, d in checker.receipts.items()}
@@ -62,7 +68,7 @@ class Gateway:
         self.placing.begin(core)
         self._watch(core)
         ear = Ear(self._up, self._down, self._received)
-        self.network.join(HUB, ear)
+        self.network.join(self.name, ear)
         self._collect(first)
         self._arm()
 
@@ -71,7 +77,7 @@ class Gateway:
         told, decide, trust = core.members.changed, core.owners._decide, core.members.trusted
 
         def changed(change: Change) -> None:
-            self.checker.changed(change)
+            self._changing(change)
             self.placing.changed(change)
             told(change)
 
@@ -85,6 +91,9 @@ class Gateway:
 
         core.members.changed, core.members.trusted = changed, trusted
         core.owners._decide = planned  # type: ignore[method-assign]
+
+    def _changing(self, change: Change) -> None:
+        self.checker.changed(change)
 
     def pause(self) -> None:
         """SIGSTOP: it neither hears nor acts."""
@@ -116,7 +125,32 @@ class Gateway:
         self._alarm.off()
         self.generation += 1
         self.die_at_flush = None
-        self.network.leave(HUB, goodbye=False)
+        self.network.leave(self.name, goodbye=False)
+
+    def kill_at_flush(self, limit: int) -> None:
+        """It is killed at its next commit, after so many effects; -1: before the commit."""
+        self.die_at_flush = limit
+
+    def come_back(self) -> None:
+        """It runs, or goes on to."""
+        self.die_at_flush = None
+        if self.core is None:
+            self.start()
+
+    def heal(self) -> None:
+        """It runs, and nothing holds it."""
+        self.resume()
+        self.come_back()
+
+    @property
+    def settled(self) -> bool:
+        """Whether it has nothing to do but to serve."""
+        return self.core is not None
+
+    def look(self) -> None:
+        """What must be true of it in the end."""
+        if self.core is None:
+            raise Violation("unfinished", "gateway", "the gateway is down (I9)")
 
     def tallies(self) -> dict[str, int]:
         """What the running process has counted."""
@@ -218,10 +252,10 @@ class Gateway:
         if kind is do.Tell:
             device, leaf, message, retain = effect
             self.checker.telling(device, message)
-            self.network.send(HUB, device, leaf, encode(message), retain=retain)
+            self.network.send(self.name, device, leaf, encode(message), retain=retain)
         elif kind is do.Answer:
             self.checker.answering(effect)
-            self.network.send(HUB, effect.client, "reply", encode(effect.message))
+            self.network.send(self.name, effect.client, "reply", encode(effect.message))
         elif kind is do.ForgetDevice:
             for leaf in ("status", "birth", "map"):
                 self.network.retained.pop((effect.device, leaf), None)

@@ -4,9 +4,11 @@ Each seed has some kinds on and some off, with its own intensity (swarm testing)
 are met without waiting for all to be met at once.
 """
 
+from random import Random
 from typing import TYPE_CHECKING
 
 from atoll.sim.network import Faults
+from atoll.sim.pair import Pair
 
 if TYPE_CHECKING:
     from atoll.sim.site import Site
@@ -31,7 +33,16 @@ KINDS = {
     "stall": "the gateway stands still for seconds and goes on (SIGSTOP)",
     "gateway": "the gateway is killed, between any two of its acts, and comes back",
     "broker": "the broker is killed and forgets everything",
+    "failover": "a second gateway stands by; either is killed, stopped or cut off, one way or both",
 }
+PAIRED_SHARE = 0.25  # of the seeds that draw from all kinds
+
+
+def is_paired(seed: int, kinds: tuple[str, ...]) -> bool:
+    """Whether a seed has two gateways. Drawn apart from all else: other seeds stay as they are."""
+    if "failover" not in kinds or len(kinds) <= 2:
+        return "failover" in kinds
+    return Random(f"pair {seed}").random() < PAIRED_SHARE
 
 
 class Nemesis:
@@ -41,7 +52,9 @@ class Nemesis:
         self.site = site
         self.world = site.world
         random = self.world.random
-        self.kinds = [kind for kind in kinds if len(kinds) <= 2 or random.random() < 0.45]
+        drawn = [kind for kind in kinds if kind != "failover"]
+        self.kinds = [kind for kind in drawn if len(kinds) <= 2 or random.random() < 0.45]
+        self.kinds += ["failover"] * is_paired(site.seed, kinds)
         self.over = False
         self._flapping = ""
 
@@ -84,9 +97,7 @@ class Nemesis:
             device.slow, device.health = 1.0, self.site.healthy
             if not device.alive:
                 device.start()
-        self.site.gateway.resume()
-        if self.site.gateway.core is None:
-            self.site.gateway.start()
+        self.site.gateway.heal()
 
     # --- helpers ---
 
@@ -197,14 +208,13 @@ class Nemesis:
         if random.random() < 0.5:
             gateway.kill()
         else:
-            gateway.die_at_flush = random.choice((-1, 0, 1, 2, 5))
-        self.world.after(self._span_s(), self._raise_gateway)
-
-    def _raise_gateway(self) -> None:
-        gateway = self.site.gateway
-        gateway.die_at_flush = None
-        if gateway.core is None:
-            gateway.start()
+            gateway.kill_at_flush(random.choice((-1, 0, 1, 2, 5)))
+        self.world.after(self._span_s(), gateway.come_back)
 
     def _broker(self) -> None:
         self.site.network.restart_broker()
+
+    def _failover(self) -> None:
+        gateway = self.site.gateway
+        if isinstance(gateway, Pair):
+            gateway.strike(self._span_s())

@@ -19,8 +19,10 @@ from atoll.sim.client import EVERY_SAMPLE, LIVE, PLANS, Client, Wanted
 from atoll.sim.device import UNKNOWN, Computer, Device, Kind
 from atoll.sim.gateway import Gateway
 from atoll.sim.knobs import reset, turn
-from atoll.sim.nemesis import KINDS, Nemesis
+from atoll.sim.nemesis import KINDS, Nemesis, is_paired
 from atoll.sim.network import Network
+from atoll.sim.pair import Pair
+from atoll.sim.pair_network import PairNetwork
 from atoll.sim.world import Violation, World
 from atoll.wire import messages as wire
 
@@ -66,7 +68,8 @@ class Site:
         self.seed, self.setup = seed, setup
         self.world = world = World(seed)
         world.busy_max += 200 * setup.devices
-        self.network = Network(world)
+        paired = is_paired(seed, setup.faults)
+        self.network = PairNetwork(world) if paired else Network(world)
         self.checker = Checker(world)
         self.healthy = UNKNOWN
         random = world.random
@@ -74,7 +77,12 @@ class Site:
         out_after_s = random.choice((4.0, 15.0, 60.0))
         profile = Profile("sim", random.choice((0.5, 1.0, 2.0)), out_after_s, 10.0)
         profile = setup.profile or profile
-        self.gateway = Gateway(world, self.network, self.checker, profile, random.getrandbits(32))
+        number = random.getrandbits(32)
+        self.gateway: Gateway | Pair
+        if isinstance(self.network, PairNetwork):
+            self.gateway = Pair(world, self.network, self.checker, profile, number)
+        else:
+            self.gateway = Gateway(world, self.network, self.checker, profile, number)
         self.devices = {
             kind.name: Device(world, self.network, self.checker, _COMPUTER, kind)
             for kind in setup.kinds or self._fleet()

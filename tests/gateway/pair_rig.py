@@ -14,7 +14,7 @@ from atoll.gateway.feed import Feed
 from atoll.gateway.lead import Register
 from atoll.gateway.pairing import Place
 from atoll.gateway.rows import pack
-from atoll.gateway.standby import Ours, Purpose, Standby
+from atoll.gateway.standby import Purpose, Standby, ours_of
 from atoll.sim.ledger import MemoryLedger
 from atoll.wire import gateways as wire
 from atoll.wire.codec import decode, encode
@@ -141,8 +141,7 @@ class Node:
 
     def stand_by(self, purpose):
         found = self.settings()
-        place = Place(found.get("place", 0), found.get("place_term", 0))
-        ours = Ours(place, found.get("term", 100), found.get("turn", 0))
+        ours = ours_of(found, self.name, found.get("term", 100))
         beat = 1_000 * self.process + int(self.world.now * 100)
         self.feed, self.serving = None, False
         self.core = Standby(self.register, purpose, ours, VERSION, beat)

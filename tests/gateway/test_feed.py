@@ -55,9 +55,11 @@ def of(effects, kind):
 
 
 def paired():
+    """In step, at batch 4 of term 7."""
     leader = Leader()
-    effects = leader.hears((3, 6))
-    (lead,) = said(effects, wire.Lead)
+    leader.hears((3, 6))
+    leader.commits(b"stamp")
+    (lead,) = said(leader.hears((4, 7)), wire.Lead)
     leader.happen(pair.Said(lead))
     assert leader.feed.mode == PAIRED
     return leader
@@ -70,8 +72,9 @@ def test_a_ledger_without_a_place_gets_one_with_its_first_standby():
     effects = leader.hears((0, 0))
     assert of(effects, pair.Stamp)
     assert {row.name: row.value for row in leader.feed.stamp()} == {
-        "place": 1, "place_term": 7, "turn": 9,
+        "place": 1, "place_term": 7, "turn": 9, "alone": pair.alone_mark("a"),
     }  # fmt: skip
+    assert leader.hears((0, 0)) == [], "not at our place, which is nowhere yet"
     effects = leader.commits()
     assert leader.feed.place == Place(1, 7)
     assert [e.copy for e in of(effects, pair.ReadCopy)] == [1]
@@ -79,21 +82,42 @@ def test_a_ledger_without_a_place_gets_one_with_its_first_standby():
     assert not leader.feed.holding
 
 
-def test_a_standby_at_our_place_is_in_step_at_once():
+def alone(leader):
+    return {row.name: row.value for row in leader.feed.stamp()}["alone"]
+
+
+def test_a_standby_at_our_place_is_in_step_once_both_ledgers_say_so():
     leader = Leader()
-    (lead,) = said(leader.hears((3, 6)), wire.Lead)
-    assert (lead.turn, lead.standby, lead.number) == (10, "b", 3)
+    assert alone(leader) == pair.alone_mark("a")
+    effects = leader.hears((3, 6))
+    assert of(effects, pair.Stamp)
+    assert said(effects, wire.Lead) == []
+    assert alone(leader) == 0
+    leader.commits()
+    assert said(leader.hears((3, 6)), wire.Lead) == []
+    assert not leader.feed.holding
+    (lead,) = said(leader.hears((4, 7)), wire.Lead)
+    assert (lead.turn, lead.standby, lead.number) == (10, "b", 4)
     assert leader.feed.holding, "from the moment it is asked for"
+
+
+def test_a_leader_that_goes_on_alone_has_it_in_its_ledger():
+    leader = paired()
+    assert alone(leader) == 0
+    (lead, *_) = said(leader.passes(pair.SILENCE_S + 0.5), wire.Lead)
+    assert alone(leader) == 0, "not before the turn has come back"
+    assert of(leader.happen(pair.Said(lead)), pair.Stamp)
+    assert alone(leader) == pair.alone_mark("a")
 
 
 def test_batches_are_sent_as_they_are_committed_and_released_as_they_are_confirmed():
     leader = paired()
     (batch,) = said(leader.commits(b"one"), wire.Batch)
-    assert (batch.number, batch.number_term, batch.before_term, batch.data) == (4, 7, 6, b"one")
+    assert (batch.number, batch.number_term, batch.before_term, batch.data) == (5, 7, 7, b"one")
     (batch,) = said(leader.commits(b"two"), wire.Batch)
-    assert (batch.number, batch.before_term) == (5, 7)
-    assert [e.number for e in of(leader.hears((4, 7)), pair.Release)] == [4]
+    assert (batch.number, batch.before_term) == (6, 7)
     assert [e.number for e in of(leader.hears((5, 7)), pair.Release)] == [5]
+    assert [e.number for e in of(leader.hears((6, 7)), pair.Release)] == [6]
 
 
 def test_a_large_batch_goes_in_parts():
@@ -115,9 +139,9 @@ def test_what_is_not_confirmed_is_said_again_and_again():
 def test_no_more_than_so_much_is_under_way():
     leader = paired()
     sent = [b.number for _ in range(100) for b in said(leader.commits(), wire.Batch)]
-    assert sent == list(range(4, 4 + pair.AHEAD_MAX))
-    sent = [b.number for b in said(leader.hears((40, 7)), wire.Batch)]
-    assert sent == list(range(4 + pair.AHEAD_MAX, 104))
+    assert sent == list(range(5, 5 + pair.AHEAD_MAX))
+    sent = [b.number for b in said(leader.hears((41, 7)), wire.Batch)]
+    assert sent == list(range(5 + pair.AHEAD_MAX, 105))
 
 
 def test_a_silent_standby_is_left_behind_by_a_turn_of_the_register():
@@ -129,7 +153,7 @@ def test_a_silent_standby_is_left_behind_by_a_turn_of_the_register():
     assert leader.feed.holding, "not before the turn has come back"
     assert not of(effects, pair.Release)
     effects = leader.happen(pair.Said(lead))
-    assert of(effects, pair.Release) == [pair.Release(4)]
+    assert of(effects, pair.Release) == [pair.Release(5)]
     assert "is silent" in of(effects, pair.Tell)[0].text
     assert leader.feed.mode == ALONE
 
@@ -139,7 +163,7 @@ def test_a_standby_that_is_heard_and_does_not_get_on_is_left_behind_too():
     leader.commits()
     leads = []
     for _ in range(int(pair.SILENCE_S) + 2):
-        leads += said(leader.passes(1.0) + leader.hears((3, 6)), wire.Lead)
+        leads += said(leader.passes(1.0) + leader.hears((4, 7)), wire.Lead)
     assert leads[0].standby == ""
 
 
@@ -160,11 +184,11 @@ def test_a_ledger_of_another_history_gets_a_copy(place):
 def test_a_standby_that_was_away_for_little_gets_what_it_lacks():
     leader = paired()
     leader.commits(b"one")
-    leader.hears((4, 7))
+    leader.hears((5, 7))
     leader.happen(pair.Said(said(leader.passes(6.0), wire.Lead)[0]))
     leader.commits(b"two")
     leader.commits(b"three")
-    effects = leader.hears((4, 7))
+    effects = leader.hears((5, 7))
     assert not of(effects, pair.ReadCopy)
     assert [b.data for b in said(effects, wire.Batch)] == [b"two", b"three"]
 
@@ -194,7 +218,8 @@ def test_a_copy_goes_in_parts_and_batches_follow_it():
     assert [p.part for p in again] == [1]
     effects = leader.hears((3, 6))
     assert [b.data for b in said(effects, wire.Batch)] == [b"later"]
-    assert said(effects, wire.Lead)[0].standby == "b"
+    leader.commits(b"stamp")
+    assert said(leader.hears((5, 7)), wire.Lead)[0].standby == "b"
 
 
 def test_a_third_gateway_and_another_version_are_ignored_and_named_once():
@@ -229,7 +254,7 @@ def test_who_finds_another_turn_after_it_was_away_steps_down():
 def test_a_message_that_comes_late_changes_nothing():
     leader = paired()
     leader.commits()
-    leader.hears((4, 7))
+    leader.hears((5, 7))
     leader.beats -= 2
-    effects = leader.hears((3, 6))
+    effects = leader.hears((4, 7))
     assert effects == []

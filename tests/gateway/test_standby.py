@@ -187,6 +187,62 @@ def test_an_old_leader_that_comes_back_first_after_a_forgetful_broker_waits():
     check_end(world)
 
 
+def test_a_standby_that_missed_the_turn_before_the_broker_forgot_it_waits():
+    """It remembers that it was in step, and cannot know that the leader went on alone since."""
+    world, a, b = pair_of(9)
+    b.start()
+    work(world, 2.0)
+    b.sever()
+    work(world, 8.0)
+    assert a.register.current.standby == ""
+    a.kill()
+    world.restart()
+    b.heal()
+    work(world, 20.0)
+    assert not b.serving
+    check_end(world)
+
+
+@pytest.mark.parametrize("leader", "ab")
+def test_when_the_broker_has_forgotten_all_the_last_leader_leads(leader):
+    """Both are down, and so is what was retained; the one expects to lead, the other one did."""
+    world, a, b = pair_of(10)
+    b.start()
+    work(world, 2.0)
+    one, other = (a, b) if leader == "a" else (b, a)
+    other.kill()
+    work(world, 8.0)
+    assert world.leaders == [one]
+    one.kill()
+    world.restart()
+    a.start()
+    b.start()
+    work(world, 12.0)
+    assert world.leaders == [one]
+    check_end(world)
+
+
+@pytest.mark.parametrize("last", "ab")
+def test_alone_with_a_broker_that_has_forgotten_only_the_last_leader_leads(last):
+    """The one that stood by may lack what the other one has acknowledged, which is not there."""
+    world, a, b = pair_of(11)
+    b.start()
+    work(world, 2.0)
+    one, other = (a, b) if last == "a" else (b, a)
+    other.kill()
+    work(world, 8.0)
+    one.kill()
+    world.restart()
+    other.start()
+    work(world, 20.0)
+    assert world.leaders == []
+    other.kill()
+    one.start()
+    work(world, 8.0)
+    assert world.leaders == [one]
+    check_end(world)
+
+
 def tried(seed):
     """Kills, pauses and cuts of either gateway at any moment, over a network that loses, doubles
     and reorders what is not about who leads.

@@ -14,7 +14,7 @@ from atoll.gateway.ledger import VERSION, Ledger
 from atoll.gateway.pairing import Place
 from atoll.gateway.profiles import PROFILES
 from atoll.gateway.shell import Shell
-from atoll.gateway.standby import Ours, Purpose, Standby
+from atoll.gateway.standby import Purpose, Standby, ours_of
 from atoll.gateway.standby_shell import StandbyShell
 from atoll.transport.port import Session, Will
 from atoll.wire import messages as wire
@@ -36,10 +36,7 @@ class Gateway:
 
     def stand_by(self):
         found = self.ledger.settings()
-        ours = Ours(
-            Place(found.get("place", 0), found.get("place_term", 0)), found.get("term", 7),
-            found.get("turn", 0),
-        )  # fmt: skip
+        ours = ours_of(found, self.name, found.get("term", 7))
         beat = int(self.site.broker.now * 1000) + 1
         self.loop, self.core = VirtualLoop(self.site.broker), None
         self.link = self.site.broker.link(Session(f"gateway-{self.name}"))
