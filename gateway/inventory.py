@@ -158,7 +158,7 @@ class Inventory:
             return
         del self._lists[device]
         self.listed(device, whole=not absent)
-        for dataset, key in absent:
+        for dataset, key in sorted(absent):  # the same in every process
             stream = self._catalog.datasets[dataset].streams[key]
             self._catalog.drop_runs(device, stream, pending.seen.get((dataset, key), ()))
             shard = self._catalog.find(ShardId(dataset, stream.shard))

@@ -1,5 +1,9 @@
 """Whole seeds: the same again, every fault alone, and what a seed reports."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from atoll.sim.nemesis import KINDS
@@ -14,6 +18,25 @@ def test_the_same_seed_is_the_same_run():
     assert one == two
     assert one.events > 1_000
     assert Site(6, SHORT).run().trace != one.trace
+
+
+def test_the_same_seed_is_the_same_run_in_another_process():
+    """I13: nothing rests on the order of a set, which is another one in each process."""
+    script = (
+        "from atoll.sim.site import Setup, Site; outcome = Site(402, Setup()).run();"
+        " print(outcome.trace, outcome.events)"
+    )
+    one, two = (
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "2")
+    )
+    assert one == two
 
 
 # Seeds that have found something, with what it was; each must stay mended.
