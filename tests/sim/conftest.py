@@ -35,3 +35,20 @@ def stored(site):
     assert not client.open
     assert site.checker.acked
     return site
+
+
+@pytest.fixture
+def pair():
+    """A calm site whose gateways are in step, with some data in it."""
+    site = Site(1, Setup(faults=("failover",), clients=1))
+    site.calm = True
+    site.gateway.start()
+    for device in site.devices.values():
+        device.start()
+    site.world.run(8.0)
+    for _ in range(4):
+        site.clients[0].put()
+    site.world.run(12.0)
+    assert site.gateway.settled
+    assert site.checker.acked
+    return site

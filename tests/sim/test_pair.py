@@ -2,35 +2,14 @@
 
 import pytest
 
-from atoll.gateway import feed, records
+from atoll.gateway import feed
 from atoll.gateway.lead import Register
-from atoll.gateway.pairing import LEASE_S, SILENCE_S, Place
+from atoll.gateway.pairing import LEASE_S, SILENCE_S
 from atoll.gateway.standby import Standby
-from atoll.sim.checker import Checker
 from atoll.sim.nemesis import KINDS, is_paired
-from atoll.sim.pair_ledger import PairLedger
 from atoll.sim.site import Setup, Site
-from atoll.sim.succession import Succession
-from atoll.sim.world import Violation, World
 
 FAILOVER = Setup(faults=("failover",), hours=0.01)
-
-
-@pytest.fixture
-def pair():
-    """A calm site whose gateways are in step, with some data in it."""
-    site = Site(1, FAILOVER._replace(clients=1))
-    site.calm = True
-    site.gateway.start()
-    for device in site.devices.values():
-        device.start()
-    site.world.run(8.0)
-    for _ in range(4):
-        site.clients[0].put()
-    site.world.run(12.0)
-    assert site.gateway.settled
-    assert site.checker.acked
-    return site
 
 
 def passes(site, seconds):
@@ -69,18 +48,6 @@ def test_a_leader_that_is_cut_off_one_way_is_replaced_or_leads_on(pair, way):
     pair.gateway.look()
 
 
-def test_a_leader_that_was_stopped_says_nothing_that_counts_when_it_goes_on(pair):
-    a, b = pair.gateway.hosts
-    a.pause()
-    passes(pair, 8.0)
-    assert pair.gateway.leading is b
-    term = b.core.term
-    a.resume()
-    passes(pair, 6.0)
-    assert pair.gateway.settled
-    assert all(device.disk.state.term == term for device in pair.devices.values())
-
-
 def test_nothing_moves_and_no_standing_job_stops_over_a_takeover(pair):
     client = pair.clients[0]
     client._stand()
@@ -90,22 +57,6 @@ def test_nothing_moves_and_no_standing_job_stops_over_a_takeover(pair):
     passes(pair, 20.0)
     assert {s.id: s.owners for s in pair.gateway.core.catalog.all_shards()} == owners
     assert set(pair.gateway.core.standing.jobs) == {"c0-s1"}
-
-
-def test_a_copy_is_the_ledger_it_is_a_copy_of(pair):
-    a, b = pair.gateway.hosts
-    assert a.ledger.place == b.ledger.place != Place(0, 0)
-    rows = list(a.ledger.read_all())
-    assert rows == list(b.ledger.read_all())
-    new = PairLedger()
-    new.begin_replacing()
-    new.add(rows)
-    new.power_lost()
-    assert list(new.read_all()) == []
-    new.begin_replacing()
-    new.add(rows)
-    new.end_replacing(keep=True)
-    assert list(new.read_all()) == rows
 
 
 def test_a_share_of_the_seeds_has_two_gateways_and_the_others_stay_as_they_are():
@@ -138,28 +89,6 @@ def test_failover_alone_breaks_nothing(seed):
 
 
 # --- is the looking on any good? ---
-
-
-def test_a_leader_without_what_was_said_is_found():
-    succession = Succession(Checker(World(1)))
-    one, other = PairLedger(), PairLedger()
-    succession.leads("a", 1, one)
-    succession.committing("a", Place(1, 1), [])
-    succession.committing("a", Place(2, 1), [])
-    succession.standing_on("a", 2)
-    other.commit([records.SettingSet("place", 1), records.SettingSet("place_term", 1)])
-    with pytest.raises(Violation, match="stands on batch 2"):
-        succession.leads("b", 2, other)
-
-
-def test_two_under_one_term_and_a_batch_of_nobody_are_found():
-    succession = Succession(Checker(World(1)))
-    succession.leads("a", 1, PairLedger())
-    succession.committing("a", Place(1, 1), [records.SettingSet("x", 1)])
-    with pytest.raises(Violation, match="is no leader's"):
-        succession.followed("b", Place(1, 1), [records.SettingSet("x", 2)])
-    with pytest.raises(Violation, match="under term 1"):
-        succession.leads("b", 1, PairLedger())
 
 
 def acknowledge_at_once(monkeypatch):

@@ -1,0 +1,34 @@
+"""One of two gateways: stopped and killed between its acts."""
+
+import pytest
+
+
+def passes(site, seconds):
+    site.world.run(site.world.now + seconds)
+
+
+def test_a_leader_that_was_stopped_says_nothing_that_counts_when_it_goes_on(pair):
+    a, b = pair.gateway.hosts
+    a.pause()
+    passes(pair, 8.0)
+    assert pair.gateway.leading is b
+    term = b.core.term
+    a.resume()
+    passes(pair, 6.0)
+    assert pair.gateway.settled
+    assert all(device.disk.state.term == term for device in pair.devices.values())
+
+
+@pytest.mark.parametrize("limit", [-1, 0, 1, 3])
+def test_it_dies_where_it_is_told_to_and_the_other_one_goes_on(pair, limit):
+    a, b = pair.gateway.hosts
+    a.die_at_flush = limit
+    pair.clients[0].put()
+    passes(pair, 1.0)
+    assert not a.alive
+    passes(pair, 15.0)
+    assert pair.gateway.leading is b
+    assert not pair.clients[0].open
+    pair.gateway.heal()
+    passes(pair, 8.0)
+    assert pair.gateway.settled
