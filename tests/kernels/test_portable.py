@@ -12,7 +12,7 @@ from array import array
 
 import pytest
 
-from atoll.kernels import Plan, golden, portable
+from atoll.kernels import Plan, catalogue, golden, portable
 from atoll.kernels.golden_models import golden_models
 from atoll.kernels.samples import SIZES
 
@@ -27,7 +27,7 @@ CORES = {
     "m7": "-mcpu=cortex-m7 -mfloat-abi=hard -mfpu=fpv5-d16",
     "m33": "-mcpu=cortex-m33 -mfloat-abi=hard -mfpu=fpv5-sp-d16",
 }
-HELPERS = re.compile(r"__aeabi_(?!d|.*2d|h)\w+|__gnu_thumb1_\w+")
+HELPERS = re.compile(r"__aeabi_(?!d|.*2d|h)\w+|__gnu_thumb1_\w+|__clzdi2")
 LIBRARY = {"memcpy", "memmove", "memset", "sqrtf"}
 RATE_HZ = 1000.0
 MODELS = golden_models()
@@ -55,6 +55,9 @@ PLANS = (
     "channels 2 | window 8 | gram",
     "channels 3 | window 8 | rms | logistic @logistic",
     "channels 2 | window 16 | spectrum | merge",
+    "resample 3 2 half=2 | window 20 hop=7 | zero_crossings, mean | sum, count",
+    "window 64 hop=24 | psd 16 | entropy, peaks 3, band 100 300",
+    "window 64 | taper flattop | spectrum | mel 5 give=db",
 )
 
 
@@ -86,15 +89,22 @@ def test_compiles_without_a_warning_on_this_machine(folder, compiler):
     assert undefined("nm", obj, folder) <= LIBRARY
 
 
+# Built for speed they take loops of their own (parts/cortexm.h).
+@pytest.mark.parametrize("level", ["-Os", pytest.param("-O2", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("core", CORES)
-def test_compiles_for_microcontrollers_without_double(folder, core):
+def test_compiles_for_microcontrollers_without_double(folder, core, level):
     compiler = "arm-none-eabi-gcc"
     if not shutil.which(compiler):
         pytest.skip(f"{compiler} is not installed")
-    flags = [*FLAGS, "-Os", "-mthumb", *CORES[core].split()]
+    flags = [*FLAGS, level, "-mthumb", *CORES[core].split()]
     run(compiler, *flags, "-c", "atoll_kernels.c", "-o", f"{core}.o", cwd=folder)
     names = undefined("arm-none-eabi-nm", f"{core}.o", folder) - LIBRARY
     assert all(HELPERS.fullmatch(name) for name in names), names
+
+
+def test_every_kernel_is_in_a_plan():
+    used = {name for text in PLANS for name in Plan(text, MODELS).kernels}
+    assert used == {kernel.name for kernel in catalogue()}
 
 
 def test_the_header_stands_alone(folder):

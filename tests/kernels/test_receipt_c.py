@@ -12,6 +12,7 @@ PRINTER = Path(__file__).parents[2] / "benchmarks" / "native" / "receipts.c"
 STRICT = ["-Wall", "-Wextra", "-Wconversion", "-Wdouble-promotion", "-Wshadow", "-pedantic"]
 SUITES = {"short": SHORT, "long": LONG}
 PLENTY = 1 << 20
+SANITIZED = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
 def run(*command, cwd):
@@ -26,7 +27,7 @@ def folder(tmp_path_factory):
     assert portable.main([str(out)]) == 0
     assert receipt_c.main([str(out / "short")]) == 0
     assert receipt_c.main([str(out / "long"), "--long"]) == 0
-    compiled(out, "plain.o", "-O1", "-ffp-contract=off")
+    compiled(out, "plain.o", "-O1", "-ffp-contract=off", *SANITIZED)
     return out
 
 
@@ -35,8 +36,7 @@ def compiled(folder, kernels, *flags):
 
 
 def given(folder, suite, kernels, memory):
-    flags = ["-std=c99", "-O1", *STRICT, "-Werror", "-fsanitize=address,undefined"]
-    flags += ["-fno-sanitize-recover=all", "-I.", f"-I{suite}"]
+    flags = ["-std=c99", "-O1", *STRICT, "-Werror", *SANITIZED, "-I.", f"-I{suite}"]
     sources = [f"{suite}/atoll_receipts.c", str(PRINTER), kernels]
     run("gcc", *flags, *sources, "-o", f"{suite}/print", "-lm", cwd=folder)
     lines = run(f"{suite}/print", str(memory), cwd=folder).splitlines()
