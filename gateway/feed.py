@@ -13,16 +13,16 @@ the whole ledger first. Lost messages are said again; a batch is one transaction
 A ledger that never had a standby has no place, and its gateway pays nothing for one.
 """
 
-from collections import deque
-from itertools import islice
-from typing import Any, NamedTuple
+from math import inf
+from typing import Any
 
+from atoll.gateway.kept import Batch, Kept
 from atoll.gateway.lead import Register, Seen
 from atoll.gateway.pairing import (
     AGAIN_S,
-    AHEAD_MAX,
     BEAT_S,
     LAG_S,
+    LEASE_S,
     NOWHERE,
     SILENCE_S,
     Closed,
@@ -50,19 +50,13 @@ from atoll.wire._native import crc32c
 from atoll.wire.limits import LEDGER_PART_BYTES_MAX
 
 ALONE, CATCHING, PAIRED = "none", "catching up", "in step"
+WAITING = "waiting"  # the leader, for a standby that may have taken over
 # A standby this close is in step: what it lacks is on its way, and no more comes unconfirmed.
 NEAR_BATCHES = 64
 # Unconfirmed at a time: more would only wait in the broker.
 UNDER_WAY_BYTES, UNDER_WAY_PARTS = 1_048_576, 16
 # Batches kept for a standby that is catching up, and for one that is away: it is given a copy then.
 KEPT_BYTES_MAX, KEPT_AWAY_BYTES_MAX = 64 * 1_048_576, 4 * 1_048_576
-
-
-class _Kept(NamedTuple):
-    number: int
-    term: int
-    before_term: int
-    data: bytes
 
 
 class _Copy:
@@ -96,14 +90,16 @@ class Feed:
         self.place = place
         self.mode = ALONE
         self._standby: _Standby | None = None
-        self._kept: deque[_Kept] = deque()
-        self._bytes = 0
+        self._kept = Kept()
         self._copies = 0
         self._paired_from = 0  # our ledger says that we are not alone from this batch on
         self._now = 0.0
         self._heard_at = self._gained_at = self._said_again_at = 0.0
         self._beat_at = self._expected = 0.0
         self._served = False
+        self._sure_at = -inf  # when the standby was last heard, which had not taken over by then
+        self._lagged = False  # what this session brings may be old
+        self.doubtful = False  # the broker has forgotten who leads, and the standby may
         self._strangers: set[str] = set()
         self._out: list[Any] = []
 
@@ -135,11 +131,13 @@ class Feed:
         self._now = now
         if now - self._expected > LAG_S:
             self._excuse()
+            self._lagged = True
         match event:
             case Opened():
                 self._opened()
             case Closed():
                 self._register.closed()
+                self.doubtful = False
             case Said(message, retained):
                 self._take(message, retained)
             case Committed(data):
@@ -190,13 +188,31 @@ class Feed:
             case Seen.WON:
                 self._turned(lead)
             case Seen.KNOWN:
-                # A broker that has lost its memory is told again.
-                self._out.append(Publish(register.current, retain=True))
                 self._beat_at = self._now
-                self._served = True
-                self._out.append(Ready())
+                away_s = self._now - self._sure_at
+                if register.forgotten and register.current.standby and away_s >= LEASE_S:
+                    self.doubtful = True
+                    text = f"the broker has forgotten who leads; {register.current.standby} may:"
+                    self._out.append(Tell("", WAITING, f"{text} waiting for it"))
+                else:
+                    self._go_on()
             case Seen.NOTHING:
                 pass
+
+    def _go_on(self) -> None:
+        """It is certain that we lead. A broker that has lost its memory is told again."""
+        self.doubtful = self._lagged = False
+        self._out.append(Publish(self._register.current, retain=True))
+        self._served = True
+        self._out.append(Ready())
+
+    def _settle_doubt(self, heard: wire.Heard) -> None:
+        """The standby stands by: it has not taken over, or has and does not lead any more."""
+        assert self.place is not None
+        if (heard.number_term, heard.number) > (self.place.term, self.place.number):
+            self._out.append(StepDown(wire.Lead(0, heard.number_term, heard.name, "", 0)))
+        else:
+            self._go_on()
 
     def _must_refuse(self, lead: wire.Lead, retained: bool) -> bool:
         """Whether somebody claims what is not to be had: nobody may while we lead alone."""
@@ -234,12 +250,14 @@ class Feed:
         if self._paired_from:
             self._out.append(Stamp())  # alone again
         self._standby, self._paired_from = None, 0
-        self._trim()
+        self._kept.trim(KEPT_AWAY_BYTES_MAX)
 
     # --- time ---
 
     def _tick(self) -> None:
         self._beat_at = self._now + BEAT_S
+        if self.doubtful:
+            return
         standby, place = self._standby, self.place or NOWHERE
         register = self._register
         self._out.append(Publish(wire.Beat(self._term, register.name, self._version, *place)))
@@ -258,7 +276,7 @@ class Feed:
     def _is_lost(self, standby: _Standby) -> bool:
         behind = standby.place is None or standby.place != self.place
         stuck = behind and self._now - self._gained_at > SILENCE_S
-        return self._now - self._heard_at > SILENCE_S or stuck or self._bytes > KEPT_BYTES_MAX
+        return self._now - self._heard_at > SILENCE_S or stuck or self._kept.bytes > KEPT_BYTES_MAX
 
     def _leave_behind(self, standby: _Standby) -> None:
         if self.mode == PAIRED:
@@ -276,21 +294,16 @@ class Feed:
         if before is None:
             return
         self.place = Place(before.number + 1, self._term)
-        self._kept.append(_Kept(self.place.number, self._term, before.term, data))
-        self._bytes += len(data)
+        self._kept.add(Batch(self.place.number, self._term, before.term, data))
         standby = self._standby
         if standby is None:
-            self._trim()
+            self._kept.trim(KEPT_AWAY_BYTES_MAX)
             return
         if standby.place == before:
             self._gained_at = self._now
         if standby.place is None and standby.copy is None:
             self._begin_copy(standby)
         self._send(standby)
-
-    def _trim(self) -> None:
-        while self._kept and self._bytes > KEPT_AWAY_BYTES_MAX:
-            self._bytes -= len(self._kept.popleft().data)
 
     def _take_heard(self, heard: wire.Heard) -> None:
         standby = self._standby
@@ -303,6 +316,10 @@ class Feed:
             self._tell(f"standby {heard.name} is here and catches up")
         if heard.beat <= standby.beat:
             return  # it comes late
+        if not self._lagged or self.doubtful:
+            self._sure_at = self._now
+        if self.doubtful:
+            self._settle_doubt(heard)
         self._heard_at = self._now
         standby.beat = heard.beat
         if self.place is None:
@@ -313,7 +330,7 @@ class Feed:
         place = Place(heard.number, heard.number_term)
         if standby.copy is not None and heard.copy == standby.copy.number:
             self._copy_heard(standby, standby.copy, heard.part)
-        elif self._knows(place):
+        elif place == self.place or self._kept.follows(place):
             self._gained(standby, place)
         elif standby.copy is None:
             self._begin_copy(standby)
@@ -330,17 +347,6 @@ class Feed:
             self._out.append(Tell(heard.name, self.mode, f"gateway {heard.name} is ignored: {why}"))
         return bool(why)
 
-    def _knows(self, place: Place) -> bool:
-        """Whether a ledger at this place needs only batches that are kept here."""
-        if place == NOWHERE:
-            return False
-        if place == self.place:
-            return True
-        if not self._kept or not self._kept[0].number <= place.number + 1:
-            return False
-        at = place.number + 1 - self._kept[0].number
-        return at < len(self._kept) and self._kept[at].before_term == place.term
-
     def _gained(self, standby: _Standby, place: Place) -> None:
         """The standby's ledger is at a place that ours was at."""
         if standby.copy is not None:
@@ -354,8 +360,7 @@ class Feed:
             self._gained_at = self._now
         if standby.next <= place.number:
             standby.next = place.number + 1
-        while self._kept and self._kept[0].number <= place.number:
-            self._bytes -= len(self._kept.popleft().data)
+        self._kept.confirm(place.number)
         if self.mode == PAIRED:
             self._out.append(Release(place.number))
         elif self._is_near(place):
@@ -390,7 +395,7 @@ class Feed:
         if standby.place is None or standby.copy is not None:
             return
         under_way = 0
-        for kept in islice(self._kept, AHEAD_MAX):
+        for kept in self._kept.first():
             if under_way >= UNDER_WAY_BYTES:
                 return
             under_way += len(kept.data)
@@ -398,7 +403,7 @@ class Feed:
                 self._send_batch(kept)
                 standby.next = kept.number + 1
 
-    def _send_batch(self, kept: _Kept) -> None:
+    def _send_batch(self, kept: Batch) -> None:
         size, crc = LEDGER_PART_BYTES_MAX, crc32c(kept.data)
         of = max(1, -(-len(kept.data) // size))
         for part in range(of):
@@ -424,8 +429,7 @@ class Feed:
         standby.place = None
         standby.copy = _Copy(self._copies, self.place)
         # Batches from here on follow the copy.
-        while self._kept and self._kept[0].number <= self.place.number:
-            self._bytes -= len(self._kept.popleft().data)
+        self._kept.confirm(self.place.number)
         self._out.append(ReadCopy(self._copies))
 
     def _copy_read(self, number: int, data: bytes, last: bool) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from atoll.gateway import effects as do
+from atoll.gateway import feed
 from atoll.gateway import pairing as pair
 from atoll.gateway.feed import Feed
 from atoll.gateway.ledger import Ledger
@@ -39,12 +40,13 @@ def quality_of(message: pair.Message) -> int:
 
 
 class Feeder:
-    """One `Feed` on the gateway's loop, link and ledger; the shell sets the five calls."""
+    """One `Feed` on the gateway's loop, link and ledger; the shell sets the calls."""
 
     def __init__(self, loop: Loop, ledger: Ledger, feed: Feed, topics: Topics) -> None:
         self._loop, self._ledger, self.feed, self._topics = loop, ledger, feed, topics
         self.send: Send = lambda *_: None
         self.carry_out: Callable[[list[do.Effect]], None] = lambda effects: None
+        self.say: Callable[[str], None] = lambda text: None
         self.ready: Callable[[], None] = lambda: None
         self.told: Callable[[str, dict[str, Any]], None] = lambda text, standby: None
         self.step_down: Callable[[wire.Lead], None] = lambda lead: None
@@ -97,7 +99,8 @@ class Feeder:
     def hold(self, effects: list[do.Effect]) -> None:
         """Carry effects out, once both ledgers have what they stand on."""
         number = self.feed.place.number if self.feed.place else 0
-        if not self._held and (not self.feed.holding or number <= self._released):
+        free = not self.feed.holding or (number <= self._released and not self.feed.doubtful)
+        if free and not self._held:
             self.carry_out(effects)
             return
         self._held.append((number, [effect for effect in effects if not self._passes(effect)]))
@@ -136,6 +139,8 @@ class Feeder:
                 self._read(copy)
             case pair.ReadMore(copy):
                 self._read(copy)
+            case pair.Tell(_, feed.WAITING, text):
+                self.say(text)  # all else waits with the leader
             case pair.Tell(_, _, text):
                 self.told(text, self.feed.listing())
             case pair.StepDown(lead):

@@ -96,6 +96,7 @@ class Shell:
     def _feed_by(self, feeder: Feeder) -> None:
         self._link.subscribe(*feeder.topics(), self._topics.gateway_status)
         feeder.send = self._send
+        feeder.say = self._say
         feeder.carry_out = self._carry_out_all
         feeder.ready = lambda: self._handle(on.LinkOpened(_wall_ms()))
         feeder.told = lambda text, standby: self._handle(

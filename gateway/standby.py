@@ -220,7 +220,7 @@ class Standby:
             return
         if message.leader == self._register.name or (leads and message.leader != leads):
             return
-        if message.term < max(self._register.current.term, self._leader_term):
+        if message.term < max(self._register.current.term, self._leader_term, self.place.term):
             return  # of a process that was replaced
         self._heard_at = self._now
         if (self._leader, self._leader_term) != (message.leader, message.term):

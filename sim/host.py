@@ -135,6 +135,7 @@ class Host(Gateway):
         feeder = Feeder(loop, ledger, feed, self.topics)
         generation = self.generation
         feeder.send = self._send_of_gateways
+        feeder.say = self._say
         feeder.carry_out = lambda effects: self._carry_out_all(generation, effects)
         feeder.ready = lambda: self.feed(on.LinkOpened(self.world.wall_ms()))
         feeder.told = lambda text, standby: self.feed(

@@ -96,6 +96,11 @@ class Succession:
                 found.append(self._content_back((record.dataset, record.key), record.first_sample))
             elif kind is r.QuerySet and record.state == "open":
                 found.append(_put_back(checker.queries, record.job))
+            elif kind is r.PartialsAdded:
+                for number, task, _ in record.rows:
+                    merged = checker._merged.setdefault(number, set())
+                    if task not in merged:
+                        found.append(partial(merged.discard, task))
             elif kind is r.WindowSet:
                 found.append(_put_back(checker._windows, record[:3]))
             elif kind is r.StandingGone:

@@ -7,6 +7,7 @@ from pair_rig import World
 
 from atoll.gateway import records as r
 from atoll.gateway.feed import Feed
+from atoll.gateway.kept import Kept
 from atoll.gateway.lead import Register
 from atoll.gateway.pairing import LEASE_S
 from atoll.gateway.standby import Standby
@@ -187,6 +188,48 @@ def test_an_old_leader_that_comes_back_first_after_a_forgetful_broker_waits():
     check_end(world)
 
 
+@pytest.mark.parametrize("new", ["pause", "kill"])
+def test_an_old_leader_whose_broker_has_forgotten_its_successor_does_not_lead_on(new):
+    """It was stopped meanwhile, and who took over cannot say so when it comes back."""
+    world, a, b = pair_of(12)
+    b.start()
+    work(world, 2.0)
+    a.pause()
+    work(world, 6.0)
+    assert world.leaders == [a, b] or world.leaders == [b]
+    getattr(b, new)()
+    world.restart()
+    turns, before = len(world.turns), set(world.acknowledged)
+    a.resume()
+    work(world, 20.0)
+    assert set(world.acknowledged) == before
+    assert a.feed.doubtful
+    b.resume()
+    b.start()
+    work(world, 8.0)
+    assert world.leaders == [b]
+    assert len(world.turns) == turns + (new == "kill")
+    check_end(world)
+
+
+def test_a_leader_that_was_away_leads_on_when_its_standby_stands_by():
+    world, a, b = pair_of(13)
+    b.start()
+    work(world, 2.0)
+    a.pause()
+    b.kill()
+    work(world, 5.0)
+    world.restart()
+    a.resume()
+    work(world, 4.0)
+    assert a.feed.doubtful
+    b.start()
+    work(world, 4.0)
+    assert world.leaders == [a]
+    assert len(world.turns) == 1
+    check_end(world)
+
+
 def test_a_standby_that_missed_the_turn_before_the_broker_forgot_it_waits():
     """It remembers that it was in step, and cannot know that the leader went on alone since."""
     world, a, b = pair_of(9)
@@ -317,10 +360,7 @@ def forget_who_leads(monkeypatch):
 
 def commit_any_batch(monkeypatch):
     """Batches of another history are taken for those that follow."""
-    real = Feed._knows
-    monkeypatch.setattr(
-        Feed, "_knows", lambda self, place: real(self, place) or place.number <= self.place.number
-    )
+    monkeypatch.setattr(Kept, "follows", lambda self, place: place.number > 0)
     monkeypatch.setattr(Feed, "_is_near", lambda self, place: True)
 
 

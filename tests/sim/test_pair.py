@@ -70,6 +70,8 @@ def test_a_share_of_the_seeds_has_two_gateways_and_the_others_stay_as_they_are()
 FOUND = [
     (131, "a standby that was heard twice was taken for one that has the leader's ledger"),
     (106, "nobody led after the broker had forgotten who did, though all were there"),
+    (139, "a standby followed an old leader, back when the broker had forgotten its successor"),
+    (174, "an old leader led on when the broker had forgotten its successor"),
     (180, "one that lacked what was acknowledged led after the broker had forgotten who did"),
 ]
 

@@ -40,7 +40,8 @@ def test_what_a_replaced_leader_committed_and_never_said_is_forgotten():
     succession.committing("a", Place(1, 1), [])
     succession.standing_on("a", 1)
     window = records.WindowSet("job", "k", 0, b"x")
-    succession.committing("a", Place(2, 1), [window])
+    partials = records.PartialsAdded([(1, 0, b"x")])
+    succession.committing("a", Place(2, 1), [window, partials])
     assert checker._windows
     other.commit([records.SettingSet("place", 1), records.SettingSet("place_term", 1)])
     succession.leads("b", 2, other)
@@ -48,4 +49,6 @@ def test_what_a_replaced_leader_committed_and_never_said_is_forgotten():
     assert checker.ledger is other
     succession.committing("a", Place(3, 1), [window])
     assert not checker._windows, "of one that was replaced nothing counts"
-    succession.committing("b", Place(2, 2), [window])
+    succession.committing("b", Place(2, 2), [window, partials])
+    with pytest.raises(Violation, match="twice"):
+        succession.committing("b", Place(3, 2), [partials])
