@@ -23,20 +23,21 @@ class FirmwareError(Exception):
 
 
 class Board(NamedTuple):
-    """A board: its core, and whether it exists as hardware that can be bought."""
+    """A board: its core, whether it can be bought as hardware, whether it has Ethernet."""
 
     core: str
     hardware: bool
+    ethernet: bool
 
 
 BOARDS = {
-    "microbit": Board("Cortex-M0", True),
-    "netduinoplus2": Board("Cortex-M4F", True),
-    "lm3s6965evb": Board("Cortex-M3", True),
-    "mps2-an385": Board("Cortex-M3", False),
-    "mps2-an386": Board("Cortex-M4F", False),
-    "mps2-an500": Board("Cortex-M7", False),
-    "mps2-an505": Board("Cortex-M33", False),
+    "microbit": Board("Cortex-M0", True, False),
+    "netduinoplus2": Board("Cortex-M4F", True, False),
+    "lm3s6965evb": Board("Cortex-M3", True, True),
+    "mps2-an385": Board("Cortex-M3", False, True),
+    "mps2-an386": Board("Cortex-M4F", False, True),
+    "mps2-an500": Board("Cortex-M7", False, True),
+    "mps2-an505": Board("Cortex-M33", False, True),
 }
 
 
@@ -65,8 +66,8 @@ def need(tools: dict[str, str], install: str = "") -> None:
         raise FirmwareError(f"missing on this machine: {how}")
 
 
-def build(board: str, app: str) -> Image:
-    """The image of an application for a board, made anew if a source has changed."""
+def build(board: str, app: str, link: str = "serial") -> Image:
+    """The image of an application for a board and its link, made anew if a source has changed."""
     if not (SOURCES / "Makefile").is_file():
         raise FirmwareError(
             "images are built from a checkout of the repository; this is an installed package"
@@ -75,11 +76,11 @@ def build(board: str, app: str) -> Image:
     folder = ROOT / "build" / "firmware"
     folder.mkdir(parents=True, exist_ok=True)
     words = ["make", "-s", "-C", str(SOURCES), f"BUILD={folder}", f"BOARD={board}", f"APP={app}"]
-    done = subprocess.run([*words, "image"], capture_output=True, text=True)
+    done = subprocess.run([*words, f"LINK={link}", "image"], capture_output=True, text=True)
     if done.returncode:
         tail = " / ".join((done.stderr or done.stdout).strip().splitlines()[-3:])
         raise FirmwareError(f"the image of {board} was not built: {tail}")
-    elf = folder / board / f"{app}.elf"
+    elf = folder / board / (f"{app}-ethernet.elf" if link == "ethernet" else f"{app}.elf")
     return Image(elf, symbol(elf, "atoll_identity_start"))
 
 

@@ -21,8 +21,8 @@ class Identity(NamedTuple):
 
     The stream's key is `device/source`. rate_hz: samples a second; scale: units a count.
     floor: boots and runs are numbered from there on a board that remembers none (32 bits).
-    broker: `10.0.2.2:1883`, of a board with Ethernet, which looks up no names. address: its own, with
-    the length of its network (`10.0.2.9/24`), and router (empty: by DHCP).
+    broker: `10.0.2.2:1883`, of a board with Ethernet, which looks up no names. address: its own,
+    with the length of its network (`10.0.2.9/24`), and router (empty: by DHCP).
     """
 
     site: str

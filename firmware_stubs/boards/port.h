@@ -15,6 +15,9 @@ bool atoll_uart_put(uint8_t byte); /* false: not now */
 void atoll_watchdog_start(void);
 void atoll_watchdog_feed(void);
 
+/* Provided by the Ethernet part (ethernet.h), in images that have it. */
+__attribute__((weak)) void atoll_ethernet_interrupt(void);
+
 /* Provided by serial.c, for the UART's interrupt. */
 void atoll_serial_received(uint8_t byte);
 

@@ -11,6 +11,9 @@ from atoll.wire.topics import Topics
 
 BOARDS = ("lm3s6965evb", "microbit", "mps2-an385", "mps2-an386")
 BOARDS += ("mps2-an500", "mps2-an505", "netduinoplus2")
+ETHERNET = ("lm3s6965evb", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505")
+# Each board with each of its links.
+LINKED = [(board, "serial") for board in BOARDS] + [(board, "ethernet") for board in ETHERNET]
 
 
 class Gateway:
@@ -74,3 +77,11 @@ def symbol(image, name):
     listed = subprocess.run(["arm-none-eabi-nm", image], capture_output=True, text=True, check=True)
     lines = [line.split() for line in listed.stdout.splitlines()]
     return next(int(words[0], 16) for words in lines if words[-1] == name)
+
+
+def networked(identity, port, link, *, fixed=False):
+    """The identity of a board that finds the broker on this machine; `fixed`: without DHCP."""
+    if link != "ethernet":
+        return identity
+    identity = identity._replace(broker=f"10.0.2.2:{port}")
+    return identity._replace(address="10.0.2.15/24", router="10.0.2.2") if fixed else identity

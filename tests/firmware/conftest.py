@@ -16,7 +16,8 @@ import pytest
 
 from atoll.transport.serial_link import BYTES, DATA_MAX, DOWN, OPEN, UP, Message, Ready, SerialLink
 
-sys.path.insert(0, str(Path(__file__).parent))  # board_site, by name
+sys.path.insert(0, str(Path(__file__).parent))  # board_site and ethernet_board, by name
+from ethernet_board import EthernetBoard
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,11 +78,11 @@ class Firmware:
         lines = [line.split() for line in listed.stdout.splitlines()]
         return {words[-1] for words in lines if len(words) > 1 and words[-2] in set(kinds)}
 
-    def image(self, board: str, app: str) -> Path:
-        """The image of an application for a board."""
+    def image(self, board: str, app: str, link: str = "serial") -> Path:
+        """The image of an application for a board, with this link to the broker."""
         self.need("arm-none-eabi-gcc", "qemu-system-arm")
-        self.make(f"BOARD={board}", f"APP={app}", "image")
-        return self.build / board / f"{app}.elf"
+        self.make(f"BOARD={board}", f"APP={app}", f"LINK={link}", "image")
+        return self.build / board / f"{app}{'-ethernet' * (link == 'ethernet')}.elf"
 
     def run(self, name: str, *words: str, timeout_s: float = 110) -> dict[str, Any]:
         """Run a harness that ends with one line of JSON and exit code 0."""
@@ -237,9 +238,12 @@ def emulate(firmware, tmp_path):
     """Start a board with an image."""
     started = []
 
-    def start(board, app="probe", **options):
-        image = firmware.image(board, app)
-        started.append(Emulator(board, image, tmp_path, **options))
+    def start(board, app="probe", link="serial", **options):
+        image = firmware.image(board, app, link)
+        kind = EthernetBoard if link == "ethernet" else Emulator
+        folder = tmp_path / f"board-{len(started)}"
+        folder.mkdir()
+        started.append(kind(board, image, folder, **options))
         return started[-1]
 
     yield start

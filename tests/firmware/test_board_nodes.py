@@ -3,7 +3,7 @@ plays.
 """
 
 import pytest
-from board_site import BOARDS, Gateway, Site, symbol
+from board_site import LINKED, Gateway, Site, networked, symbol
 
 from atoll.gateway.broker import BrokerChild, find_mosquitto
 from atoll.wire import messages as m
@@ -23,13 +23,14 @@ def site(emulate, firmware, tmp_path):
     broker.start()
     gateways = []
 
-    def start(board, **options):
+    def start(board, link="serial", **options):
         block = tmp_path / "identity"
-        block.write_bytes(encode_identity(Identity("lab", board, "bench")))
-        address = symbol(firmware.image(board, "node"), "atoll_identity_start")
+        who = networked(Identity("lab", board, "bench"), broker.port, link)
+        block.write_bytes(encode_identity(who))
+        address = symbol(firmware.image(board, "node", link), "atoll_identity_start")
         more = ["-device", f"loader,file={block},addr={address:#x},force-raw=on"]
         gateways.append(Gateway(broker.port, board))
-        machine = emulate(board, "node", broker=broker.port, more=more, **options)
+        machine = emulate(board, "node", link, broker=broker.port, more=more, **options)
         return Site(machine, gateways[-1])
 
     yield start
@@ -38,9 +39,9 @@ def site(emulate, firmware, tmp_path):
     broker.stop()
 
 
-@pytest.mark.parametrize("board", BOARDS)
-def test_board_joins_and_comes_back(site, board):
-    lab = site(board)
+@pytest.mark.parametrize(("board", "link"), LINKED)
+def test_board_joins_and_comes_back(site, board, link):
+    lab = site(board, link)
     birth = lab.expect(m.Birth)
     assert (birth.boot, birth.zone, birth.message_max) == (1, "bench", 1024)
     assert lab.expect(dict, lambda status: status["state"] == "ready")["boot"] == 1
@@ -70,9 +71,12 @@ def test_noise_and_resets(site, board):
     assert lab.expect(m.Birth, lambda birth: birth.boot == 6).protocol == m.PROTOCOL
 
 
-@pytest.mark.parametrize("board", ["microbit", "mps2-an505"])
-def test_dead_board_leaves_its_will(site, board):
-    lab = site(board)
+@pytest.mark.parametrize(
+    ("board", "link"),
+    [("microbit", "serial"), ("mps2-an505", "serial"), ("lm3s6965evb", "ethernet")],
+)
+def test_dead_board_leaves_its_will(site, board, link):
+    lab = site(board, link)
     lab.expect(dict, lambda status: status["state"] == "ready")
     lab.machine.order("stop")
     lab.machine.unplug()

@@ -13,7 +13,9 @@
 #define ATOLL_CHIP_WATCHDOG 0x40000000u
 #define ATOLL_CHIP_WATCHDOG_HZ ATOLL_CHIP_HZ
 #define ATOLL_CHIP_WATCHDOG_IRQ 18
+#define ATOLL_CHIP_ETHERNET 0x40048000u
+#define ATOLL_CHIP_ETHERNET_IRQ 42
 
-#define ATOLL_CHIP_ARENA 16384u /* bytes of RAM for the states of plans */
+#define ATOLL_CHIP_ARENA 8192u /* bytes of RAM for the states of plans */
 
 #endif

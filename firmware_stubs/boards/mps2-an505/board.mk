@@ -1,2 +1,3 @@
 CORE := M33
 PARTS := clock_none tick_systick uart_cmsdk watchdog_sp805 flash_ram
+ETHERNET := ethernet_lan9118

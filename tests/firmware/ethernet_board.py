@@ -1,0 +1,79 @@
+"""QEMU with a board on its own small network, from which 10.0.2.2 is this machine's loopback."""
+
+import json
+import os
+import select
+import socket
+import subprocess
+import time
+
+
+class EthernetBoard:
+    """The board, its console and its control; there is no bridge."""
+
+    def __init__(self, board, image, folder, *, broker=0, more=(), net="user,id=net"):
+        """`broker`: its port, which is in the identity block; `more`: words for QEMU."""
+        self.broker = broker
+        self.console = ""
+        command = ["qemu-system-arm", "-M", board, "-kernel", image, "-display", "none"]
+        command += ["-monitor", "none", "-serial", "stdio", "-nic", net]
+        command += ["-qmp", f"unix:{folder / 'control'},server=on,wait=off", *more]
+        self._errors = (folder / "errors").open("w+")
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors
+        )
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.control = self._connect_control(folder / "control")
+
+    def _connect_control(self, path):
+        deadline = time.monotonic() + 20
+        while True:
+            control = socket.socket(socket.AF_UNIX)
+            control.settimeout(20)
+            try:
+                control.connect(str(path))
+                break
+            except OSError:
+                control.close()
+                assert time.monotonic() < deadline, self.words()
+                assert self.process.poll() is None, self.words()
+                select.select([], [], [], 0.02)
+        stream = control.makefile("rw")
+        json.loads(stream.readline())
+        print(json.dumps({"execute": "qmp_capabilities"}), file=stream, flush=True)
+        json.loads(stream.readline())
+        return stream
+
+    def words(self):
+        """What board and QEMU said, for a failure."""
+        self._errors.seek(0)
+        return self.console + self._errors.read()
+
+    def order(self, command, **arguments):
+        """A command of QMP."""
+        words = {"execute": command, "arguments": arguments}
+        print(json.dumps(words), file=self.control, flush=True)
+
+    def until(self, claim, timeout_s=30):
+        """Let it run until `claim` holds."""
+        deadline = time.monotonic() + timeout_s
+        while not claim():
+            assert time.monotonic() < deadline, f"the board does not answer: {self.words()}"
+            assert self.process.poll() is None, self.words()
+            if select.select([self.process.stdout], [], [], 0.02)[0]:
+                self.console += (self.process.stdout.read() or b"").decode(errors="replace")
+
+    def said(self, text, times=1, timeout_s=30):
+        """Wait until it has said so, so many times."""
+        self.until(lambda: self.console.count(text) >= times, timeout_s)
+
+    def unplug(self):
+        """Its power is gone; so is its connection, without a goodbye."""
+        self.process.kill()
+        self.process.wait(10)
+
+    def end(self):
+        self.process.terminate()
+        self.process.wait(10)
+        for one in (self.process.stdout, self.control, self._errors):
+            one.close()
