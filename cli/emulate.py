@@ -1,20 +1,26 @@
-"""`atoll emulate`: microcontrollers in QEMU that join the site as boards on serial lines do."""
+"""`atoll emulate`: microcontrollers in QEMU that join the site as real ones do: by Ethernet, or
+over a serial line whose bridge this is.
+"""
 
 import argparse
 import os
 import signal
+import socket
 import subprocess
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 
 from atoll.cli.firmware import BOARDS, Image, build, floor_now
 from atoll.cli.options import BROKER_DEFAULT, SITE_DEFAULT, UsageError, example
 from atoll.cli.serial import say
 
 COUNT_MAX = 64
+# What a board on QEMU's user network calls this machine's loopback.
+LOOPBACK = "10.0.2.2"
+LINE_MAX = 200
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--dataset", default="emulated", help="dataset of the streams (emulated)")
     parser.add_argument("--rate", type=float, metavar="HZ", help="samples a second")
+    parser.add_argument(
+        "--link",
+        choices=("ethernet", "serial"),
+        help="how they reach the broker (ethernet where the board has it)",
+    )
     parser.add_argument(
         "--broker",
         metavar="URL",
@@ -43,33 +54,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         "atoll emulate --board mps2-an385",
         "atoll emulate --board microbit --count 4 --samples motor.npy --rate 3200",
+        "atoll emulate --board lm3s6965evb --link serial",
     )
 
 
 def run(options: Any) -> int:
-    """Start the boards, be their bridge, and end them with a signal."""
+    """Start the boards, be their bridge where they need one, and end them with a signal."""
     from atoll.transport.loop import Loop
     from atoll.transport.serial_shell import SerialShell
     from atoll.transport.url import parse_broker
 
     broker = parse_broker(options.broker)
+    if broker.tls:
+        raise UsageError("--broker: boards speak plain MQTT; mqtts:// is not for them")
     if not 1 <= options.count <= COUNT_MAX:
         raise UsageError(f"--count: 1 to {COUNT_MAX}")
+    link = _link(options)
+    reached = reached_as(broker) if link == "ethernet" else ""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="atoll-emulate-")))
         samples = _samples(options, folder)
-        image = build(options.board, "emulated" if samples else "node")
+        image = build(options.board, "emulated" if samples else "node", link)
         loop = Loop()
         stack.callback(loop.close)
         ended: list[str] = []
         for number in range(1, options.count + 1):
             name = f"{options.id or options.board}-{number}"
-            board = Emulated(name, options, image, folder, samples)
+            board = Emulated(name, options, image, folder, samples, reached)
             stack.callback(board.end)
-            shell = SerialShell(loop, f"unix:{board.line}", broker, say)
-            stack.callback(shell.close)
-            shell.start()
             say(f"{name}: {options.board} in QEMU, process {board.process.pid}")
+            if reached:
+                loop.watch(board.console.fileno(), readable=partial(_tell, loop, board))
+            else:
+                shell = SerialShell(loop, f"unix:{board.line}", broker, say)
+                stack.callback(shell.close)
+                shell.start()
             loop.watch(board.pidfd, readable=partial(_ended, loop, board, ended))
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.on_signal(signum, lambda _: loop.stop())
@@ -77,6 +96,38 @@ def run(options: Any) -> int:
     for line in ended:
         say(line)
     return 1 if ended else 0
+
+
+def _link(options: Any) -> str:
+    """The link that was asked for, or the board's better one."""
+    ethernet = BOARDS[options.board].ethernet
+    if options.link == "ethernet" and not ethernet:
+        raise UsageError(f"--link: {options.board} has no Ethernet; it goes by serial")
+    return options.link or ("ethernet" if ethernet else "serial")
+
+
+def reached_as(broker: Any) -> str:
+    """ADDRESS:PORT of the broker as a board in QEMU finds it; boards look up no names."""
+    try:
+        found = socket.getaddrinfo(broker.host, broker.port, socket.AF_INET, socket.SOCK_STREAM)
+    except OSError:
+        raise UsageError(
+            f"--broker: {broker.host} has no IPv4 address, which boards need"
+        ) from None
+    address = str(found[0][4][0])
+    return f"{LOOPBACK if address.startswith('127.') else address}:{broker.port}"
+
+
+def _tell(loop: Any, board: "Emulated") -> None:
+    """Pass on what a board says on its console."""
+    try:
+        data = os.read(board.console.fileno(), 4096)
+    except BlockingIOError:
+        return
+    if not data:
+        loop.unwatch(board.console.fileno())
+    for line in board.lines(data):
+        say(f"{board.name}: {line}")
 
 
 def _ended(loop: Any, board: "Emulated", ended: list[str]) -> None:
@@ -106,10 +157,19 @@ def _samples(options: Any, folder: Path) -> Path | None:
 
 
 class Emulated:
-    """One board in QEMU: its process, and the socket of its serial line."""
+    """One board in QEMU: its process, and its serial line: a socket, or with Ethernet a console.
+
+    reached: the broker's ADDRESS:PORT for a board with Ethernet, else empty.
+    """
 
     def __init__(
-        self, name: str, options: Any, image: Image, folder: Path, samples: Path | None
+        self,
+        name: str,
+        options: Any,
+        image: Image,
+        folder: Path,
+        samples: Path | None,
+        reached: str = "",
     ) -> None:
         from atoll.cli.site import die_with
         from atoll.wire.identity import Identity, encode_identity
@@ -117,15 +177,19 @@ class Emulated:
         self.name = name
         self.line = folder / f"{name}.line"
         self._log = folder / f"{name}.log"
-        who = Identity(options.site, name, options.zone or name, floor=floor_now())
+        who = Identity(options.site, name, options.zone or name, floor=floor_now(), broker=reached)
         if samples:
             who = who._replace(dataset=options.dataset, source="adc", rate_hz=options.rate)
         block = folder / f"{name}.identity"
         block.write_bytes(encode_identity(who))
         command = ["qemu-system-arm", "-M", options.board, "-kernel", str(image.elf)]
         command += ["-display", "none", "-monitor", "none"]
-        command += ["-chardev", f"socket,id=line,path={self.line},server=on,wait=off"]
-        command += ["-serial", "chardev:line"]
+        if reached:
+            # The user network is the board's alone, and its console needs no answers.
+            command += ["-serial", "stdio", "-nic", "user,id=net"]
+        else:
+            command += ["-chardev", f"socket,id=line,path={self.line},server=on,wait=off"]
+            command += ["-serial", "chardev:line", "-nic", "none"]
         command += ["-device", f"loader,file={block},addr={image.identity:#x},force-raw=on"]
         if samples:
             command += ["-semihosting-config", f"enable=on,target=native,arg={samples}"]
@@ -133,12 +197,27 @@ class Emulated:
             self.process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=subprocess.PIPE if reached else log,
                 stderr=log,
                 start_new_session=True,
                 preexec_fn=partial(die_with, os.getpid()),
             )
         self.pidfd = os.pidfd_open(self.process.pid)
+        self._partial = b""
+        if self.process.stdout:
+            os.set_blocking(self.process.stdout.fileno(), False)
+
+    @property
+    def console(self) -> IO[bytes]:
+        """What the board says, where it has Ethernet."""
+        assert self.process.stdout
+        return self.process.stdout
+
+    def lines(self, data: bytes) -> list[str]:
+        """Whole lines of the console, with `data` as what came last."""
+        *whole, rest = (self._partial + data).split(b"\n")
+        self._partial = rest[-LINE_MAX:]
+        return [line[:LINE_MAX].decode(errors="replace").strip() for line in whole]
 
     def said(self) -> str:
         """What QEMU printed."""
@@ -148,4 +227,6 @@ class Emulated:
         """Switch the board off."""
         self.process.terminate()
         self.process.wait(10)
+        if self.process.stdout:
+            self.process.stdout.close()
         os.close(self.pidfd)

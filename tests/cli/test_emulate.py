@@ -6,10 +6,12 @@ from random import Random
 import numpy
 import pytest
 
+from atoll.cli.emulate import reached_as
 from atoll.cli.main import run
 from atoll.cli.site import Child, wait_until
 from atoll.gateway.broker import find_mosquitto
 from atoll.kernels import Plan
+from atoll.transport.url import parse_broker
 
 PLAN = "window 64 | rms | quantiles 0.5 0.99 bins=64"
 EVERY, RATE = 640, 3_000
@@ -29,8 +31,8 @@ def boards(new_site, tmp_path):
     numpy.save(tmp_path / "motor.npy", numpy.asarray(samples))
     new_site.start_gateway()
 
-    def start(board, count):
-        words = ["emulate", "--board", board, "--count", str(count), "--id", "mcu"]
+    def start(board, count, *more):
+        words = ["emulate", "--board", board, "--count", str(count), "--id", "mcu", *more]
         words += ["--samples", str(tmp_path / "motor.npy"), "--rate", str(RATE)]
         words += ["--dataset", "vibration", "--broker", new_site.url, "--site", new_site.site]
         started.append(Child("emulate", words, tmp_path / "emulate.log"))
@@ -45,8 +47,9 @@ def boards(new_site, tmp_path):
 
 @pytest.mark.emulator
 @pytest.mark.site
-def test_emulated_boards_are_members_of_a_site(new_site, boards):
-    process, samples = boards("mps2-an385", 2)
+@pytest.mark.parametrize("link", ["ethernet", "serial"])
+def test_emulated_boards_are_members_of_a_site(new_site, boards, link):
+    process, samples = boards("mps2-an385", 2, "--link", link)
     with new_site.connect() as fleet:
         ready = {"mcu-1": "ready", "mcu-2": "ready"}
         wait_until(lambda: states(fleet) == ready, 60, "both boards are ready")
@@ -81,17 +84,24 @@ def test_emulated_boards_are_members_of_a_site(new_site, boards):
 
 @pytest.mark.emulator
 @pytest.mark.site
-def test_a_board_comes_back_with_the_gateway_and_after_its_power(new_site, boards):
-    process, _ = boards("microbit", 1)
+@pytest.mark.parametrize("board", ["microbit", "lm3s6965evb"])
+def test_a_board_comes_back_with_the_gateway_and_after_its_power(new_site, boards, board):
+    process, _ = boards(board, 1)
     with new_site.connect() as fleet:
         wait_until(lambda: states(fleet) == {"mcu-1": "ready"}, 60, "the board is ready")
         process.terminate()
         process.end()
         wait_until(lambda: states(fleet) != {"mcu-1": "ready"}, 60, "the board is missed")
-        boards("microbit", 1)
+        boards(board, 1)
         wait_until(lambda: states(fleet) == {"mcu-1": "ready"}, 60, "the board is back")
         (row,) = fleet.devices()
         assert row["boot"] > 1
+
+
+def test_where_a_board_finds_the_broker():
+    assert reached_as(parse_broker("mqtt://127.0.0.1:18831")) == "10.0.2.2:18831"
+    assert reached_as(parse_broker("localhost")) == "10.0.2.2:1883"
+    assert reached_as(parse_broker("192.0.2.7")) == "192.0.2.7:1883"
 
 
 @pytest.mark.parametrize(
@@ -100,6 +110,9 @@ def test_a_board_comes_back_with_the_gateway_and_after_its_power(new_site, board
         (["--board", "microbit", "--count", "0"], "--count: 1 to 64"),
         (["--board", "microbit", "--samples", "nothing.npy"], "nothing.npy: no such file"),
         (["--board", "microbit", "--broker", "http://x"], "mqtt:// or mqtts:// is wanted"),
+        (["--board", "microbit", "--broker", "mqtts://x"], "boards speak plain MQTT"),
+        (["--board", "microbit", "--link", "ethernet"], "microbit has no Ethernet"),
+        (["--board", "lm3s6965evb", "--broker", "[::1]"], "has no IPv4 address"),
     ],
 )
 def test_what_cannot_be_emulated_is_one_line(words, said, capsys):
