@@ -117,13 +117,21 @@ def spoken(said):
     return None if isinstance(message, wire.Part) else message
 
 
-@pytest.mark.parametrize("percent", [10, 20] if FULL else [10])
-def test_lost_packets_lose_nothing(net_site, percent):
+# With 30 % lost in both directions TCP alone needs 109 s for 240,000 bytes on this bridge (7 s with
+# 20 %): it waits twice as long after each loss. So there are fewer.
+COUNTS = {10: 40, 20: 40, 30: 4}
+
+
+@pytest.mark.parametrize("percent", COUNTS if FULL else [10])
+def test_lost_packets_lose_nothing(net_site, note, percent):
     site = net_site(4)
-    streams = streams_of(6, count=40)
+    streams = streams_of(6, count=COUNTS[percent])
     for host in ("broker", "gateway"):
         site.lab.lose(host, percent)
     with site.connect() as fleet:
+        begin_s = time.monotonic()
         fleet.put_many("many", streams, rate=1)
         Query(site).result(streams, timeout_s=300)
+        took_s = time.monotonic() - begin_s
         check_counters(fleet)
+    note(f"loss_{percent}: {len(streams)} streams put and asked, {percent} % lost", 600.0, [took_s])
