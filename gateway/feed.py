@@ -98,6 +98,7 @@ class Feed:
         self._beat_at = self._expected = 0.0
         self._served = False
         self._sure_at = -inf  # when the standby was last heard, which had not taken over by then
+        self._hears = False  # since it last said again what it wants
         self._lagged = False  # what this session brings may be old
         self.doubtful = False  # the broker has forgotten who leads, and the standby may
         self._strangers: set[str] = set()
@@ -139,6 +140,7 @@ class Feed:
                 self._register.closed()
                 self.doubtful = False
             case Said(message, retained):
+                self._hears = True
                 self._take(message, retained)
             case Committed(data):
                 self._committed(data)
@@ -189,19 +191,32 @@ class Feed:
                 self._turned(lead)
             case Seen.KNOWN:
                 self._beat_at = self._now
-                away_s = self._now - self._sure_at
-                if register.forgotten and register.current.standby and away_s >= LEASE_S:
+                if self._may_be_replaced():
                     self.doubtful = True
-                    text = f"the broker has forgotten who leads; {register.current.standby} may:"
-                    self._out.append(Tell("", WAITING, f"{text} waiting for it"))
+                    text = "the broker cannot tell who leads: waiting for a word of the standby"
+                    self._out.append(Tell("", WAITING, text))
                 else:
                     self._go_on()
             case Seen.NOTHING:
                 pass
 
+    def _may_be_replaced(self) -> bool:
+        """Whether the standby may lead without this session saying so: the broker has forgotten it,
+        or keeps our own claim to go on alone, which may have come after its claim.
+        """
+        register = self._register
+        if self.mode != PAIRED:
+            return False
+        if register.doubted_until:
+            return not register.current.standby
+        return register.forgotten and self._now - self._sure_at >= LEASE_S
+
     def _go_on(self) -> None:
         """It is certain that we lead. A broker that has lost its memory is told again."""
         self.doubtful = self._lagged = False
+        if self._register.doubted_until:
+            self._register.adopt(self._register.current)
+            self._turned(self._register.current)
         self._out.append(Publish(self._register.current, retain=True))
         self._served = True
         self._out.append(Ready())
@@ -210,6 +225,7 @@ class Feed:
         """The standby stands by: it has not taken over, or has and does not lead any more."""
         assert self.place is not None
         if (heard.number_term, heard.number) > (self.place.term, self.place.number):
+            self._register.floor_term = max(self._register.floor_term, heard.number_term)
             self._out.append(StepDown(wire.Lead(0, heard.number_term, heard.name, "", 0)))
         else:
             self._go_on()
@@ -261,10 +277,11 @@ class Feed:
         standby, place = self._standby, self.place or NOWHERE
         register = self._register
         self._out.append(Publish(wire.Beat(self._term, register.name, self._version, *place)))
-        if register.settle(self._now):
-            self._turned(register.current)
         if register.wanted is not None:
-            self._out.append(Publish(register.wanted, retain=True))  # it did not come back yet
+            # It did not come back yet. One that hears nothing does not know what it overwrites.
+            if self._hears:
+                self._out.append(Publish(register.wanted, retain=True))
+                self._hears = False
         elif standby is not None and self._is_lost(standby):
             self._leave_behind(standby)
         elif standby is not None:

@@ -39,7 +39,9 @@ class Register:
         self.current = NOBODY
         self.known = False
         self.forgotten = False
-        self.floor = 0  # the last turn that the own ledger knows: the next is above it
+        # The last turn that the own ledger knows, and the term of its last batch: the next turn is
+        # above it, and a message under a lower term is one that came too late and stayed.
+        self.floor, self.floor_term = 0, 0
         self.wanted: Lead | None = None
         self.doubted_until = 0.0
         self._confirmed: Lead | None = None  # the last turn that was certainly ours
@@ -83,7 +85,7 @@ class Register:
         """A message of the topic, in the broker's order."""
         if lead.turn == 0:
             return self._mark(lead)
-        if lead.turn >= max(self.current.turn, self.floor):
+        if lead.turn >= max(self.current.turn, self.floor) and lead.term >= self.floor_term:
             self._told, self.forgotten = True, False
         if lead.turn > self.current.turn:
             return self._advance(lead, now)

@@ -79,6 +79,7 @@ class Standby:
         self._fresh = ours.place == NOWHERE
         self._alone = ours.alone
         self._turn = register.floor = ours.turn
+        register.floor_term = max(register.floor_term, ours.place.term)
         self._others: dict[str, tuple[Place, float]] = {}  # that stand by: where, heard when
         self._version, self._beat = version, first_beat
         self._now = self._heard_at = self._opened_at = self._beat_at = self._expected = 0.0
@@ -132,7 +133,8 @@ class Standby:
     def _tick(self) -> None:
         self._beat_at = self._now + BEAT_S
         register = self._register
-        register.settle(self._now)
+        if not self._is_outdated():
+            register.settle(self._now)
         if register.wanted is not None:
             self._out.append(Publish(register.wanted, retain=True))
         elif self._may_claim():
@@ -146,7 +148,7 @@ class Standby:
 
     def _may_claim(self) -> bool:
         lead, name = self._register.current, self._register.name
-        if self._register.doubted_until:
+        if self._register.doubted_until or (self._is_outdated() and not self._purpose.alone):
             return False
         if self._register.forgotten and not self._fresh:
             return self._may_recover(lead)
@@ -158,6 +160,17 @@ class Standby:
             return self._silent_s() >= LEASE_S
         return self._purpose.lead and self._may_begin(lead)
 
+    def _standing_by(self) -> dict[str, Place]:
+        """Where the others are that stand by, too."""
+        others = self._others.items()
+        return {name: place for name, (place, at) in others if self._now - at < SILENCE_S}
+
+    def _is_outdated(self) -> bool:
+        """Whether another one that stands by has led, or followed, under a later term than any
+        batch here: whatever turn this one had won, it was replaced since.
+        """
+        return any(place.term > self.place.term for place in self._standing_by().values())
+
     def _may_recover(self, lead: wire.Lead) -> bool:
         """Whether one with a past may lead when the broker has forgotten who does, and turns that
         were never seen here with it. Of gateways that all stand by, the ledger of the last leader
@@ -167,9 +180,7 @@ class Standby:
             return self._silent_s() >= LEASE_S
         if self._leader or self._silent_s() < SILENCE_S:
             return False  # whoever leads says so again
-        places = {
-            name: place for name, (place, at) in self._others.items() if self._now - at < SILENCE_S
-        }
+        places = self._standing_by()
         best = max(places, key=lambda name: places[name][::-1], default="")
         if best and places[best][::-1] > self.place[::-1]:
             text = f"gateway {best} has more than this one, and is to lead"

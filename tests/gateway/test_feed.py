@@ -258,3 +258,13 @@ def test_a_message_that_comes_late_changes_nothing():
     leader.beats -= 2
     effects = leader.hears((4, 7))
     assert effects == []
+
+
+def test_one_that_hears_nothing_does_not_say_its_claim_again_and_again():
+    """It would overwrite what the broker retains of a claim that was first."""
+    leader = paired()
+    leader.commits()
+    claims = said(leader.passes(pair.SILENCE_S + 4.0), wire.Lead)
+    assert len(claims) <= 2
+    leader.happen(pair.Said(wire.Heard("c", 1, VERSION, 0, 0, 0, 0)))
+    assert said(leader.passes(1.0), wire.Lead) == claims[:1]

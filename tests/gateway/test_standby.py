@@ -11,6 +11,8 @@ from atoll.gateway.kept import Kept
 from atoll.gateway.lead import Register
 from atoll.gateway.pairing import LEASE_S
 from atoll.gateway.standby import Standby
+from atoll.wire import gateways as wire
+from atoll.wire.codec import encode
 
 FAULTS = ("kill", "pause", "sever")
 
@@ -210,6 +212,33 @@ def test_an_old_leader_whose_broker_has_forgotten_its_successor_does_not_lead_on
     assert world.leaders == [b]
     assert len(world.turns) == turns + (new == "kill")
     check_end(world)
+
+
+def test_an_old_leader_that_finds_its_own_late_claim_does_not_lead_on():
+    """It asked to go on alone after the standby had won the same turn, which died then."""
+    world, a, b = pair_of(14)
+    b.start()
+    work(world, 2.0)
+    term = a.register.current.term
+    a.sever()
+    work(world, 6.0)
+    assert world.leaders[-1] is b
+    b.kill()
+    world.retained = encode(wire.Lead(world_turn(b), term, "a", "", 1))
+    before = set(world.acknowledged)
+    a.heal()
+    work(world, 8.0)
+    assert set(world.acknowledged) == before
+    assert a.feed.doubtful
+    b.start()
+    work(world, 10.0)
+    assert world.leaders == [b]
+    check_end(world)
+
+
+def world_turn(node):
+    """The last turn that a gateway's ledger knows."""
+    return node.settings()["turn"]
 
 
 def test_a_leader_that_was_away_leads_on_when_its_standby_stands_by():
