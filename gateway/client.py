@@ -24,7 +24,7 @@ from atoll.gateway.client_samples import Stretch, array_of, joined
 from atoll.gateway.client_session import Session
 from atoll.wire.block import Block, decode_block
 from atoll.wire.errors import WireError
-from atoll.wire.limits import PLAN_BYTES_MAX
+from atoll.wire.limits import LISTING_ROWS_MAX, PLAN_BYTES_MAX
 from atoll.wire.messages import INCOMPLETE, Command, Get, Reply, Run, Start
 from atoll.wire.topics import check_name
 
@@ -309,12 +309,17 @@ class Fleet:
 
     def devices(self) -> list[dict[str, Any]]:
         """The devices with their state, weight, shards and health."""
-        return self._listing("devices")
+        return self._long_listing("devices", lambda last: last["id"] if last else "")
 
     def shards(self, dataset: str | None = None) -> list[dict[str, Any]]:
         """Which devices hold which shards of a dataset, or of all."""
         names = [dataset] if dataset else [row["name"] for row in self.datasets()]
-        return [row for name in names for row in self._listing("shards", name)]
+        return [row for name in names for row in self._shards_of(name)]
+
+    def _shards_of(self, name: str) -> list[dict[str, Any]]:
+        return self._long_listing(
+            "shards", lambda last: f"{name} {last['shard']}" if last else name
+        )
 
     def explain(self, what: str) -> dict[str, Any]:
         """What would move: `drain ID`, `lose ID`, `lose zone Z`, `add CAPACITY [ZONE]`; or why a
@@ -368,6 +373,19 @@ class Fleet:
         answer = self._ask(lambda number: Command(number, verb, target))
         rows: list[dict[str, Any]] = answer[verb] if isinstance(answer, dict) else answer
         return rows
+
+    def _long_listing(
+        self, verb: str, target: Callable[[dict[str, Any] | None], str]
+    ) -> list[dict[str, Any]]:
+        """A listing that may be longer than one reply: `target` asks on behind its last row."""
+        found: list[dict[str, Any]] = []
+        while True:
+            page = self._listing(verb, target(found[-1] if found else None))
+            if found and page[:1] == found[:1]:
+                return found  # of a gateway that gives all at once
+            found += page
+            if len(page) != LISTING_ROWS_MAX:
+                return found
 
 
 def _plan(plan: Any) -> Any:

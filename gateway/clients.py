@@ -23,6 +23,7 @@ class Clients:
 
     def __init__(self, desk: Desk, listings: Listings, parts: Parts) -> None:
         self._desk = desk
+        self._listings = listings
         self._parts = parts
         self._met: dict[tuple[str, Any], str] = {}
         self._requests: dict[type, Callable[[str, Any], None]] = {
@@ -34,8 +35,8 @@ class Clients:
         }
         self._verbs: dict[str, Callable[[str], Any]] = {
             "status": lambda target: listings.status(),
-            "devices": lambda target: listings.devices(),
-            "shards": lambda target: listings.shards(parts.catalog.need(target)),
+            "devices": listings.devices,
+            "shards": self._shards,
             "jobs": lambda target: listings.jobs(),
             "datasets": lambda target: listings.datasets(),
             "explain": Explain(parts.members, parts.catalog, parts.owners, parts.moves).ask,
@@ -93,6 +94,13 @@ class Clients:
             self._done(client, command.request, verb(command.target))
         elif not self._answered_before(client, command):
             self._done_once(client, command, verb(command.target))
+
+    def _shards(self, target: str) -> list[dict[str, Any]]:
+        name, _, after = target.partition(" ")
+        dataset = self._parts.catalog.need(name)
+        if after and not after.isdecimal():
+            raise RequestError(f"shards behind {after!r}: a number is wanted")
+        return self._listings.shards(dataset, int(after or -1))
 
     # --- verbs that change something ---
 

@@ -8,6 +8,7 @@ from atoll.gateway.core_parts import Parts
 from atoll.gateway.desk import Desk
 from atoll.gateway.member import Member, State
 from atoll.gateway.weight import WHOLE
+from atoll.wire.limits import LISTING_ROWS_MAX
 
 
 class Listings:
@@ -46,10 +47,11 @@ class Listings:
             "takeovers": self._parts.takeovers.listing(),
         }
 
-    def devices(self) -> list[dict[str, Any]]:
-        """One object a device, by id."""
+    def devices(self, after: str = "") -> list[dict[str, Any]]:
+        """One object a device, by id, of those behind one: LISTING_ROWS_MAX at most."""
         members = self._parts.members.members
-        return [self._device(members[device]) for device in sorted(members)]
+        names = sorted(name for name in members if name > after)
+        return [self._device(members[name]) for name in names[:LISTING_ROWS_MAX]]
 
     def _device(self, member: Member) -> dict[str, Any]:
         row, health = member.row, member.health
@@ -101,9 +103,10 @@ class Listings:
             found.append("its own streams only")
         return found
 
-    def shards(self, dataset: Dataset) -> list[dict[str, Any]]:
-        """One object a shard of a dataset, by number."""
-        return [self._shard(dataset.shards[n]) for n in sorted(dataset.shards)]
+    def shards(self, dataset: Dataset, after: int = -1) -> list[dict[str, Any]]:
+        """One object a shard of a dataset, by number, of those behind one; as many at most."""
+        numbers = sorted(number for number in dataset.shards if number > after)
+        return [self._shard(dataset.shards[n]) for n in numbers[:LISTING_ROWS_MAX]]
 
     def _shard(self, shard: Shard) -> dict[str, Any]:
         return {

@@ -112,6 +112,9 @@ message(
 class Command(NamedTuple):
     """A verb with at most one target, answered by JSON: status, devices, shards, jobs, datasets;
     stop, cancel, rm, drain, undrain, forget, trust, retention.
+
+    Of `devices` come those behind the target (empty: from the first), of `shards` with the target
+    `DATASET NUMBER` those behind that number; LISTING_ROWS_MAX at a time.
     """
 
     request: int

@@ -37,6 +37,9 @@ TASKS_MAX = 512  # tasks in one message, and partials in one
 BLOCKS_MAX = 128  # blocks in one message
 STREAMS_MAX = 256  # streams described in one message
 RUNS_MAX = 64  # runs of blocks described for one stream in one message
+# Devices, and shards of a dataset, in one listing; a full one is asked on from its last. A device
+# with all its factors takes 1 to 3 KB of JSON, a reply 4 MiB.
+LISTING_ROWS_MAX = 1_000
 RANGES_MAX = 256  # block ranges asked for in one message
 SHARDS_MAX = (
     1_024  # shards in one release; a map, which may travel in parts, names eight times as many
