@@ -12,11 +12,14 @@ class EthernetBoard:
     """The board, its console and its control; there is no bridge."""
 
     def __init__(self, board, image, folder, *, broker=0, more=(), net="user,id=net"):
-        """`broker`: its port, which is in the identity block; `more`: words for QEMU."""
+        """`broker`: its port, which is in the identity block; `more`: words for QEMU; `net`: what
+        the board is plugged into, None where that is among them.
+        """
         self.broker = broker
         self.console = ""
         command = ["qemu-system-arm", "-M", board, "-kernel", image, "-display", "none"]
-        command += ["-monitor", "none", "-serial", "stdio", "-nic", net]
+        command += ["-monitor", "none", "-serial", "stdio"]
+        command += ["-nic", net] if net else []
         command += ["-qmp", f"unix:{folder / 'control'},server=on,wait=off", *more]
         self._errors = (folder / "errors").open("w+")
         self.process = subprocess.Popen(
