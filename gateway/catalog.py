@@ -395,7 +395,13 @@ class Catalog:
 
     def lacking(self, shard: Shard, device: str, sources: Iterable[str]) -> bool:
         """Whether one of `sources` has blocks of the shard that `device` has not."""
-        return next(self.lacking_ranges(shard, device, sources), None) is not None
+        sources = {s for s in sources if s != device}
+        for stream in shard.streams.values():
+            mine = stream.held.get(device, ())
+            for holder, theirs in stream.held.items():
+                if holder in sources and runs.lacks(mine, theirs):
+                    return True
+        return False
 
     def lacking_ranges(
         self, shard: Shard, device: str, sources: Iterable[str]

@@ -107,7 +107,7 @@ class GatewayCore:
         self.owners.goal_changed = self.moves.look
         self.jobs.task_done = self.takeovers.task_done
         self.moves.shard_done = self._shard_done
-        self.moves.released = self.puts.released
+        self.moves.released = self._shard_released
         self.puts.short = self.moves.look
         self.inventory.grown = self.moves.look
         self.moves.doubted = self.jobs.doubted = self.inventory.doubt
@@ -424,6 +424,11 @@ class GatewayCore:
         self.owners.reconsider()
         self.owners.resume_role(device)
         self.jobs.device_ready(device)
+
+    def _shard_released(self, device: str, shard: Shard) -> None:
+        self.puts.released(device, shard)
+        self.inventory.released(device, shard)
+        self.owners.send_map(device)  # by its epoch lists can be told from those made before
 
     def _shard_done(self, shard: Shard) -> None:
         self.takeovers.shard_done(shard.id)

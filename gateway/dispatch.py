@@ -129,8 +129,10 @@ class Dispatcher:
             self._waiting.pop(device, None)
 
     def _launch(self, query: Query, device: str, numbers: Sequence[int]) -> None:
-        self._in_flight[device] = self._in_flight.get(device, 0) + len(numbers)
-        query.flights.setdefault(device, set()).update(numbers)
+        flight = query.flights.setdefault(device, set())
+        before = len(flight)
+        flight.update(numbers)  # one that is there already counts once: it is answered once
+        self._in_flight[device] = self._in_flight.get(device, 0) + len(flight) - before
         query.times.went(numbers, self._desk.now)
         query.progress[device] = self._desk.now
         self.send(query, device, numbers)

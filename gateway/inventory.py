@@ -22,6 +22,8 @@ from atoll.gateway.owners import Owners
 from atoll.wire import messages as wire
 
 ASK_AGAIN_S = 10.0  # without a complete list
+OUTDATED_S = 0.5  # after a list that was overtaken by a release
+RELEASED_MAX = 1_024  # releases remembered of a device: as long as a message can be late
 DOUBT_S = 30.0  # a device that lacks what the ledger says it has is asked this often at most
 LIVE_REPLICAS = 2  # of a dataset that begins with a live stream
 
@@ -31,12 +33,13 @@ Names = frozenset[tuple[str, str]]
 class _List:
     """One device's list while it comes in."""
 
-    __slots__ = ("ask_at", "doubted", "seen")
+    __slots__ = ("ask_at", "doubted", "outdated", "seen")
 
     def __init__(self, ask_at: float) -> None:
         self.ask_at = ask_at
         self.seen: dict[tuple[str, str], list[wire.BlockRun]] = {}
         self.doubted: Names | None = None
+        self.outdated = False  # it was made before a release that it has not heard of
 
 
 class Inventory:
@@ -49,6 +52,7 @@ class Inventory:
         self._owners = owners
         self._lists: dict[str, _List] = {}
         self._doubted: dict[str, float] = {}
+        self._released: dict[str, dict[ShardId, int]] = {}  # by device: the epoch it then gets
         self.grown: Callable[[Shard], None] = lambda shard: None
         self.listed: Callable[..., None] = lambda device, *, whole: None
 
@@ -78,19 +82,42 @@ class Inventory:
 
     def take(self, device: str, message: wire.Held) -> None:
         """Take blocks in that a device says it has."""
+        pending = self._lists.get(device)
         for held in message.streams:
-            self._add(device, held)
+            if not self._outdated(device, held, message.epoch):
+                self._add(device, held)
+            elif pending is not None:
+                pending.outdated = True
         if not message.inventory:
             return
-        pending = self._lists.get(device)
         if pending is None:
             # A device that found rot lists unasked what is left; it is asked before it is believed.
             self.doubt(device)
             return
         for info, _, runs in message.streams:
             pending.seen.setdefault((info.dataset, info.key), []).extend(runs)
-        if not message.more:
+        if message.more:
+            return
+        if pending.outdated:
+            pending.ask_at = self._desk.now + OUTDATED_S
+        else:
             self._complete(device, pending)
+
+    def released(self, device: str, shard: Shard) -> None:
+        """A device is told to delete a shard, and then the next epoch: what it has said of the
+        shard before it knew that epoch may still come, and is not true any more.
+        """
+        mine = self._released.setdefault(device, {})
+        mine.pop(shard.id, None)
+        mine[shard.id] = self._desk.epoch + 1
+        while len(mine) > RELEASED_MAX:
+            del mine[next(iter(mine))]
+
+    def _outdated(self, device: str, held: wire.HeldStream, epoch: int) -> bool:
+        mine = self._released.get(device)
+        if mine is None:
+            return False
+        return epoch < mine.get(ShardId(held.info.dataset, held.shard), 0)
 
     def let_go(self, device: str, message: wire.LetGo) -> None:
         """A device has dropped blocks by retention; of a dataset that keeps all that is refused."""

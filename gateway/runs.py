@@ -85,6 +85,22 @@ def missing(wanted: Sequence[BlockRun], held: Sequence[BlockRun]) -> list[tuple[
     return gaps
 
 
+def lacks(held: Sequence[BlockRun], wanted: Sequence[BlockRun]) -> bool:
+    """Whether a block that is in `wanted` is not in `held`; `missing` says which."""
+    at = 0
+    for run in wanted:
+        first, last = run.first_seq, run.last_seq
+        while at < len(held) and held[at].last_seq < first:
+            at += 1
+        ahead = at
+        while first <= last:
+            if ahead == len(held) or held[ahead].first_seq > first:
+                return True
+            first = held[ahead].last_seq + 1
+            ahead += 1
+    return False
+
+
 def clipped(run: BlockRun, seq: int, sample: int, rate_hz: float) -> BlockRun | None:
     """What is left of a run from block `seq` on, which begins at `sample`; None if nothing is."""
     if run.first_seq >= seq:

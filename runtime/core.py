@@ -157,7 +157,9 @@ class Core:
         self._marks_at = now + MARKS_S
         self._recut()
         self._due = self._first_due()
-        return [do.MeasureHealth(), do.ListStreams("restore", "")]
+        self._desk.do(do.MeasureHealth())
+        self._custody.list_streams("restore")
+        return self._desk.taken()
 
     def handle(self, event: on.Event, now: float) -> list[do.Effect]:
         """Take an event in; what is to be done, in this order."""
@@ -321,7 +323,7 @@ class Core:
         self._custody.mapped(message, now)
         datasets = self._labour.standing.datasets()
         for dataset in sorted({one.dataset for one in message.shards if not one.role} & datasets):
-            self._desk.do(do.ListStreams("standing", dataset))
+            self._custody.list_streams("standing", dataset)
 
     def _streams_listed(self, event: on.StreamsListed, now: float) -> None:
         self._custody.streams_listed(event, now)
@@ -355,7 +357,7 @@ class Core:
             return
         self._recut()
         self._save(now)
-        self._desk.do(do.ListStreams("standing", message.dataset))
+        self._custody.list_streams("standing", message.dataset)
 
     def _cancelled(self, message: wire.Cancel, now: float) -> None:
         if self._labour.cancel(message.job):

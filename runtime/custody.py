@@ -48,6 +48,9 @@ class Custody:
         self._given_bytes: dict[int, int] = {}  # by transfer
         self._drop_said = 0.0
         self._cut_off: set[str] = set()  # datasets that samples were dropped of
+        self._lists_asked = self._lists_heard = 0
+        # Shards to be deleted, by which list was the last to be asked for before that.
+        self._doomed: dict[tuple[str, int], int] = {}
         self._restored = False
         self._retain_at = 0.0
         self._rotten = False
@@ -89,7 +92,7 @@ class Custody:
         if self._rotten and self._desk.linked and now >= self._rot_at:
             self._rotten = False
             self._rot_at = now + ROT_S
-            self._desk.do(do.ListStreams("inventory", ""))
+            self.list_streams("inventory")
 
     def rot_found(self, event: on.RotFound, now: float) -> None:
         """Blocks are not what they were: say so, and list what is left, so that they are copied
@@ -120,6 +123,8 @@ class Custody:
             self._desk.count("stale release")
         if doomed:
             self._desk.do(do.DeleteShards(doomed))
+            if self._lists_asked > self._lists_heard:
+                self._doomed.update(dict.fromkeys(doomed, self._lists_asked))
         return doomed
 
     # --- blocks from others
@@ -208,17 +213,35 @@ class Custody:
 
     def asked_for_inventory(self, message: wire.InventoryAsk, now: float) -> None:
         """List everything."""
-        self._desk.do(do.ListStreams("memory" if message.memory else "inventory", ""))
+        self.list_streams("memory" if message.memory else "inventory")
 
     def dropped(self, event: on.BlocksDropped, now: float) -> None:
         """Retention has deleted blocks: the gateway is to know what is left."""
         for message in let_go_messages(self._desk.head, event.pasts):
             self._desk.publish("block", message)
 
+    def list_streams(self, purpose: str, dataset: str = "") -> None:
+        """Have the store list what it has of a dataset (empty: of all)."""
+        self._lists_asked += 1
+        self._desk.do(do.ListStreams(purpose, dataset))
+
+    def _without_doomed(self, streams: list[wire.HeldStream]) -> list[wire.HeldStream]:
+        """A list, which the store gives in the order in which it was asked, without the shards that
+        it was told to delete since.
+        """
+        self._lists_heard += 1
+        if not self._doomed:
+            return streams
+        doomed = {ref for ref, number in self._doomed.items() if self._lists_heard <= number}
+        if self._lists_heard == self._lists_asked:
+            self._doomed.clear()
+        return [held for held in streams if (held.info.dataset, held.shard) not in doomed]
+
     def streams_listed(self, event: on.StreamsListed, now: float) -> None:
         """The store's answer: for the gateway, for the live streams after a start, for standing
         jobs.
         """
+        event = event._replace(streams=self._without_doomed(event.streams))
         if event.purpose in ("inventory", "memory"):
             for message in let_go_messages(self._desk.head, event.pasts):
                 self._desk.publish("block", message)
@@ -263,7 +286,7 @@ class Custody:
 
     def news_lost(self, event: on.NewsLost, now: float) -> None:
         """The link had no room for what was to be said of blocks: list them all."""
-        self._desk.do(do.ListStreams("inventory", ""))
+        self.list_streams("inventory")
 
     def _store_own(self, blocks: list[bytes]) -> None:
         if blocks:

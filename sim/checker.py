@@ -106,11 +106,13 @@ class Checker:
             return
         refused = {refusal.index for refusal in message.refused}
         for index, encoded in enumerate(blocks):
+            if index in refused:
+                continue
             block = peek_block(encoded)
             mine = device.disk.blocks.get((block.info.dataset, block.info.key), {})
             here = mine.get(block.seq)
             ordered = (device.name, block.info.dataset, block.shard) in self._deleted
-            if index not in refused and not ordered and (here is None or here.encoded != encoded):
+            if not ordered and (here is None or here.encoded != encoded):
                 about = f"{block.info.key}"
                 self._fail(
                     "lost", about, f"{device.name} confirms {about}/{block.seq} unsynced (I5)"
@@ -288,7 +290,8 @@ class Checker:
         if len(order) != len(mine):
             order = self._order[name] = sorted(mine)
         parts, at = [], start
-        for first in order[max(0, bisect_right(order, start) - 1) :]:
+        for index in range(max(0, bisect_right(order, start) - 1), len(order)):
+            first = order[index]
             if at >= stop or first > at:
                 break
             data = mine[first]

@@ -143,7 +143,8 @@ class Disk:
         if order is None:
             order = self._order[name] = sorted((s.block.first_sample, n) for n, s in mine.items())
         parts, at, info = [], start, None
-        for first, seq in order[max(0, bisect_right(order, (start, NEVER)) - 1) :]:
+        for index in range(max(0, bisect_right(order, (start, NEVER)) - 1), len(order)):
+            first, seq = order[index]
             if at >= stop or first > at:
                 break
             block = mine[seq].block

@@ -156,10 +156,19 @@ class Placing:
             once=sum(one.load for one in loads),
         )
         cap = {who: most for who, _, most in limits}.get(member.row.number, 0)
-        # What is placed anew first may have brought it over.
-        members = self.core.members.members.values()
-        holes = any(m.state not in KEPT or not m.weight for m in members)
-        return mine + holes * max(one.load for one in loads) > cap
+        # What is placed anew first may have brought it over: a replica of each such shard.
+        anew = (
+            load.load for shard, load in zip(shards, loads, strict=True) if self._has_hole(shard)
+        )
+        return mine + sum(anew) > cap
+
+    def _has_hole(self, shard: Shard) -> bool:
+        """Whether a place of a shard is to be given anew."""
+        assert self.core is not None
+        members = self.core.members.members
+        holders = [members.get(device) for device in shard.goal]
+        kept = [m for m in holders if m is not None and m.state in KEPT and m.weight]
+        return len(kept) < self.core.owners.wanted(shard)
 
     def _apart(self, shard: Shard, goal: tuple[str, ...], fresh: list[str]) -> None:
         """I7: who comes in shares no zone with the others while another zone has a device free."""

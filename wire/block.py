@@ -13,6 +13,7 @@ layout's version.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
@@ -39,6 +40,8 @@ _MAGIC = b"ATB1"
 # magic, header size, flags, clock, shard, seq, first sample, sample count, boot, mono, wall, rate,
 # scale, data size, dtype, channels, sizes of dataset, key and unit, zeros
 _HEADER = Struct("<4sHBBIQQIIQqddIBBBBB3x")
+_RATE_AT, _SCALE_END = 52, 68
+_RATE_AND_SCALE = Struct("<dd")
 _CRC = Struct("<I")
 _GAP = 1
 _INFINITE = float("inf")
@@ -127,25 +130,36 @@ def _read_header(data: bytes | memoryview) -> tuple[Block, int, int]:
         raise DecodeError("truncated", f"{len(data)} bytes are no block")
     (
         magic, size, flags, clock, shard, seq, first_sample, sample_count, boot, mono_ms, wall_ms,
-        rate_hz, scale, data_size, dtype, channels, s1, s2, s3,
+        _, _, data_size, dtype, channels, s1, s2, s3,
     ) = _HEADER.unpack_from(data)  # fmt: skip
-    sizes = (s1, s2, s3)
     if magic != _MAGIC:
         raise DecodeError("magic", "no block, or of a layout that is not known here")
     if size != _padded(_HEADER.size + s1 + s2 + s3) or flags & ~_GAP or dtype >= len(_DTYPES):
         raise DecodeError("block", "a block's header does not agree with itself")
     if len(data) < size:
         raise DecodeError("truncated", f"{len(data)} bytes of a block's header of {size}")
-    dataset, key, unit = _texts(bytes(data[_HEADER.size : size]), sizes)
-    info = StreamInfo(dataset, key, _DTYPES[dtype], channels, rate_hz, scale, unit)
+    texts = bytes(data[_HEADER.size : size])
+    info = _info(texts, (s1, s2, s3), _DTYPES[dtype], channels, bytes(data[_RATE_AT:_SCALE_END]))
     block = Block(
         info, shard, seq, first_sample, sample_count, boot, mono_ms, wall_ms, clock,
         flags == _GAP, b"",
     )  # fmt: skip
-    problem = _problem(block, sizes, data_size)
+    problem = _problem(block, (s1, s2, s3), data_size)
     if problem:
         raise DecodeError("block", problem)
     return block, size, size + data_size
+
+
+@lru_cache(maxsize=64)
+def _info(
+    data: bytes, sizes: tuple[int, int, int], dtype: str, channels: int, numbers: bytes
+) -> StreamInfo:
+    """The stream of a header's texts, and of rate and scale as they stand there: blocks come by the
+    many of each stream.
+    """
+    dataset, key, unit = _texts(data, sizes)
+    rate_hz, scale = _RATE_AND_SCALE.unpack(numbers)
+    return StreamInfo(dataset, key, dtype, channels, rate_hz, scale, unit)
 
 
 def _texts(data: bytes, sizes: tuple[int, int, int]) -> tuple[str, str, str]:

@@ -170,3 +170,29 @@ def test_a_rotten_block_is_copied_again_from_a_replica():
     fleet.settle()
     fleet.run(2.0)
     assert copy.blocks["proc", "a/cpu", 2] == good
+
+
+def test_a_list_that_a_release_has_overtaken_is_not_believed():
+    fleet = Fleet("a", "b", "c")
+    fleet.put("v", {"k": b"\1\0" * 100}, replicas=2)
+    (stream,) = fleet.core.catalog.datasets["v"].streams.values()
+    shard = fleet.core.catalog.datasets["v"].shards[stream.shard]
+    name = shard.owners[1]
+    device = fleet.devices[name]
+    held = [wire.HeldStream(stream.info, stream.shard, list(stream.held[name]))]
+    before = wire.Held(*device.head, True, False, held)
+    shard.goal = (shard.owners[0], next(d for d in fleet.devices if d not in shard.owners))
+    fleet.core.moves.look(shard)
+    device.mute = True
+    fleet.run(3.0)
+    assert name not in stream.held, "it was released"
+    fleet.core.inventory.ask(name)
+    fleet.handle(on.DeviceSpoke(name, before, 0))
+    assert name not in stream.held
+    device.told.clear()
+    fleet.run(1.0)
+    assert any(isinstance(m, wire.InventoryAsk) for m in device.told), "and asked for again"
+    device.told.clear()
+    fleet.handle(on.DeviceSpoke(name, before._replace(epoch=fleet.core.epoch), 0))
+    told = [type(message) for message in device.told]
+    assert wire.Release in told, "that one knows of the release: it was lost, and is said again"

@@ -61,6 +61,7 @@ def test_any_order_gives_the_same_and_missing_is_the_difference(ours, theirs):
     wanted = added(*(run(seq) for seq in theirs))
     assert mine == added(*(run(seq) for seq in sorted(set(ours))))
     gaps = runs.missing(wanted, mine)
+    assert runs.lacks(mine, wanted) == bool(gaps)
     listed = {seq for first, last in gaps for seq in range(first, last + 1)}
     assert listed == set(theirs) - set(ours)
     assert all(runs.has_seq(mine, seq) == (seq in ours) for seq in range(32))

@@ -106,6 +106,27 @@ def test_a_task_that_fails_where_it_started_again_is_still_the_slow_ones():
     assert fleet.reply(request).blob == wanted(RMS, DATA)
 
 
+def test_a_task_that_fails_comes_to_the_helper_that_has_it_already_and_counts_once():
+    fleet = filled("a", "b", data=DATA)
+    victim, request = slow_one(fleet)
+    (helper,) = (d for d in fleet.devices.values() if d is not victim)
+    fleet.run(0.05)
+    helper.mute = True
+    fleet.run(1.0)
+    assert helper.tasks, "they started again there"
+    victim.samples = lambda *arguments: (None, "")
+    victim.mute = False
+    victim.work()
+    fleet.settle()
+    again, repeated = helper.tasks
+    assert [t.number for t in again.tasks] == [t.number for t in repeated.tasks]
+    assert fleet.core.jobs._dispatcher._in_flight[helper.name] == len(again.tasks)
+    helper.mute = False
+    helper.work()
+    fleet.settle()
+    assert fleet.reply(request).status == wire.DONE
+
+
 def test_when_the_helper_dies_the_tasks_go_on():
     fleet = filled(data=DATA)
     victim, request = slow_one(fleet)

@@ -150,3 +150,24 @@ def test_news_that_found_no_room_are_told_by_a_list():
     desk, one = custody()
     one.news_lost(on.NewsLost(), 0.0)
     assert desk.taken() == [do.ListStreams("inventory", "")]
+
+
+def test_a_list_from_before_a_deletion_does_not_name_what_is_deleted():
+    grown = []
+    desk, one = custody(lambda streams, now: grown.append(streams))
+    run = wire.BlockRun(0, 0, 0, 1, 0, False, 100)
+    held = [wire.HeldStream(info_of(key), shard, [run]) for key, shard in (("a", 3), ("b", 4))]
+    doomed = wire.ShardRef(held[0].info.dataset, 3)
+    one.list_streams("inventory")
+    one.list_streams("standing")
+    one.released(wire.Release(1, 5, 1, [doomed]))
+    one.list_streams("inventory")
+    desk.taken()
+    for purpose in ("inventory", "standing", "inventory"):
+        one.streams_listed(on.StreamsListed(purpose, held), 1.0)
+    told = [effect.message.streams for effect in desk.taken()]
+    assert told == [held[1:], held], "the third list was asked for behind the deletion"
+    assert grown == [held[1:]]
+    one.list_streams("inventory")
+    one.streams_listed(on.StreamsListed("inventory", held), 1.0)
+    assert [effect.message.streams for effect in desk.taken()[1:]] == [held]
