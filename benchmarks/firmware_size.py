@@ -10,7 +10,8 @@ is. RAM is the state of one plan of these kernels, less the window's own samples
 interpreter lays it out; the stack is measured on the emulated board by its receipts.
 
 Writes build/bench/firmware_size.json: `smallest_flash`, `smallest_ram`, `catalogue_flash`,
-`kernels` (a row a set and core) and `boards`. Exit 1 where a bound is broken.
+`kernels` (a row a set and core) and `boards` (the node's image: board_size.py). Exit 1 where a
+bound is broken.
 """
 
 import json
@@ -21,6 +22,8 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import board_size
 
 from atoll.kernels import Plan, catalogue, portable
 
@@ -45,6 +48,8 @@ MODELS = frozenset({"linear", "logistic", "tree", "mlp"})
 SMALLEST_FLASH_MAX = 12 * 1024
 SMALLEST_RAM_MAX = 2 * 1024
 CATALOGUE_FLASH_MAX = 96 * 1024
+# What the node's image may take of a board, the stack in its RAM.
+BOARDS_MAX = {"microbit": {"flash": 48 * 1024, "ram": 12 * 1024}}
 
 DEVICE = """\
 #include "atoll_kernels.h"
@@ -156,11 +161,18 @@ def broken(result: dict[str, Any]) -> list[str]:
         "smallest_ram": SMALLEST_RAM_MAX,
         "catalogue_flash": CATALOGUE_FLASH_MAX,
     }
-    return [
+    found = [
         f"{name} is {result[name]} bytes, at most {most} are allowed"
         for name, most in bounds.items()
         if result[name] > most
     ]
+    for board, most in BOARDS_MAX.items():
+        found += [
+            f"{part} of {board} is {size} bytes, at most {most[part]} are allowed"
+            for part, size in result["boards"].get(board, {}).items()
+            if size > most.get(part, size)
+        ]
+    return found
 
 
 def measure() -> dict[str, Any]:
@@ -176,7 +188,7 @@ def measure() -> dict[str, Any]:
         "catalogue_flash": flash["without models", "m4f"],
         "smallest_plan": SMALLEST_PLAN,
         "kernels": found,
-        "boards": {},
+        "boards": board_size.boards(),
     }
 
 
@@ -192,6 +204,9 @@ def main() -> int:
         shown = f"{row['flash']:>7,} {row['library']:>14,} {row['merge']:>9,}"
         print(f"{row['set']:<16} {row['core']:<5} {shown}")
     print(f"state of {SMALLEST_PLAN!r} beside its samples: {result['smallest_ram']:,} bytes")
+    for board, row in result["boards"].items():
+        words = ", ".join(f"{part} {size:,}" for part, size in row.items())
+        print(f"{board}: {words}")
     if result["smallest_stack"] is not None:
         print(f"stack of the smallest set on the M0: {result['smallest_stack']:,} bytes")
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)

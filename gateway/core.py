@@ -78,7 +78,7 @@ class GatewayCore:
         self.jobs = Jobs(
             desk, self.members, self.catalog, options.receipts, options.profile.orphan_s
         )
-        self.standing = StandingJobs(desk, self.members, self.catalog)
+        self.standing = StandingJobs(desk, self.members, self.catalog, options.receipts)
         self.moves = Moves(desk, self.members, self.catalog, self.owners)
         self.reads = Reads(desk, self.members, self.catalog)
         self.inventory = Inventory(desk, self.members, self.catalog, self.owners)

@@ -152,6 +152,8 @@ class Membership:
             speed=birth.speed,
             receipts=json.dumps(receipts, sort_keys=True, separators=(",", ":")),
         )
+        if birth.fell and rebooted:
+            self._desk.say("fell", f"{device} fell: {birth.fell}", device=device)
         first = not member.born
         if row != member.row:
             self.silence.count(member, -1)

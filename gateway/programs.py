@@ -4,7 +4,7 @@ A board designs no filters and parses no plans: the gateway does, for the stream
 and sends the interpreter's words. The board says itself what does not fit its memory.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from atoll.gateway.records import StandingSet
 from atoll.kernels import KernelError, Plan
@@ -17,6 +17,20 @@ def batch_samples(row: StandingSet, step: int, rate_hz: float) -> int:
     if not row.every_ms:
         return row.every
     return max(step, round(rate_hz * row.every_ms / 1_000) // step * step)
+
+
+def unfit(kernels: Iterable[str], board: Mapping[str, str], own: Mapping[str, str]) -> str:
+    """Why a board's image cannot run these kernels, or an empty text.
+
+    board: the receipts of its birth, kernel to hash in hex; empty where it told none, and then it
+    refuses itself what it has not. own: those of the gateway; empty: not compared.
+    """
+    wanted = sorted(kernels) if board else []
+    if missing := [name for name in wanted if name not in board]:
+        return f"its image has no kernel {', '.join(missing)}"
+    if differ := [name for name in wanted if own and own.get(name) != board[name]]:
+        return f"its receipts of {', '.join(differ)} are not those of this gateway"
+    return ""
 
 
 def programs(

@@ -8,7 +8,7 @@ two devices computed twice is equal and counts once.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from atoll.gateway.catalog import Catalog, Shard, Stream
@@ -18,7 +18,7 @@ from atoll.gateway.errors import RequestError
 from atoll.gateway.jsonable import dumps
 from atoll.gateway.member import NEVER, Member
 from atoll.gateway.membership import Membership
-from atoll.gateway.programs import batch_samples, programs
+from atoll.gateway.programs import batch_samples, programs, unfit
 from atoll.gateway.progress import Line, Progress, mark_key, place_of, run_of, stream_key
 from atoll.gateway.records import MarkSet, StandingGone, StandingSet, WindowGone, WindowSet
 from atoll.gateway.requests import asked_plan, check_streams, kept, parse_plan
@@ -60,10 +60,14 @@ class StandingJob:
 class StandingJobs:
     """All standing jobs."""
 
-    def __init__(self, desk: Desk, members: Membership, catalog: Catalog) -> None:
+    def __init__(
+        self, desk: Desk, members: Membership, catalog: Catalog, receipts: Mapping[str, str]
+    ) -> None:
+        """receipts: kernel to hash in hex, of this machine; empty: boards' are not compared."""
         self._desk = desk
         self._members = members
         self._catalog = catalog
+        self._receipts = receipts
         self.jobs: dict[str, StandingJob] = {}
         self._due = NEVER  # when the first news is to be shown
 
@@ -203,6 +207,9 @@ class StandingJobs:
 
     def _send_programs(self, job: StandingJob, member: Member) -> None:
         head, size = self._desk.head(member.id), member.row.message_max
+        if reason := unfit(job.plan.kernels, member.receipts, self._receipts):
+            self._refused(job, member.id, reason)
+            return
         found, reasons = programs(job.row, job.plan, member.sources, head, size)
         for message in found:
             self._desk.tell(member.id, "task", message)

@@ -22,6 +22,7 @@ from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 from atoll.kernels.errors import KernelError
+from atoll.kernels.registry import catalogue
 from atoll.kernels.subset import Cut
 
 FOLDER = Path(__file__).parent
@@ -37,6 +38,7 @@ PUBLIC = (
     "plan_renew",
     "plan_reset",
     "plan_is_rows",
+    "plan_missing",
     "plan_absorb",
     "plan_checkpoint",
     "plan_resume",
@@ -77,6 +79,30 @@ _USE = """\
  *
  * A function that returns uint32_t returns an ATOLL_STATUS. The state may be copied and moved
  * (8-aligned); it holds no pointers. */
+"""
+
+
+_NAME_DECLARED = """\
+/* The name of the kernel of this code, whether this build has it or not; NULL: there is none. */
+const char *atoll_kernel_name(uint32_t code);
+"""
+
+_NAMES = """
+const char *atoll_kernel_name(uint32_t code) {
+  static const char names[] = /* of each kernel its code, its name, a zero */
+ROWS;
+  const char *at = names;
+  while (*at != 0) {
+    if ((uint32_t)(unsigned char)*at == code) {
+      return at + 1;
+    }
+    while (*at != 0) {
+      at++;
+    }
+    at++;
+  }
+  return NULL;
+}
 """
 
 
@@ -212,8 +238,14 @@ def amalgamate(generated: str, parts: Source, users: str = "") -> tuple[str, str
     enums = [readable(m[0]) for m in _ENUM.finditer(generated) if MODULE in m[0]]
     public = [e for e in enums if any(f"ATOLL_{p}" in e for p in PUBLIC_ENUMS)]
     private = [e for e in enums if e not in public]
-    code = _source(functions, structs, private, parts, users)
+    code = _source(functions, structs, private, parts, users) + _names()
     return code, _header(functions, public, parts)
+
+
+def _names() -> str:
+    """A function that names a kernel by its code, those that a cut leaves out among them."""
+    rows = [f'    "\\{kernel.code:03o}" "{kernel.name}\\0"' for kernel in catalogue()]
+    return _NAMES.replace("ROWS", "\n".join(rows))
 
 
 def reached(functions: dict[str, str]) -> dict[str, str]:
@@ -293,6 +325,7 @@ def _header(functions: dict[str, str], enums: list[str], parts: Source) -> str:
         *enums,
         "struct atoll_plan;\n",
         *(parts.docs.get(name, "") + signature(functions[name]) for name in PUBLIC),
+        _NAME_DECLARED,
         "#endif\n",
     ]
     return "\n".join(chunks)

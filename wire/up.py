@@ -28,7 +28,8 @@ class Birth(NamedTuple):
     names its timing (fast, normal, battery, metered, demo); `message_max` is the largest message it
     takes; `sources` are the streams it samples itself. `programs`: it stores no blocks and reads no
     plans; its standing jobs come as `Program`. `speed` is samples of i16 a second that one core
-    takes through `moments`, 0 if unknown.
+    takes through `moments`, 0 if unknown. `fell`: what ended the boot before this one where that
+    was a fault, and where in the program; empty if it ended in peace or nobody knows.
     """
 
     boot: int
@@ -47,6 +48,7 @@ class Birth(NamedTuple):
     sources: list[StreamInfo]
     programs: bool = False
     speed: int = 0
+    fell: str = ""
 
 
 message(
@@ -66,6 +68,7 @@ message(
     sources=Array(Record(StreamInfo), limits.STREAMS_MAX),
     programs=Flag(),
     speed=Uint(U64),
+    fell=Text(80),
 )
 
 

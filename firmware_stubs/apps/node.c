@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "atoll_kernels.h"
+#include "atoll_receipts.h"
 #include "board.h"
 #include "chip.h"
 #include "flash_slice.h"
@@ -13,11 +14,15 @@
 #include "stream.h"
 #include "worker.h"
 
+#ifndef ATOLL_CHIP_PAGES
+#define ATOLL_CHIP_PAGES 16
+#endif
+
 enum {
-    PAGES_MAX = 16,
+    PAGES_MAX = ATOLL_CHIP_PAGES,
     NUMBERS_PAGES = 3,
     ORDERS_PAGES = 4, /* with one kept for deletions, and one for what is in force: two orders */
-    STORE = 1280,
+    STORE = ATOLL_NODE_SAY_MAX + 256,
     KEY_MAX = 2 * ATOLL_NODE_NAME_MAX + 1,
     SAMPLES = 64 /* at a time; between two, the line is served and the watchdog fed */
 };
@@ -34,12 +39,20 @@ static struct app {
     atoll_orders orders;
     uint32_t lost; /* samples, as the board counts them */
     char key[KEY_MAX];
-    uint8_t scratch[ATOLL_NODE_MESSAGE_MAX]; /* of the worker and of the orders, in turn */
-    uint64_t arena[ATOLL_CHIP_ARENA / 8u];
-    atoll_flashlog_page pages[PAGES_MAX];
-    uint8_t receive[ATOLL_NODE_MESSAGE_MAX + ATOLL_NODE_TOPIC_MAX];
-    uint8_t store[STORE];
+    char fell[ATOLL_NODE_FELL_MAX];
+    uint64_t receipts[ATOLL_RECEIPTS];
 } app;
+
+/* The receipts are taken before anything else is in use. */
+static union memory {
+    uint64_t receipts[(ATOLL_RECEIPT_BYTES + 7) / 8];
+    struct parts {
+        uint64_t arena[ATOLL_CHIP_ARENA / 8u];
+        atoll_flashlog_page pages[PAGES_MAX];
+        uint8_t receive[ATOLL_NODE_MESSAGE_MAX + ATOLL_NODE_TOPIC_MAX];
+        uint8_t store[STORE];
+    } of;
+} memory;
 
 /* --- start ----------------------------------------------------------------------------------- */
 
@@ -50,10 +63,58 @@ static void open_logs(void)
     atoll_flash_slice_start(&app.slices[1], flash, NUMBERS_PAGES, ORDERS_PAGES);
     atoll_flash_slice_start(&app.slices[2], flash, NUMBERS_PAGES + ORDERS_PAGES,
                             (uint16_t)(flash->page_count - NUMBERS_PAGES - ORDERS_PAGES));
-    atoll_flashlog_open(&app.numbers, &app.slices[0].flash, app.pages);
-    atoll_flashlog_open(&app.orders_log, &app.slices[1].flash, app.pages + NUMBERS_PAGES);
+    atoll_flashlog_open(&app.numbers, &app.slices[0].flash, memory.of.pages);
+    atoll_flashlog_open(&app.orders_log, &app.slices[1].flash, memory.of.pages + NUMBERS_PAGES);
     atoll_flashlog_open(&app.outbox, &app.slices[2].flash,
-                        app.pages + NUMBERS_PAGES + ORDERS_PAGES);
+                        memory.of.pages + NUMBERS_PAGES + ORDERS_PAGES);
+}
+
+/* What this board's kernels make of the golden vectors; 0 where they cannot run. */
+static void take_receipts(void)
+{
+    for (uint32_t number = 0; number < (uint32_t)ATOLL_RECEIPTS; number++) {
+        uint64_t *hash = &app.receipts[number];
+        atoll_board_feed();
+        if (atoll_receipt(number, memory.receipts, sizeof memory.receipts, hash) !=
+            (uint32_t)ATOLL_STATUS_OK) {
+            *hash = 0;
+        }
+    }
+    memset(&memory, 0, sizeof memory);
+}
+
+static size_t add_text(char *to, size_t at, const char *text)
+{
+    size_t size = strlen(text);
+    memcpy(to + at, text, size);
+    return at + size;
+}
+
+static size_t add_hex(char *to, size_t at, const char *name, uint32_t value)
+{
+    at = add_text(to, at, name);
+    for (unsigned shift = 32; shift > 0u;) {
+        shift -= 4u;
+        to[at++] = "0123456789abcdef"[value >> shift & 15u];
+    }
+    return at;
+}
+
+/* What ended the boot before this one, if it was a fall. */
+static atoll_mqtt_text fall(void)
+{
+    static const char *const names[] = {NULL, NULL, "watchdog", "fault", "stack overflow"};
+    const atoll_board_story *story = atoll_board_story_of_boot();
+    size_t at;
+    if (story->cause >= sizeof names / sizeof names[0] || names[story->cause] == NULL) {
+        return (atoll_mqtt_text){NULL, 0};
+    }
+    at = add_text(app.fell, 0, names[story->cause]);
+    at = add_hex(app.fell, at, " at ", story->pc);
+    at = add_hex(app.fell, at, " from ", story->lr);
+    at = add_hex(app.fell, at, " status ", story->status);
+    at = add_hex(app.fell, at, " address ", story->address);
+    return (atoll_mqtt_text){app.fell, (uint16_t)at};
 }
 
 /* --- plans ----------------------------------------------------------------------------------- */
@@ -96,9 +157,10 @@ static atoll_mqtt_text stream_key(const atoll_identity *identity)
 static void start_plans(const atoll_node_source *source)
 {
     static const atoll_worker_port port = {NULL, keep, next_run};
-    atoll_worker_start(&app.worker, &port, source->key, ATOLL_DTYPE_I16, app.arena,
-                       sizeof app.arena, app.scratch);
-    atoll_orders_start(&app.orders, &app.orders_log, &app.worker, app.scratch, sizeof app.scratch);
+    uint8_t *scratch = app.node.message;
+    atoll_worker_start(&app.worker, &port, source->key, ATOLL_DTYPE_I16, memory.of.arena,
+                       sizeof memory.of.arena, scratch + ATOLL_NODE_SCRATCH);
+    atoll_orders_start(&app.orders, &app.orders_log, &app.worker, scratch, ATOLL_NODE_MESSAGE_MAX);
     atoll_samples_start(source->rate_hz);
 }
 
@@ -121,13 +183,13 @@ static bool start_node(uint64_t now)
 {
     atoll_identity identity;
     atoll_node_config config = {.mqtt = {.keep_alive_s = 30,
-                                         .receive = app.receive,
-                                         .receive_size = sizeof app.receive,
-                                         .store = app.store,
-                                         .store_size = sizeof app.store},
+                                         .receive = memory.of.receive,
+                                         .receive_size = sizeof memory.of.receive,
+                                         .store = memory.of.store,
+                                         .store_size = sizeof memory.of.store},
                                 .software = {"0.1.0", 5},
                                 .profile = {"normal", 6},
-                                .memory_bytes = sizeof app,
+                                .memory_bytes = sizeof app + sizeof memory,
                                 .numbers = &app.numbers,
                                 .outbox = &app.outbox};
     if (!atoll_identity_read(&identity, atoll_identity_start)) {
@@ -137,6 +199,9 @@ static bool start_node(uint64_t now)
     config.device = identity.device;
     config.zone = identity.zone;
     config.floor = identity.floor;
+    config.receipts =
+        (atoll_node_receipts){atoll_receipt_names, app.receipts, (uint32_t)ATOLL_RECEIPTS};
+    config.fell = fall();
     if (identity.source.size > 0u) {
         config.source = (atoll_node_source){identity.dataset, stream_key(&identity), identity.unit,
                                             identity.rate_hz, identity.scale};
@@ -165,6 +230,7 @@ static void wait_for_help(void)
 int main(void)
 {
     atoll_board_start();
+    take_receipts();
     open_logs();
     if (!start_node(atoll_board_now_ms())) {
         wait_for_help();

@@ -33,7 +33,7 @@ static struct kept kept __attribute__((section(".noinit")));
 static atoll_board_story story;
 
 /* A handler of a fault has no stack to trust: it brings its own. */
-static uint64_t fault_stack[32];
+static uint64_t fault_stack[16];
 
 typedef union vector {
     void (*handler)(void);
@@ -223,5 +223,5 @@ __attribute__((naked)) void atoll_fault_interrupt(void)
                      "bx r1\n"
                      ".ltorg\n"
                      :
-                     : "i"(fault_stack + 32));
+                     : "i"(fault_stack + 16));
 }

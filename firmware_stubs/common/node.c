@@ -122,7 +122,7 @@ static void say_results(atoll_node *node, uint64_t now_ms)
     atoll_flashlog *outbox = node->config.outbox;
     /* The message grows from the front of the buffer over what was read. */
     uint8_t *data = node->message + ATOLL_NODE_PARTIALS_HEAD;
-    size_t room = sizeof node->message - ATOLL_NODE_PARTIALS_HEAD;
+    size_t room = (size_t)ATOLL_NODE_MESSAGE_MAX - ATOLL_NODE_PARTIALS_HEAD;
     while (node->cursor.sequence < outbox->acked + (uint64_t)ATOLL_NODE_WINDOW) {
         atoll_flashlog_cursor ahead = node->cursor;
         atoll_flashlog_record record;

@@ -31,8 +31,23 @@ enum {
     ATOLL_NODE_WINDOW = 16,        /* results sent and not acknowledged */
     ATOLL_NODE_INTERVAL_MS = 2000, /* between lease requests, until the gateway says another */
     ATOLL_NODE_ANSWER_MS = 30000,  /* for an acknowledgement; then all are sent again */
-    ATOLL_NODE_MESSAGE_MAX = ATOLL_CBOR_SIZE_MAX
+    ATOLL_NODE_MESSAGE_MAX = ATOLL_CBOR_SIZE_MAX,
+    ATOLL_NODE_SCRATCH = 256, /* where a result's data may lie in the message buffer */
+    ATOLL_NODE_FELL_MAX = 80
 };
+
+/* Bytes of the largest message that it says. Only a birth with the receipts of many kernels is larger
+ * than what it is told. */
+#ifndef ATOLL_NODE_SAY_MAX
+#define ATOLL_NODE_SAY_MAX 1024
+#endif
+
+/* Of each kernel that the image has, its name and its receipt; `count` 0: unknown. */
+typedef struct atoll_node_receipts {
+    const char *const *names;
+    const uint64_t *digests;
+    uint32_t count;
+} atoll_node_receipts;
 
 /* What runs standing jobs. Of a node without it, `program` NULL, they are refused. */
 typedef struct atoll_node_plans {
@@ -65,6 +80,8 @@ typedef struct atoll_node_config {
     atoll_flashlog *outbox;  /* opened */
     atoll_node_source source;
     atoll_node_plans plans;
+    atoll_node_receipts receipts;
+    atoll_mqtt_text fell; /* why the boot before this one ended, if it fell: ATOLL_NODE_FELL_MAX */
 } atoll_node_config;
 
 typedef struct atoll_node {
@@ -93,7 +110,7 @@ typedef struct atoll_node {
     char topic[ATOLL_NODE_TOPIC_MAX];
     char will_topic[ATOLL_NODE_TOPIC_MAX];
     char will[96];
-    uint8_t message[ATOLL_NODE_MESSAGE_MAX];
+    uint8_t message[ATOLL_NODE_SAY_MAX]; /* nobody's between two calls */
 } atoll_node;
 
 /* 0, or a negative number: without a boot number on flash nothing may be said. */
@@ -110,7 +127,7 @@ size_t atoll_node_output(atoll_node *node, const uint8_t **data);
 void atoll_node_sent(atoll_node *node, size_t size, uint64_t now_ms);
 
 /* Keep a task's result until it is acknowledged: 0, or a negative number and it is not kept. `failed`:
- * the data is the reason. */
+ * the data is the reason. The data may lie in the node's message, from ATOLL_NODE_SCRATCH on. */
 int atoll_node_result(atoll_node *node, atoll_mqtt_text job, atoll_mqtt_text key, uint64_t task,
                       bool failed, const void *data, size_t size, uint32_t elapsed_us);
 

@@ -92,6 +92,21 @@ static void put_source(atoll_cbor_writer *writer, const atoll_node_source *sourc
     put_text(writer, &source->unit);
 }
 
+static void put_receipts(atoll_cbor_writer *writer, const atoll_node_receipts *receipts)
+{
+    atoll_cbor_write_uint(writer, ATOLL_BIRTH_RECEIPTS);
+    atoll_cbor_write_array(writer, receipts->count);
+    for (uint32_t index = 0; index < receipts->count; index++) {
+        uint8_t digest[8];
+        for (unsigned byte = 0; byte < sizeof digest; byte++) {
+            digest[byte] = (uint8_t)(receipts->digests[index] >> (56u - 8u * byte));
+        }
+        atoll_cbor_write_array(writer, 2);
+        atoll_cbor_write_text(writer, receipts->names[index], strlen(receipts->names[index]));
+        atoll_cbor_write_bytes(writer, digest, sizeof digest);
+    }
+}
+
 size_t atoll_node_birth(atoll_node *node)
 {
     const atoll_node_config *config = &node->config;
@@ -110,12 +125,13 @@ size_t atoll_node_birth(atoll_node *node)
     put_field(&writer, ATOLL_BIRTH_MEMORY_BYTES, config->memory_bytes);
     put_field(&writer, ATOLL_BIRTH_STORAGE_BYTES, config->storage_bytes);
     put_field(&writer, ATOLL_BIRTH_MESSAGE_MAX, ATOLL_NODE_MESSAGE_MAX);
-    atoll_cbor_write_uint(&writer, ATOLL_BIRTH_RECEIPTS);
-    atoll_cbor_write_array(&writer, 0);
+    put_receipts(&writer, &config->receipts);
     put_source(&writer, &config->source);
     atoll_cbor_write_uint(&writer, ATOLL_BIRTH_PROGRAMS);
     atoll_cbor_write_flag(&writer, config->plans.program != NULL);
     put_field(&writer, ATOLL_BIRTH_SPEED, 0);
+    atoll_cbor_write_uint(&writer, ATOLL_BIRTH_FELL);
+    put_text(&writer, &config->fell);
     return atoll_cbor_writer_finish(&writer);
 }
 

@@ -19,6 +19,7 @@ const atoll_schema_shape atoll_schema_shapes[] = {
     {0, 0u, ATOLL_SCHEMA_RECORD, 1},
     {0, 256u, ATOLL_SCHEMA_ARRAY, 13},
     {0, 0u, ATOLL_SCHEMA_FLAG, 0},
+    {0, 80u, ATOLL_SCHEMA_TEXT, 0},
     {-1, 1000u, ATOLL_SCHEMA_INT, 0},
     {-1, 9223372036854775807u, ATOLL_SCHEMA_INT, 0},
     {-300000, 300000u, ATOLL_SCHEMA_INT, 0},
@@ -30,72 +31,72 @@ const atoll_schema_shape atoll_schema_shapes[] = {
     {0, 0u, ATOLL_SCHEMA_RECORD, 3},
     {INT64_C(-9223372036854775807), 9223372036854775807u, ATOLL_SCHEMA_INT, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 4},
-    {0, 64u, ATOLL_SCHEMA_ARRAY, 26},
+    {0, 64u, ATOLL_SCHEMA_ARRAY, 27},
     {0, 0u, ATOLL_SCHEMA_RECORD, 5},
-    {0, 256u, ATOLL_SCHEMA_ARRAY, 28},
+    {0, 256u, ATOLL_SCHEMA_ARRAY, 29},
     {0, 512u, ATOLL_SCHEMA_TEXT, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 6},
-    {0, 128u, ATOLL_SCHEMA_ARRAY, 31},
+    {0, 128u, ATOLL_SCHEMA_ARRAY, 32},
     {0, 1048576u, ATOLL_SCHEMA_BYTES, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 7},
-    {0, 512u, ATOLL_SCHEMA_ARRAY, 34},
+    {0, 512u, ATOLL_SCHEMA_ARRAY, 35},
     {0, 65536u, ATOLL_SCHEMA_BYTES, 0},
-    {0, 128u, ATOLL_SCHEMA_ARRAY, 36},
+    {0, 128u, ATOLL_SCHEMA_ARRAY, 37},
     {0, 0u, ATOLL_SCHEMA_RECORD, 8},
-    {0, 8192u, ATOLL_SCHEMA_ARRAY, 38},
+    {0, 8192u, ATOLL_SCHEMA_ARRAY, 39},
     {0, 0u, ATOLL_SCHEMA_RECORD, 9},
-    {0, 4096u, ATOLL_SCHEMA_ARRAY, 40},
+    {0, 4096u, ATOLL_SCHEMA_ARRAY, 41},
     {0, 16384u, ATOLL_SCHEMA_BYTES, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 10},
-    {0, 512u, ATOLL_SCHEMA_ARRAY, 43},
+    {0, 512u, ATOLL_SCHEMA_ARRAY, 44},
     {0, 0u, ATOLL_SCHEMA_RECORD, 11},
-    {0, 256u, ATOLL_SCHEMA_ARRAY, 45},
+    {0, 256u, ATOLL_SCHEMA_ARRAY, 46},
     {0, 0u, ATOLL_SCHEMA_RECORD, 12},
-    {0, 256u, ATOLL_SCHEMA_ARRAY, 47},
+    {0, 256u, ATOLL_SCHEMA_ARRAY, 48},
     {0, 32768u, ATOLL_SCHEMA_BYTES, 0},
     {0, 0u, ATOLL_SCHEMA_RECORD, 13},
-    {0, 256u, ATOLL_SCHEMA_ARRAY, 50},
+    {0, 256u, ATOLL_SCHEMA_ARRAY, 51},
     {0, 0u, ATOLL_SCHEMA_RECORD, 14},
-    {0, 1024u, ATOLL_SCHEMA_ARRAY, 52},
+    {0, 1024u, ATOLL_SCHEMA_ARRAY, 53},
     {0, 0u, ATOLL_SCHEMA_RECORD, 15},
-    {0, 512u, ATOLL_SCHEMA_ARRAY, 54},
+    {0, 512u, ATOLL_SCHEMA_ARRAY, 55},
 };
 
 const uint8_t atoll_schema_fields[] = {
     3, 7, /* KernelReceipt */
     4, 10, 11, 12, 5, 5, 6, /* StreamInfo */
-    16, 17, 17, 18, 19, 19, 19, 20, /* Health */
-    19, 16, 16, 16, 19, 22, 22, 16, 23, 19, /* Strain */
-    1, 1, 1, 1, 25, 15, 1, /* BlockRun */
-    13, 0, 27, /* HeldStream */
-    2, 30, /* Refusal */
-    10, 1, 15, 33, 0, /* Result */
+    17, 18, 18, 19, 20, 20, 20, 21, /* Health */
+    20, 17, 17, 17, 20, 23, 23, 17, 24, 20, /* Strain */
+    1, 1, 1, 1, 26, 15, 1, /* BlockRun */
+    13, 0, 28, /* HeldStream */
+    2, 31, /* Refusal */
+    10, 1, 15, 34, 0, /* Result */
     4, 0, 12, 1, 0, 1, /* ShardEntry */
-    4, 2, 12, 0, 1, 25, /* DatasetEntry */
+    4, 2, 12, 0, 1, 26, /* DatasetEntry */
     10, 0, 1, 1, 1, /* Task */
     10, 1, /* Mark */
-    10, 1, 1, 42, /* Checkpoint */
+    10, 1, 1, 43, /* Checkpoint */
     4, 10, 1, 1, /* BlockRange */
     4, 0, /* ShardRef */
     1, 1, /* NumberSpan */
-    0, 1, 0, 2, 3, 4, 5, 6, 2, 1, 1, 0, 9, 14, 15, 1, /* Birth */
-    0, 1, 0, 0, 1, 1, 0, 21, 24, /* LeaseRequest */
-    0, 1, 0, 15, 15, 29, /* Held */
-    0, 1, 0, 1, 32, /* Stored */
-    0, 1, 0, 1, 4, 35, /* Partials */
-    0, 1, 0, 1, 30, /* TransferFailed */
-    0, 1, 0, 1, 15, 37, /* Blocks */
+    0, 1, 0, 2, 3, 4, 5, 6, 2, 1, 1, 0, 9, 14, 15, 1, 16, /* Birth */
+    0, 1, 0, 0, 1, 1, 0, 22, 25, /* LeaseRequest */
+    0, 1, 0, 15, 15, 30, /* Held */
+    0, 1, 0, 1, 33, /* Stored */
+    0, 1, 0, 1, 4, 36, /* Partials */
+    0, 1, 0, 1, 31, /* TransferFailed */
+    0, 1, 0, 1, 15, 38, /* Blocks */
     0, 1, 0, 0, 0, 0, 0, 15, /* Lease */
     0, 1, 0, /* Probe */
-    0, 1, 0, 39, 41, /* Map */
-    0, 1, 0, 4, 42, 4, 44, /* Tasks */
-    0, 1, 0, 4, 42, 4, 0, 0, 46, 48, /* Standing */
-    0, 1, 0, 4, 10, 0, 0, 49, /* Program */
+    0, 1, 0, 40, 42, /* Map */
+    0, 1, 0, 4, 43, 4, 45, /* Tasks */
+    0, 1, 0, 4, 43, 4, 0, 0, 47, 49, /* Standing */
+    0, 1, 0, 4, 10, 0, 0, 50, /* Program */
     0, 1, 0, 4, /* Cancel */
-    0, 1, 0, 1, 51, /* SendBlocks */
+    0, 1, 0, 1, 52, /* SendBlocks */
     0, 1, 0, 15, /* InventoryAsk */
-    0, 1, 0, 53, /* Release */
-    0, 1, 0, 55, /* Ack */
+    0, 1, 0, 54, /* Release */
+    0, 1, 0, 56, /* Ack */
 };
 
 const atoll_schema_form atoll_schema_forms[] = {
@@ -115,22 +116,22 @@ const atoll_schema_form atoll_schema_forms[] = {
     {0, 67, 4, 4}, /* BlockRange */
     {0, 71, 2, 2}, /* ShardRef */
     {0, 73, 2, 2}, /* NumberSpan */
-    {1, 75, 16, 14}, /* Birth */
-    {2, 91, 9, 8}, /* LeaseRequest */
-    {3, 100, 6, 6}, /* Held */
-    {4, 106, 5, 5}, /* Stored */
-    {5, 111, 6, 6}, /* Partials */
-    {6, 117, 5, 5}, /* TransferFailed */
-    {10, 122, 6, 6}, /* Blocks */
-    {16, 128, 8, 8}, /* Lease */
-    {17, 136, 3, 3}, /* Probe */
-    {18, 139, 5, 4}, /* Map */
-    {19, 144, 7, 7}, /* Tasks */
-    {20, 151, 10, 9}, /* Standing */
-    {26, 161, 8, 8}, /* Program */
-    {21, 169, 4, 4}, /* Cancel */
-    {22, 173, 5, 5}, /* SendBlocks */
-    {23, 178, 4, 3}, /* InventoryAsk */
-    {24, 182, 4, 4}, /* Release */
-    {25, 186, 4, 4}, /* Ack */
+    {1, 75, 17, 14}, /* Birth */
+    {2, 92, 9, 8}, /* LeaseRequest */
+    {3, 101, 6, 6}, /* Held */
+    {4, 107, 5, 5}, /* Stored */
+    {5, 112, 6, 6}, /* Partials */
+    {6, 118, 5, 5}, /* TransferFailed */
+    {10, 123, 6, 6}, /* Blocks */
+    {16, 129, 8, 8}, /* Lease */
+    {17, 137, 3, 3}, /* Probe */
+    {18, 140, 5, 4}, /* Map */
+    {19, 145, 7, 7}, /* Tasks */
+    {20, 152, 10, 9}, /* Standing */
+    {26, 162, 8, 8}, /* Program */
+    {21, 170, 4, 4}, /* Cancel */
+    {22, 174, 5, 5}, /* SendBlocks */
+    {23, 179, 4, 3}, /* InventoryAsk */
+    {24, 183, 4, 4}, /* Release */
+    {25, 187, 4, 4}, /* Ack */
 };

@@ -120,6 +120,20 @@ static const char *does_not_fit(atoll_worker *worker, size_t size)
     return worker->reason;
 }
 
+/* A program that these kernels cannot run: which one it is that the image was built without. */
+static const char *not_ours(atoll_worker *worker, uint32_t code)
+{
+    const char *name = atoll_kernel_name(code);
+    size_t at;
+    if (name == NULL) {
+        return "the program is not one for these kernels";
+    }
+    at = add(worker->reason, 0, "this image has no kernel ");
+    at = add(worker->reason, at, name);
+    worker->reason[at] = 0;
+    return worker->reason;
+}
+
 /* The words, aligned, at the far end of the arena; NULL: no room even for them. */
 static uint32_t *aligned_words(atoll_worker *worker, const atoll_worker_order *order)
 {
@@ -145,7 +159,7 @@ static const char *place_job(atoll_worker *worker, atoll_worker_job *job,
     }
     size = atoll_plan_size(words, count);
     if (size == 0u) {
-        return "the program is not one for these kernels";
+        return not_ours(worker, atoll_plan_missing(words, count));
     }
     if (words[1] != worker->dtype) {
         return "the program is for samples of another type";

@@ -162,6 +162,18 @@ cdef uint32_t plan_head(const uint32_t *words, size_t n, plan *p) noexcept nogil
     return STATUS_OK
 
 
+cdef uint32_t plan_missing(const uint32_t *words, size_t n) noexcept nogil:
+    """The code of the first operation whose kernel this build leaves out; 0: there is none."""
+    cdef size_t at = PROGRAM_HEADER
+    while at + 2 <= n:
+        if not op_present(words[at]):
+            return words[at]
+        if words[at + 1] > n - at - 2:
+            return 0
+        at = at + 2 + words[at + 1]
+    return 0
+
+
 cdef bint rate_fits(const plan *p, uint32_t code, const uint32_t *args) noexcept nogil:
     """Whether all changes of rate together are within bounds; of resampling there is one."""
     if code == OP_DECIMATE:

@@ -1,6 +1,8 @@
 """A board's other end: a gateway that the test plays, and where things lie in an image."""
 
 import json
+import re
+import socket
 import subprocess
 
 import paho.mqtt.client as paho
@@ -70,6 +72,48 @@ class Site:
 
         self.machine.until(look)
         return found[0]
+
+
+def jump(path, address):
+    """Let the board go on at an address, through QEMU's debugger port."""
+    with socket.socket(socket.AF_UNIX) as port:
+        port.settimeout(20)
+        port.connect(str(path))
+        # QEMU writes single registers once it was asked what registers there are.
+        _debug(port, "qXfer:features:read:target.xml:0,ff")
+        assert _debug(port, f"Pf={address.to_bytes(4, 'little').hex()}") == b"OK"
+        assert _debug(port, "D") == b"OK"
+
+
+def _debug(port, command):
+    """The answer to a command of gdb's protocol; that the board has stopped is none."""
+    port.sendall(f"${command}#{sum(command.encode()) % 256:02x}".encode())
+    heard, answer = b"", None
+    while answer is None:
+        heard += port.recv(4096)
+        packets = re.findall(rb"\$([^#]*)#..", heard)
+        answer = next((packet for packet in packets if packet[:1] != b"T"), None)
+    port.sendall(b"+")
+    return answer
+
+
+def stack(machine, image, folder):
+    """Bytes of stack that were used at most, and that there are, as the board's memory says: it is
+    filled with 0x5A at the start.
+    """
+    bottom, top = symbol(image, "atoll_stack_bottom"), symbol(image, "atoll_stack_top")
+    size = top - bottom
+    # Through the core first; where its MPU has the page of the guard, past it.
+    paths = [folder / "stack-by-core", folder / "stack"]
+    for order, path in zip(("memsave", "pmemsave"), paths, strict=True):
+        machine.order(order, val=bottom, size=size, filename=str(path))
+    machine.until(lambda: any(_whole(path, size) for path in paths))
+    content = next(path for path in paths if _whole(path, size)).read_bytes()
+    return len(content.lstrip(b"\x5a")), size
+
+
+def _whole(path, size):
+    return path.exists() and path.stat().st_size == size
 
 
 def symbol(image, name):

@@ -136,9 +136,10 @@ class Emulator:
         json.loads(stream.readline())
         return stream
 
-    def order(self, command):
+    def order(self, command, **arguments):
         """A command of QMP."""
-        print(json.dumps({"execute": command}), file=self.control, flush=True)
+        words = {"execute": command, "arguments": arguments}
+        print(json.dumps(words), file=self.control, flush=True)
 
     def until(self, claim, timeout_s=30):
         """Be the bridge until `claim` holds."""

@@ -3,7 +3,7 @@ plays.
 """
 
 import pytest
-from board_site import LINKED, Gateway, Site, networked, symbol
+from board_site import BOARDS, LINKED, Gateway, Site, jump, networked, symbol
 
 from atoll.gateway.broker import BrokerChild, find_mosquitto
 from atoll.wire import messages as m
@@ -23,12 +23,12 @@ def site(emulate, firmware, tmp_path):
     broker.start()
     gateways = []
 
-    def start(board, link="serial", **options):
+    def start(board, link="serial", more=(), **options):
         block = tmp_path / "identity"
         who = networked(Identity("lab", board, "bench"), broker.port, link)
         block.write_bytes(encode_identity(who))
         address = symbol(firmware.image(board, "node", link), "atoll_identity_start")
-        more = ["-device", f"loader,file={block},addr={address:#x},force-raw=on"]
+        more = [*more, "-device", f"loader,file={block},addr={address:#x},force-raw=on"]
         gateways.append(Gateway(broker.port, board))
         machine = emulate(board, "node", link, broker=broker.port, more=more, **options)
         return Site(machine, gateways[-1])
@@ -69,6 +69,19 @@ def test_noise_and_resets(site, board):
         lab.expect(dict, lambda status, boot=boot: status == {**READY, "boot": boot})
         lab.machine.order("system_reset")
     assert lab.expect(m.Birth, lambda birth: birth.boot == 6).protocol == m.PROTOCOL
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_a_fault_is_told_at_the_next_birth(site, board, tmp_path):
+    port = tmp_path / "debugger"
+    lab = site(board, more=["-gdb", f"unix:{port},server=on,wait=off"])
+    assert lab.expect(m.Birth).fell == ""
+    # Where nothing may be executed; QEMU's M0 stands still there, and faults where nothing is.
+    jump(port, 0x0FFF_FFF0 if board == "microbit" else 0xF000_0000)
+    fell = lab.expect(m.Birth, lambda birth: birth.boot == 2).fell
+    assert fell.startswith("fault at ")
+    lab.machine.order("system_reset")
+    assert lab.expect(m.Birth, lambda birth: birth.boot == 3).fell == ""
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,11 @@ byte for byte, and orders that outlive a reset.
 from array import array
 
 import pytest
-from board_site import LINKED, Gateway, Site, networked, symbol
+from board_site import BOARDS, LINKED, Gateway, Site, networked, stack, symbol
 
 from atoll.gateway.broker import BrokerChild, find_mosquitto
 from atoll.gateway.progress import place_of
-from atoll.kernels import Plan
+from atoll.kernels import Plan, receipts
 from atoll.wire import messages as m
 from atoll.wire.identity import Identity, encode_identity
 
@@ -20,6 +20,8 @@ PLANS = {
     "hum": "window 128 hop=64 | rms, kurtosis | moments",
     "shape": "window 128 | crest, peak",
 }
+# Where there are 3 KB for the states of both.
+SMALL = {**PLANS, "hum": "window 128 hop=64 | rms | moments"}
 EVERY = 640
 
 
@@ -53,8 +55,12 @@ def sampling(emulate, firmware, tmp_path, recordings):
     broker.stop()
 
 
+def plan_of(board, job):
+    return Plan((SMALL if board == "microbit" else PLANS)[job])
+
+
 def order(lab, board, job):
-    plan = Plan(PLANS[job])
+    plan = plan_of(board, job)
     words = plan.words("i16", RATE)
     program = m.Program(1, 1, 1, job, f"{board}/adc", EVERY, plan.overlap, words)
     lab.gateway.say("task", program)
@@ -83,13 +89,15 @@ def gather(lab, after=0):
 
 def partial(board, samples, job, start, offset=0):
     """What a plan makes of the same samples, `offset` of which came before the run."""
-    plan = Plan(PLANS[job])
+    plan = plan_of(board, job)
     piece = samples[offset + start : offset + start + EVERY + plan.overlap]
     return plan.partial(piece, RATE, start=start, key=f"{board}/adc")
 
 
 @pytest.mark.parametrize(("board", "link"), LINKED)
-def test_standing_jobs_give_the_bytes_of_a_plan_and_outlive_a_reset(sampling, board, link):
+def test_standing_jobs_give_the_bytes_of_a_plan_and_outlive_a_reset(
+    sampling, board, link, firmware, tmp_path
+):
     lab, samples = sampling(board, link)
     birth = lab.expect(m.Birth)
     (source,) = birth.sources
@@ -113,3 +121,30 @@ def test_standing_jobs_give_the_bytes_of_a_plan_and_outlive_a_reset(sampling, bo
     assert found == {
         (job, start): partial(board, samples, job, start) for job in PLANS for start in (0, EVERY)
     }
+    # What was used of the stack, receipts and all, leaves an eighth of it.
+    used, there = stack(lab.machine, firmware.image(board, "emulated", link), tmp_path)
+    assert 500 < used <= there * 7 // 8, (used, there)
+
+
+def test_a_kernel_that_the_image_has_not_is_named(sampling):
+    lab, _ = sampling("microbit")
+    birth = lab.expect(m.Birth)
+    lab.expect(dict, lambda status: status["state"] == "ready")
+    assert {"window", "rms", "moments"} <= {receipt.kernel for receipt in birth.receipts}
+    assert "spectrum" not in {receipt.kernel for receipt in birth.receipts}
+    plan = Plan("window 64 | spectrum | centroid | moments")
+    words = plan.words("i16", RATE)
+    program = m.Program(1, 1, 1, "hum", "microbit/adc", EVERY, plan.overlap, words)
+    lab.gateway.say("task", program)
+    (result,) = lab.expect(m.Partials).results
+    assert result.failed
+    assert result.data == b"this image has no kernel spectrum"
+
+
+@pytest.mark.parametrize("board", BOARDS)
+def test_the_birth_bears_the_receipts_of_every_machine(sampling, board):
+    lab, _ = sampling(board)
+    found = {receipt.kernel: receipt.digest for receipt in lab.expect(m.Birth).receipts}
+    every = receipts()
+    assert found.items() <= every.items()
+    assert len(found) == (11 if board == "microbit" else len(every))

@@ -36,6 +36,7 @@ class ScriptedDevice:
         self.out = []
         self.mute = False  # takes tasks and does not work on them
         self.receipts = RECEIPTS
+        self.fell = ""
         self.health = HEALTH
         self.memory_bytes = 1 << 30
 
@@ -59,6 +60,7 @@ class ScriptedDevice:
                 self.receipts,
                 self.sources,
                 bool(self.sources),
+                fell=self.fell,
             )
         )
 

@@ -120,3 +120,44 @@ def test_a_program_larger_than_its_messages_is_refused():
     assert programs(row, plan, [other], (1, 1, 1), 1_024) == ([], [])
     unrated = INFO._replace(rate_hz=100.0)  # the cut-off lies beyond half of it
     assert programs(row, Plan("fir lowpass 100 | moments"), [unrated], (1, 1, 1), 1_024)[1]
+
+
+def test_a_kernel_that_the_image_lacks_is_named():
+    fleet = started()
+    device = fleet.devices["m"]
+    device.receipts = [one for one in device.receipts if one.kernel not in ("rms", "p2p")]
+    device.restart()
+    device.birth()
+    device.ask_lease()
+    device.orders.clear()
+    fleet.settle()
+    assert "hum" not in device.orders
+    told = [text for kind, text in fleet.events if kind == "refused"]
+    assert told[-1] == "m cannot run hum: its image has no kernel rms"
+
+
+def test_a_kernel_with_other_bits_is_named():
+    fleet = started()
+    device = fleet.devices["m"]
+    device.receipts = [
+        one._replace(digest=bytes(8)) if one.kernel == "moments" else one for one in device.receipts
+    ]
+    device.restart()
+    device.birth()
+    device.ask_lease()
+    device.orders.clear()
+    fleet.settle()
+    told = [text for kind, text in fleet.events if kind == "refused"]
+    assert told[-1].startswith("m cannot run hum: its receipts of moments are not those")
+
+
+def test_a_fall_is_told_once():
+    fleet = started()
+    device = fleet.devices["m"]
+    device.restart()
+    device.fell = "fault at 00001a2c"
+    device.birth()
+    device.birth()
+    fleet.settle()
+    told = [text for kind, text in fleet.events if kind == "fell"]
+    assert told == ["m fell: fault at 00001a2c"]

@@ -12,9 +12,12 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def sizes():
     path = ROOT / "benchmarks" / "firmware_size.py"
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.syspath_prepend(path.parent)  # benchmarks import each other by name
     spec = importlib.util.spec_from_file_location("firmware_size", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
+    monkeypatch.undo()
     return module
 
 
@@ -52,6 +55,9 @@ def test_the_smallest_sets_state_fits_beside_its_window(sizes, dtype):
 
 
 def test_a_bound_that_is_broken_is_said(sizes):
-    within = {"smallest_flash": 12288, "smallest_ram": 2048, "catalogue_flash": 1}
+    board = {"microbit": {"flash": 49152, "ram": 12288}, "mps2-an385": {"flash": 99999}}
+    within = {"smallest_flash": 12288, "smallest_ram": 2048, "catalogue_flash": 1, "boards": board}
     assert sizes.broken(within) == []
     assert "12289" in sizes.broken({**within, "smallest_flash": 12289})[0]
+    board["microbit"]["ram"] = 12289
+    assert sizes.broken(within) == ["ram of microbit is 12289 bytes, at most 12288 are allowed"]
