@@ -107,7 +107,7 @@ static void put_receipts(atoll_cbor_writer *writer, const atoll_node_receipts *r
     }
 }
 
-size_t atoll_node_birth(atoll_node *node)
+static size_t birth_with(atoll_node *node, const atoll_node_receipts *receipts)
 {
     const atoll_node_config *config = &node->config;
     atoll_cbor_writer writer;
@@ -125,7 +125,7 @@ size_t atoll_node_birth(atoll_node *node)
     put_field(&writer, ATOLL_BIRTH_MEMORY_BYTES, config->memory_bytes);
     put_field(&writer, ATOLL_BIRTH_STORAGE_BYTES, config->storage_bytes);
     put_field(&writer, ATOLL_BIRTH_MESSAGE_MAX, ATOLL_NODE_MESSAGE_MAX);
-    put_receipts(&writer, &config->receipts);
+    put_receipts(&writer, receipts);
     put_source(&writer, &config->source);
     atoll_cbor_write_uint(&writer, ATOLL_BIRTH_PROGRAMS);
     atoll_cbor_write_flag(&writer, config->plans.program != NULL);
@@ -133,6 +133,13 @@ size_t atoll_node_birth(atoll_node *node)
     atoll_cbor_write_uint(&writer, ATOLL_BIRTH_FELL);
     put_text(&writer, &config->fell);
     return atoll_cbor_writer_finish(&writer);
+}
+
+size_t atoll_node_birth(atoll_node *node)
+{
+    static const atoll_node_receipts none = {NULL, NULL, 0};
+    size_t size = birth_with(node, &node->config.receipts);
+    return size > 0u ? size : birth_with(node, &none); /* better unknown than unborn */
 }
 
 size_t atoll_node_lease_request(atoll_node *node, uint64_t now_ms)
