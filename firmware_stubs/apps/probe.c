@@ -6,6 +6,8 @@
  *     append TEXT     add a record to the log: its number
  *     oldest          the oldest record that is not acknowledged
  *     acknowledge N   records up to N
+ *     slot AT OWNER THRESHOLD ZONE    a slot of the placement's table, and where its owner is
+ *     place SEED POINT WANTED         the ideal owners of a shard
  *     hang, fault, overflow, reset    what they say; the next report tells of it
  */
 #include <string.h>
@@ -13,8 +15,9 @@
 #include "board.h"
 #include "flashlog.h"
 #include "link.h"
+#include "walk.h"
 
-enum { PAGES_MAX = 16, ANSWER_MAX = ATOLL_LINK_DATA_MAX };
+enum { PAGES_MAX = 16, ANSWER_MAX = ATOLL_LINK_DATA_MAX, SLOTS = 64, OWNERS_MAX = 8 };
 
 static struct probe {
     atoll_link link;
@@ -26,6 +29,9 @@ static struct probe {
     atoll_flashlog_page pages[PAGES_MAX];
     char answer[ANSWER_MAX + 1];
     size_t answer_size;
+    uint16_t owner[SLOTS];
+    uint16_t threshold[SLOTS];
+    int32_t zone[SLOTS]; /* by owner */
 } probe;
 
 /* --- answers --------------------------------------------------------------------------------- */
@@ -112,6 +118,52 @@ static void acknowledge(const char *digits, size_t size)
     say(atoll_flashlog_acknowledge(&probe.log, number) == ATOLL_FLASHLOG_OK ? "ok" : "refused");
 }
 
+/* The numbers of a command; how many. */
+static size_t numbers(const char *text, size_t size, uint32_t *found, size_t most)
+{
+    size_t count = 0, at = 0;
+    while (count < most && at < size) {
+        found[count] = 0;
+        for (; at < size && text[at] >= '0' && text[at] <= '9'; at++) {
+            found[count] = found[count] * 10u + (uint32_t)(text[at] - '0');
+        }
+        count++;
+        at++; /* what stands between */
+    }
+    return count;
+}
+
+static void slot(const char *text, size_t size)
+{
+    uint32_t given[4];
+    if (numbers(text, size, given, 4) != 4u || given[0] >= SLOTS || given[1] >= SLOTS) {
+        say("refused");
+        return;
+    }
+    probe.owner[given[0]] = (uint16_t)given[1];
+    probe.threshold[given[0]] = (uint16_t)given[2];
+    probe.zone[given[1]] = (int32_t)given[3];
+    say("ok");
+}
+
+static void place(const char *text, size_t size)
+{
+    uint32_t given[3], count, at;
+    uint16_t found[OWNERS_MAX];
+    struct atoll_walk walk = {probe.owner, probe.threshold, SLOTS - 1, 0, 0, 0, 0};
+    if (numbers(text, size, given, 3) != 3u || given[2] > OWNERS_MAX) {
+        say("refused");
+        return;
+    }
+    walk.seed = given[0];
+    atoll_walk_begin(&walk, given[1]);
+    count = atoll_walk_place(&walk, probe.zone, found, given[2]);
+    for (at = 0; at < count; at++) {
+        say(at > 0u ? " " : "");
+        say_number(found[at]);
+    }
+}
+
 /* A frame of 64 bytes a level, until the guard. */
 __attribute__((noinline)) static uint32_t overflow(uint32_t level)
 {
@@ -156,6 +208,10 @@ static void obey(const char *text, size_t size)
         oldest();
     } else if (is("acknowledge", text, size)) {
         acknowledge(rest, rest_size);
+    } else if (is("slot", text, size)) {
+        slot(rest, rest_size);
+    } else if (is("place", text, size)) {
+        place(rest, rest_size);
     } else if (is("hang", text, size)) {
         hang();
     } else if (is("fault", text, size)) {
