@@ -28,7 +28,8 @@ STEPS := lint test test-slow receipts powercut-ci crash-ci matrix dist
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow test-net check lint format receipts property powercut \
         powercut-ci crash crash-ci matrix dist bench pressure firmware-size bench-mcu bench-store \
-        bench-pss bench-tasks bench-kernels bench-placement bench-scale firmware firmware-test fuzz \
+        bench-pss bench-tasks bench-kernels bench-placement bench-stragglers bench-scale firmware \
+        firmware-test fuzz \
         sim-ci sim-night sim-mutants clean distclean
 
 help:  ## this list
@@ -164,6 +165,10 @@ sim-mutants:  ## bugs put into the real sources on purpose: how many seeds it ta
 bench-placement:  ## 1 M shards over 10,000 devices, against uhashring and a vnode ring
 	@scripts/setup bench
 	@$(PY) benchmarks/placement.py $(ARGS)
+
+bench-stragglers:  ## how much longer jobs take while one of four devices is ten times as slow
+	@scripts/setup run
+	@$(PY) benchmarks/stragglers.py $(ARGS)
 
 bench-scale:  ## CPU, memory and messages of one gateway with 100, 1,000 and 10,000 devices
 	@scripts/setup run
