@@ -5,8 +5,8 @@
 Four devices with three copies of everything, as processes on this machine. Jobs of `--streams`
 tasks run one after the other, in turns: some undisturbed, then as many while one device is ten
 times as slow (SIGSTOP for 45 of 50 milliseconds), each device in its turn. Every answer is compared
-with the one computed in this process. Writes build/bench/stragglers.json: `job_median_s` (undisturbed),
-`slow_median_s`, `slow_p99_s`, and `slow_p99_over_median`, which is to be 2 at most.
+with the one computed in this process. Writes build/bench/stragglers.json: `job_median_s`
+(undisturbed), `slow_median_s`, `slow_p99_s`, and `slow_p99_over_median`, which is to be 2 at most.
 """
 
 import argparse

@@ -16,6 +16,7 @@ A ledger that never had a standby has no place, and its gateway pays nothing for
 from math import inf
 from typing import Any
 
+from atoll.gateway.copying import Copying
 from atoll.gateway.kept import Batch, Kept
 from atoll.gateway.lead import Register, Seen
 from atoll.gateway.pairing import (
@@ -34,7 +35,6 @@ from atoll.gateway.pairing import (
     Place,
     Publish,
     ReadCopy,
-    ReadMore,
     Ready,
     Release,
     Said,
@@ -54,20 +54,9 @@ WAITING = "waiting"  # the leader, for a standby that may have taken over
 # A standby this close is in step: what it lacks is on its way, and no more comes unconfirmed.
 NEAR_BATCHES = 64
 # Unconfirmed at a time: more would only wait in the broker.
-UNDER_WAY_BYTES, UNDER_WAY_PARTS = 1_048_576, 16
+UNDER_WAY_BYTES = 1_048_576
 # Batches kept for a standby that is catching up, and for one that is away: it is given a copy then.
 KEPT_BYTES_MAX, KEPT_AWAY_BYTES_MAX = 64 * 1_048_576, 4 * 1_048_576
-
-
-class _Copy:
-    """A copy on its way: parts are numbered, those under way are kept until they are confirmed."""
-
-    def __init__(self, number: int, place: Place) -> None:
-        self.number, self.place = number, place
-        self.parts: dict[int, tuple[bytes, bool]] = {}
-        self.next = 0
-        self.reading = True
-        self.whole = False
 
 
 class _Standby:
@@ -78,7 +67,7 @@ class _Standby:
         self.place: Place | None = None
         self.beat = 0
         self.next = 0  # the batch to be sent next
-        self.copy: _Copy | None = None
+        self.copy: Copying | None = None
 
 
 class Feed:
@@ -346,7 +335,7 @@ class Feed:
             return  # its first batch is being written; one without a place has nothing of ours
         place = Place(heard.number, heard.number_term)
         if standby.copy is not None and heard.copy == standby.copy.number:
-            self._copy_heard(standby, standby.copy, heard.part)
+            self._copy_heard(standby.copy, heard.part)
         elif place == self.place or self._kept.follows(place):
             self._gained(standby, place)
         elif standby.copy is None:
@@ -432,8 +421,7 @@ class Feed:
         """What was not confirmed in time."""
         self._said_again_at = self._now
         if standby.copy is not None:
-            for part in sorted(standby.copy.parts):
-                self._send_part(standby.copy, part)
+            self._out += standby.copy.again()
         elif standby.place is not None and standby.place != self.place:
             standby.next = standby.place.number + 1
             self._send(standby)
@@ -444,35 +432,18 @@ class Feed:
         assert self.place is not None
         self._copies += 1
         standby.place = None
-        standby.copy = _Copy(self._copies, self.place)
+        standby.copy = Copying(self._copies, self.place, self._term, self._register.name)
         # Batches from here on follow the copy.
         self._kept.confirm(self.place.number)
         self._out.append(ReadCopy(self._copies))
 
     def _copy_read(self, number: int, data: bytes, last: bool) -> None:
         copy = self._standby.copy if self._standby else None
-        if copy is None or copy.number != number:
-            return
-        copy.parts[copy.next] = (data, last)
-        self._send_part(copy, copy.next)
-        copy.next += 1
-        copy.whole, copy.reading = last, False
-        self._read_more(copy)
+        if copy is not None and copy.number == number:
+            self._out += copy.read(data, last)
 
-    def _send_part(self, copy: _Copy, part: int) -> None:
-        data, last = copy.parts[part]
-        head = (self._term, self._register.name, copy.number, *copy.place)
-        self._out.append(Publish(wire.Copy(*head, part, last, crc32c(data), data)))
-
-    def _read_more(self, copy: _Copy) -> None:
-        if not copy.whole and not copy.reading and len(copy.parts) < UNDER_WAY_PARTS:
-            copy.reading = True
-            self._out.append(ReadMore(copy.number))
-
-    def _copy_heard(self, standby: _Standby, copy: _Copy, part: int) -> None:
-        done = [number for number in copy.parts if number < part]
-        for number in done:
-            del copy.parts[number]
-        if done:
+    def _copy_heard(self, copy: Copying, part: int) -> None:
+        gained, effects = copy.heard(part)
+        if gained:
             self._gained_at = self._now
-        self._read_more(copy)
+        self._out += effects
