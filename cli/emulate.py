@@ -50,6 +50,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("ATOLL_SITE", SITE_DEFAULT),
         help=f"name of the site (ATOLL_SITE; {SITE_DEFAULT})",
     )
+    parser.add_argument(
+        "--token",
+        default=os.environ.get("ATOLL_TOKEN", ""),
+        help="the one-time token of one board, ID-1 (atoll enroll; ATOLL_TOKEN), needed each time",
+    )
     example(
         parser,
         "atoll emulate --board mps2-an385",
@@ -69,6 +74,8 @@ def run(options: Any) -> int:
         raise UsageError("--broker: boards speak plain MQTT; mqtts:// is not for them")
     if not 1 <= options.count <= COUNT_MAX:
         raise UsageError(f"--count: 1 to {COUNT_MAX}")
+    if options.token and options.count != 1:
+        raise UsageError("--token: it is one board's, --count 1")
     link = _link(options)
     reached = reached_as(broker) if link == "ethernet" else ""
     with ExitStack() as stack:
@@ -171,7 +178,9 @@ class Emulated:
         samples: Path | None,
         reached: str = "",
     ) -> None:
+        from atoll.cli.enrolled import secret_for
         from atoll.cli.site import die_with
+        from atoll.transport.url import parse_broker
         from atoll.wire.identity import Identity, encode_identity
 
         self.name = name
@@ -180,6 +189,9 @@ class Emulated:
         who = Identity(options.site, name, options.zone or name, floor=floor_now(), broker=reached)
         if samples:
             who = who._replace(dataset=options.dataset, source="adc", rate_hz=options.rate)
+        if options.token:
+            broker = parse_broker(options.broker)
+            who = who._replace(secret=secret_for(name, options.site, broker, options.token))
         block = folder / f"{name}.identity"
         block.write_bytes(encode_identity(who))
         command = ["qemu-system-arm", "-M", options.board, "-kernel", str(image.elf)]

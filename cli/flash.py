@@ -76,6 +76,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--unit", default="", help="unit of its samples")
     parser.add_argument("--scale", type=float, default=1.0, help="units a count (1)")
     parser.add_argument(
+        "--token",
+        default=os.environ.get("ATOLL_TOKEN", ""),
+        help="its one-time token (atoll enroll ID; ATOLL_TOKEN), for a site with passwords",
+    )
+    parser.add_argument(
         "--dry-run", action="store_true", help="print the commands, and write nothing"
     )
     parser.add_argument(
@@ -91,6 +96,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: Any) -> int:
     """Build, write, verify, wait."""
+    from atoll.cli.enrolled import secret_for
+    from atoll.transport.url import parse_broker
     from atoll.wire.identity import Identity, encode_identity
 
     way = WAYS.get(options.board)
@@ -100,16 +107,20 @@ def run(options: Any) -> int:
         )
     names = (options.site, options.id, options.zone or options.id, options.dataset, options.source)
     who = Identity(*names, options.unit, options.rate, options.scale, floor=floor_now())
-    block = encode_identity(who)
+    encode_identity(who)  # or a reason why not, before anything is done
     image = build(options.board, "node")
+    if not options.dry_run:
+        need({way.tool: way.tool}, way.install)
+        if options.token:
+            broker = parse_broker(options.broker)
+            who = who._replace(secret=secret_for(options.id, options.site, broker, options.token))
     with TemporaryDirectory(prefix="atoll-flash-") as folder:
         identity = Path(folder) / "identity.bin"
-        identity.write_bytes(block)
+        identity.write_bytes(encode_identity(who))
         commands = _commands(options.board, way, image, identity)
         if options.dry_run:
             print("\n".join(shlex.join(words) for words in commands))
             return 0
-        need({way.tool: way.tool}, way.install)
         for words in commands:
             _call(words, way)
     return _await_birth(options, who.floor)

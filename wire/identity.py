@@ -11,7 +11,8 @@ from atoll.wire._native import crc32c
 from atoll.wire.errors import EncodeError
 from atoll.wire.topics import check_name
 
-VERSION = 3
+VERSION = 4
+SECRET_BYTES_MAX = 64
 UNIT_BYTES_MAX = 16
 FLOOR_MAX = 1 << 29  # runs have 30 bits
 
@@ -23,6 +24,8 @@ class Identity(NamedTuple):
     floor: boots and runs are numbered from there on a board that remembers none (32 bits).
     broker: `10.0.2.2:1883`, of a board with Ethernet, which looks up no names. address: its own,
     with the length of its network (`10.0.2.9/24`), and router (empty: by DHCP).
+    secret: its password at the broker, where its name is its user (empty: it comes without). It is
+    in the block and nowhere else: not to be printed or logged.
     """
 
     site: str
@@ -37,6 +40,11 @@ class Identity(NamedTuple):
     broker: str = ""
     address: str = ""
     router: str = ""
+    secret: str = ""
+
+    def __repr__(self) -> str:
+        """Without the secret."""
+        return f"Identity({self.site!r}, {self.device!r}, {self.zone!r}, ...)"
 
 
 def encode_identity(identity: Identity) -> bytes:
@@ -56,7 +64,10 @@ def encode_identity(identity: Identity) -> bytes:
         raise EncodeError("identity", f"unit {identity.unit!r}: at most {UNIT_BYTES_MAX} bytes")
     if not 0 <= identity.floor < FLOOR_MAX:
         raise EncodeError("identity", f"floor {identity.floor}: 0 to {FLOOR_MAX - 1}")
-    texts = [text.encode() for text in identity[:6]]
+    secret = identity.secret.encode()
+    if len(secret) > SECRET_BYTES_MAX:
+        raise EncodeError("identity", f"a secret of more than {SECRET_BYTES_MAX} bytes")
+    texts = [*(text.encode() for text in identity[:6]), secret]
     block = b"ATID" + bytes([VERSION, *map(len, texts)]) + b"".join(texts)
     block += struct.pack("<ffI", identity.rate_hz, identity.scale, identity.floor)
     block += _network(identity)

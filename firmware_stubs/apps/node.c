@@ -199,6 +199,10 @@ static bool start_node(uint64_t now)
     config.device = identity.device;
     config.zone = identity.zone;
     config.floor = identity.floor;
+    if (identity.secret.size > 0u) {
+        config.mqtt.user = identity.device;
+        config.mqtt.password = identity.secret;
+    }
     config.receipts =
         (atoll_node_receipts){atoll_receipt_names, app.receipts, (uint32_t)ATOLL_RECEIPTS};
     config.fell = fall();

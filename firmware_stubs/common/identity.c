@@ -5,7 +5,7 @@
 #include "bytes.h"
 #include "crc32c.h"
 
-enum { SIZES_AT = 5, TEXTS = 6, NAMES = 3 };
+enum { SIZES_AT = 5, TEXTS = 7, NAMES = 3 };
 
 static float real(const uint8_t *from)
 {
@@ -32,9 +32,10 @@ static size_t read_network(atoll_identity_network *network, const uint8_t *from)
 bool atoll_identity_read(atoll_identity *identity, const uint8_t *block)
 {
     atoll_mqtt_text *const texts[TEXTS] = {&identity->site,    &identity->device, &identity->zone,
-                                           &identity->dataset, &identity->source, &identity->unit};
+                                           &identity->dataset, &identity->source, &identity->unit,
+                                           &identity->secret};
     size_t at = SIZES_AT + TEXTS;
-    if (memcmp(block, "ATID\3", SIZES_AT) != 0) {
+    if (memcmp(block, "ATID\4", SIZES_AT) != 0) {
         return false;
     }
     for (size_t index = 0; index < (size_t)TEXTS; index++) {

@@ -1,5 +1,6 @@
 """`atoll emulate`, and its bridge: microcontrollers in QEMU as members of a real site."""
 
+import time
 from array import array
 from random import Random
 
@@ -10,6 +11,8 @@ from atoll.cli.emulate import reached_as
 from atoll.cli.main import run
 from atoll.cli.site import Child, wait_until
 from atoll.gateway.broker import find_mosquitto
+from atoll.gateway.client import connect
+from atoll.gateway.enrolment import Enrolment
 from atoll.kernels import Plan
 from atoll.transport.url import parse_broker
 
@@ -104,10 +107,39 @@ def test_where_a_board_finds_the_broker():
     assert reached_as(parse_broker("192.0.2.7")) == "192.0.2.7:1883"
 
 
+@pytest.mark.emulator
+@pytest.mark.site
+def test_a_board_comes_by_its_token_into_a_site_with_passwords(new_site, tmp_path):
+    if not find_mosquitto():
+        pytest.skip("mosquitto is not installed")
+    enrolment = Enrolment(new_site.folder / "gateway" / "access", new_site.site)
+    token = enrolment.enroll_device("mcu-1", int(time.time() * 1000))
+    password = enrolment.enroll_client("alice")
+    new_site.start_gateway()
+    words = ["emulate", "--board", "microbit", "--id", "mcu", "--token", token]
+    words += ["--broker", new_site.url, "--site", new_site.site]
+    board = Child("emulate", words, tmp_path / "emulate.log")
+    try:
+        url = f"mqtt://alice:{password}@{new_site.url.rpartition('@')[2]}"
+        with connect(url, site=new_site.site) as fleet:
+            wait_until(lambda: states(fleet) == {"mcu-1": "ready"}, 60, "the board is ready")
+        assert enrolment.entries()["mcu-1"].role == "device"
+        assert token not in board.log.read_text()
+        # The token is used up.
+        again = Child("again", words, tmp_path / "again.log")
+        again.end(60)
+        assert again.process.returncode == 1
+        assert "mcu-1 has no password: the token is refused" in again.tail()
+    finally:
+        board.terminate()
+        board.end()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
         (["--board", "microbit", "--count", "0"], "--count: 1 to 64"),
+        (["--board", "microbit", "--count", "2", "--token", "x"], "one board's, --count 1"),
         (["--board", "microbit", "--samples", "nothing.npy"], "nothing.npy: no such file"),
         (["--board", "microbit", "--broker", "http://x"], "mqtt:// or mqtts:// is wanted"),
         (["--board", "microbit", "--broker", "mqtts://x"], "boards speak plain MQTT"),

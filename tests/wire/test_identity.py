@@ -12,15 +12,26 @@ SAMPLER = BOARD._replace(dataset="v", source="adc", unit="g", rate_hz=3200.0, sc
 
 def test_the_block():
     block = encode_identity(SAMPLER)
-    assert block[:11] == b"ATID\3\3\5\1\1\3\1"
-    assert block[11:25] == b"labmcu-1zvadcg"
-    assert struct.unpack("<ffI", block[25:37]) == (3200.0, 0.5, 9)
-    assert block[37:-4] == bytes(18)
+    assert block[:12] == b"ATID\4\3\5\1\1\3\1\0"
+    assert block[12:26] == b"labmcu-1zvadcg"
+    assert struct.unpack("<ffI", block[26:38]) == (3200.0, 0.5, 9)
+    assert block[38:-4] == bytes(18)
     assert crc32c(block[:-4]) == int.from_bytes(block[-4:], "little")
 
 
 def test_a_board_without_a_stream():
-    assert encode_identity(BOARD)[5:11] == bytes([3, 5, 1, 0, 0, 0])
+    assert encode_identity(BOARD)[5:12] == bytes([3, 5, 1, 0, 0, 0, 0])
+
+
+def test_a_board_with_a_secret_shows_it_to_nobody():
+    board = SAMPLER._replace(secret="swordfish")
+    block = encode_identity(board)
+    assert block[11] == 9
+    assert block[26:35] == b"swordfish"
+    assert "swordfish" not in f"{board} {board!r}"
+    with pytest.raises(WireError) as refused:
+        encode_identity(board._replace(secret="swordfish" * 8))
+    assert "swordfish" not in str(refused.value)
 
 
 def test_a_board_with_ethernet():

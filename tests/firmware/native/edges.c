@@ -21,10 +21,10 @@ static void expect(int claim, const char *what)
 
 static void test_identity(void)
 {
-    uint8_t block[ATOLL_IDENTITY_SIZE_MAX] = "ATID\3\3\5\1\1\3\1labmcu-1zvadcg";
+    uint8_t block[ATOLL_IDENTITY_SIZE_MAX] = "ATID\4\3\5\1\1\3\1\6labmcu-1zvadcgsesame";
     static const uint8_t network[18] = {10, 0, 2, 2, 0x5B, 0x07, 10, 0, 2, 9, 255, 255, 255, 0,
                                         10, 0, 2, 1};
-    size_t size = 11 + 3 + 5 + 1 + 1 + 3 + 1 + 12; /* zeros: rate, scale, floor */
+    size_t size = 12 + 3 + 5 + 1 + 1 + 3 + 1 + 6 + 12; /* zeros: rate, scale, floor */
     atoll_identity identity;
     memcpy(block + size, network, sizeof network);
     size += sizeof network;
@@ -32,6 +32,7 @@ static void test_identity(void)
     expect(atoll_identity_read(&identity, block), "a whole block");
     expect(identity.device.size == 5 && memcmp(identity.device.data, "mcu-1", 5) == 0, "its name");
     expect(identity.source.size == 3 && memcmp(identity.source.data, "adc", 3) == 0, "its stream");
+    expect(identity.secret.size == 6 && memcmp(identity.secret.data, "sesame", 6) == 0, "its word");
     expect(identity.network.broker[3] == 2 && identity.network.port == 1883, "its broker");
     expect(identity.network.address[3] == 9 && identity.network.mask[2] == 255 &&
                identity.network.router[3] == 1,
