@@ -20,7 +20,11 @@ from atoll.cli.options import add_json, example, seconds
 from atoll.cli.report import print_json, print_table
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from atoll.cli.demo_data import Material
+    from atoll.cli.site import LocalSite
+    from atoll.gateway.client import Fleet
 
 DEVICES = 4
 # The device that samples this machine is not the one that is killed: what a dead sensor does not
@@ -52,9 +56,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="auto",
         help="which broker the gateway brings (auto: mosquitto where it is installed)",
     )
+    parser.add_argument(
+        "--emulate",
+        action="store_true",
+        help="two Cortex-M boards in QEMU join the site as well (arm-none-eabi-gcc, QEMU)",
+    )
     add_json(parser)
     example(
-        parser, "atoll demo", "atoll demo --data recordings", "atoll demo --json > summary.json"
+        parser,
+        "atoll demo",
+        "atoll demo --data recordings",
+        "atoll demo --json > summary.json",
+        "atoll demo --emulate",
     )
 
 
@@ -63,6 +76,10 @@ def run(options: Any) -> int:
     from atoll.cli.demo_data import Material
     from atoll.cli.files import load
 
+    if options.emulate:
+        from atoll.cli.demo_boards import check_tools
+
+        check_tools()
     material = None
     if options.data:
         material = Material(RECORDINGS_NAME, options.data, load(options.data))
@@ -114,6 +131,7 @@ def _tell(options: Any, folder: Path, material: "Material | None") -> dict[str, 
             )
             copies = story.copies_min()
             lost, duplicated = story.miscounted(material)
+            boards = _boards(site, fleet, material, say) if options.emulate else []
             counters = fleet.status()["counters"]
     rows = story.rows
     opinions = [row.disagreement for row in rows if row.disagreement is not None]
@@ -131,6 +149,7 @@ def _tell(options: Any, folder: Path, material: "Material | None") -> dict[str, 
         "independent_ok": max(opinions) <= 1.0 if opinions else None,
         "standing_windows": len(follower.windows()),
         "standing_wrong": wrong,
+        "boards": boards,
         "data": material.source,
         "samples": material.sample_count,
         "elapsed_s": round(time.monotonic() - started_s, 2),
@@ -140,8 +159,20 @@ def _tell(options: Any, folder: Path, material: "Material | None") -> dict[str, 
     }
 
 
+def _boards(
+    site: "LocalSite", fleet: "Fleet", material: "Material", say: "Callable[[str], None]"
+) -> list[dict[str, Any]]:
+    """The act of the emulated boards: a row each."""
+    from atoll.cli.demo_boards import Boards
+
+    with Boards(site, material, say) as boards:
+        return [row._asdict() for row in boards.run(fleet)]
+
+
 def problems(summary: dict[str, Any]) -> list[str]:
     """What is not as it should be, in words."""
+    from atoll.cli import demo_boards
+
     checks = (
         (summary["complete"], "a result is incomplete"),
         (summary["answers_equal"], "a result has other bytes than on one machine"),
@@ -152,7 +183,8 @@ def problems(summary: dict[str, Any]) -> list[str]:
         (summary["standing_windows"] > 0, "the standing job gave nothing"),
         (summary["standing_wrong"] == 0, "the standing job gave wrong values"),
     )
-    return [text for good, text in checks if not good]
+    found = [text for good, text in checks if not good]
+    return found + demo_boards.problems(summary.get("boards", []))
 
 
 def judge(summary: dict[str, Any]) -> int:
@@ -173,6 +205,12 @@ def _print(summary: dict[str, Any]) -> None:
         [_line(plan, rounds) for (plan, _), rounds in queries.items()],
     )
     print()
+    if summary["boards"]:
+        print_table(
+            ("board in QEMU", "starts", "runs", "partials", "other bytes", "lost"),
+            [tuple(row.values()) for row in summary["boards"]],
+        )
+        print()
     found = problems(summary)
     loss = summary["loss"]["device"]
     if found:

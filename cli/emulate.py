@@ -3,6 +3,7 @@ over a serial line whose bridge this is.
 """
 
 import argparse
+import json
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
-from atoll.cli.firmware import BOARDS, Image, build, floor_now
+from atoll.cli.firmware import BOARDS, QEMU, TOOLS, Image, build, floor_now, need
 from atoll.cli.options import BROKER_DEFAULT, SITE_DEFAULT, UsageError, example
 from atoll.cli.serial import say
 
@@ -60,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "atoll emulate --board mps2-an385",
         "atoll emulate --board microbit --count 4 --samples motor.npy --rate 3200",
         "atoll emulate --board lm3s6965evb --link serial",
+        "kill -USR1 PID    (presses the reset button of its boards)",
     )
 
 
@@ -77,6 +79,7 @@ def run(options: Any) -> int:
     if options.token and options.count != 1:
         raise UsageError("--token: it is one board's, --count 1")
     link = _link(options)
+    need({**TOOLS, **QEMU})
     reached = reached_as(broker) if link == "ethernet" else ""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="atoll-emulate-")))
@@ -85,10 +88,12 @@ def run(options: Any) -> int:
         loop = Loop()
         stack.callback(loop.close)
         ended: list[str] = []
+        boards: list[Emulated] = []
         for number in range(1, options.count + 1):
             name = f"{options.id or options.board}-{number}"
             board = Emulated(name, options, image, folder, samples, reached)
             stack.callback(board.end)
+            boards.append(board)
             say(f"{name}: {options.board} in QEMU, process {board.process.pid}")
             if reached:
                 loop.watch(board.console.fileno(), readable=partial(_tell, loop, board))
@@ -99,6 +104,7 @@ def run(options: Any) -> int:
             loop.watch(board.pidfd, readable=partial(_ended, loop, board, ended))
         for signum in (signal.SIGINT, signal.SIGTERM):
             loop.on_signal(signum, lambda _: loop.stop())
+        loop.on_signal(signal.SIGUSR1, lambda _: _reset(boards))
         loop.run()
     for line in ended:
         say(line)
@@ -135,6 +141,12 @@ def _tell(loop: Any, board: "Emulated") -> None:
         loop.unwatch(board.console.fileno())
     for line in board.lines(data):
         say(f"{board.name}: {line}")
+
+
+def _reset(boards: "list[Emulated]") -> None:
+    """Press the reset button of all."""
+    for board in boards:
+        board.reset()
 
 
 def _ended(loop: Any, board: "Emulated", ended: list[str]) -> None:
@@ -186,6 +198,7 @@ class Emulated:
         self.name = name
         self.line = folder / f"{name}.line"
         self._log = folder / f"{name}.log"
+        self._control = folder / f"{name}.control"
         who = Identity(options.site, name, options.zone or name, floor=floor_now(), broker=reached)
         if samples:
             who = who._replace(dataset=options.dataset, source="adc", rate_hz=options.rate)
@@ -196,6 +209,7 @@ class Emulated:
         block.write_bytes(encode_identity(who))
         command = ["qemu-system-arm", "-M", options.board, "-kernel", str(image.elf)]
         command += ["-display", "none", "-monitor", "none"]
+        command += ["-qmp", f"unix:{self._control},server=on,wait=off"]
         if reached:
             # The user network is the board's alone, and its console needs no answers.
             command += ["-serial", "stdio", "-nic", "user,id=net"]
@@ -234,6 +248,18 @@ class Emulated:
     def said(self) -> str:
         """What QEMU printed."""
         return self._log.read_text(errors="replace").strip()[-300:] or "it said nothing"
+
+    def reset(self) -> None:
+        """Press its reset button."""
+        with socket.socket(socket.AF_UNIX) as control:
+            control.settimeout(5.0)
+            control.connect(str(self._control))
+            stream = control.makefile("rw")
+            stream.readline()  # QEMU says who it is
+            for order in ("qmp_capabilities", "system_reset"):
+                print(json.dumps({"execute": order}), file=stream, flush=True)
+                while "return" not in json.loads(stream.readline()):
+                    pass  # events come in between
 
     def end(self) -> None:
         """Switch the board off."""

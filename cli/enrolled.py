@@ -1,5 +1,5 @@
-"""How a microcontroller gets a password: this machine exchanges its one-time token for it, and writes
-it into the board's identity block.
+"""How a microcontroller gets a password: this machine exchanges its one-time token for it, and
+writes it into the board's identity block.
 
 The secret is made here, and the gateway gets its verifier alone, as with a device that joins by
 itself (runtime/join.py). It is not printed, logged or kept.
@@ -14,7 +14,7 @@ JOIN_S = 20.0
 
 
 def secret_for(device: str, site: str, broker: Broker, token: str) -> str:
-    """A new secret for the device, which its broker takes from now on. FirmwareError: it does not."""
+    """A new secret for the device, which its broker takes from now on; else FirmwareError."""
     from atoll.runtime.join import Joiner, is_refusal
     from atoll.transport.link import Link
     from atoll.transport.loop import Loop

@@ -16,6 +16,9 @@ TOOLS = {
 }
 
 
+QEMU = {"qemu-system-arm": "qemu-system-arm"}
+
+
 class FirmwareError(Exception):
     """There is no image; the message says what is missing and how to get it."""
 
