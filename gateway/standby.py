@@ -158,6 +158,8 @@ class Standby:
             return self._silent_s() >= LEASE_S
         if self._purpose.alone:
             return self._silent_s() >= LEASE_S
+        if not self._fresh and self._may_recover(lead):
+            return True
         return self._purpose.lead and self._may_begin(lead)
 
     def _standing_by(self) -> dict[str, Place]:
@@ -172,9 +174,10 @@ class Standby:
         return any(place.term > self.place.term for place in self._standing_by().values())
 
     def _may_recover(self, lead: wire.Lead) -> bool:
-        """Whether one with a past may lead when the broker has forgotten who does, and turns that
-        were never seen here with it. Of gateways that all stand by, the ledger of the last leader
-        has all that was ever acknowledged: no other has a batch of a later term.
+        """Whether one with a past may lead though the register does not say so, as when the broker
+        has forgotten who does, or keeps a claim that came too late. Of gateways that all stand by,
+        the ledger of the last leader has all that was ever acknowledged: no other has a batch of a
+        later term.
         """
         if self._purpose.alone:
             return self._silent_s() >= LEASE_S

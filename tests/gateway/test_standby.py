@@ -236,6 +236,27 @@ def test_an_old_leader_that_finds_its_own_late_claim_does_not_lead_on():
     check_end(world)
 
 
+def test_two_that_stand_by_and_each_take_the_other_one_for_the_leader_find_an_end():
+    """The claim of the old leader, of the same turn and term, has overwritten the new one's."""
+    world, a, b = pair_of(15)
+    b.start()
+    work(world, 2.0)
+    a.pause()
+    work(world, 6.0)
+    assert world.leaders[-1] is b
+    b.kill()
+    world.retained = encode(wire.Lead(world_turn(b), 102, "a", "", 1))
+    b.start()
+    a.kill()
+    a.start()
+    world.run(0.5)
+    a.register.take(wire.Lead(world_turn(b), 102, "b", "", 1), world.now)
+    a.register.current = wire.Lead(world_turn(b), 102, "b", "", 1)
+    work(world, 12.0)
+    assert world.leaders == [b]
+    check_end(world)
+
+
 def world_turn(node):
     """The last turn that a gateway's ledger knows."""
     return node.settings()["turn"]

@@ -33,9 +33,12 @@ def test_a_broken_connection_hands_stored_tasks_over_within_a_second(net_site, n
     row = note("socket_loss: connection lost to tasks sent to others", 1.0, found)
     assert row["p99_s"] < 1.0
     assert answered, "no device had tasks when it was killed"
-    # How long others compute for it depends on the machine; no task waits for a lease to end.
-    row = note("answered: connection lost to the last of them answered", 10.0, answered)
-    assert row["p99_s"] < 10.0
+    # How long others compute for it depends on the machine: held tightly where nothing runs beside
+    # it. No task waits for a lease to end.
+    most_s = 2.0 if FULL else 10.0
+    row = note("answered: connection lost to the last of them answered", most_s, answered)
+    assert row["p99_s"] < most_s
+    assert not FULL or row["p50_s"] < 1.0
 
 
 @pytest.mark.parametrize(("profile", "limit_s"), [("normal", 12.0), ("fast", 3.0)][1 - FULL :])

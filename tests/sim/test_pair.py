@@ -72,6 +72,7 @@ FOUND = [
     (106, "nobody led after the broker had forgotten who did, though all were there"),
     (139, "a standby followed an old leader, back when the broker had forgotten its successor"),
     (174, "an old leader led on when the broker had forgotten its successor"),
+    (1006, "two that stood by each took the other one for the leader"),
     (1146, "a claim of one that heard nothing overwrote the claim that had been first"),
     (180, "one that lacked what was acknowledged led after the broker had forgotten who did"),
 ]
