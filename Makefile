@@ -29,7 +29,7 @@ STEPS := lint test test-slow receipts powercut-ci crash-ci matrix dist
 .PHONY: help setup build demo test test-slow test-net check lint format receipts property powercut \
         powercut-ci crash crash-ci matrix dist bench pressure firmware-size bench-mcu bench-store \
         bench-pss bench-tasks bench-kernels bench-placement bench-stragglers bench-scale firmware \
-        firmware-test fuzz \
+        firmware-test firmware-soak fuzz \
         sim-ci sim-night sim-mutants clean distclean
 
 help:  ## this list
@@ -134,6 +134,10 @@ firmware:  ## an image of the node for every board, in build/firmware
 firmware-test:  ## the firmware on every board in emulation: joins, plans, resets, noise, receipts
 	@scripts/setup check
 	@$(PYTEST) tests/firmware tests/cli/test_emulate.py tests/cli/test_flash.py
+
+firmware-soak:  ## 10,000 resets of emulated boards at random, twenty at once; build/bench/firmware_soak.json
+	@scripts/setup check
+	@$(PY) tests/firmware/soak.py $(ARGS)
 
 fuzz:  ## ten million messages, sound and damaged, through the firmware's CBOR and Python's
 	@scripts/setup check

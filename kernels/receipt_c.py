@@ -4,7 +4,7 @@
 the plans' programs from the catalogue, and the code of `parts/receipts.h`. They are linked with the
 amalgamation (`portable.py`) and run wherever it does, in `ATOLL_RECEIPT_BYTES` of memory: 4 KB
 for the short suite. With `--only` there are the receipts that a build of these kernels can take:
-those whose plans name no other.
+those whose plans name no other; with `--each` it is an error if that leaves one of them out.
 """
 
 import sys
@@ -141,13 +141,23 @@ def _array(kind: str, name: str, items: Iterable[str]) -> str:
     return f"static const {kind} {name}[] = {{\n{text}\n}};\n"
 
 
+def lacking(suite: Suite, names: Iterable[str], found: Tables) -> str:
+    """Which of these kernels have no receipt, and what their plans need beside them; or nothing."""
+    models, plans, needs = golden_models(), suite.plans(), []
+    for name in sorted(set(names) - found.programs.keys()):
+        used = {kernel for text in plans[name] for kernel in Plan(text, models).kernels}
+        needs.append(f"{name} without {', '.join(sorted(used.difference(names)))}")
+    return f"no receipt can be taken of {'; '.join(needs)}" if needs else ""
+
+
 def main(arguments: list[str]) -> int:
     """Write both files into the folder named."""
     suite = LONG if "--long" in arguments else SHORT
-    given = arguments_of([word for word in arguments if word != "--long"])
+    given = arguments_of([word for word in arguments if word not in ("--long", "--each")])
     if given is None:
         print(
-            "usage: python -m atoll.kernels.receipt_c OUTDIR [--long] [--only NAME,NAME,...]",
+            "usage: python -m atoll.kernels.receipt_c OUTDIR [--long] "
+            "[--only NAME,NAME,... [--each]]",
             file=sys.stderr,
         )
         return 2
@@ -156,6 +166,9 @@ def main(arguments: list[str]) -> int:
         found = tables(suite, None if names is None else wanted_kernels(names))
     except KernelError as error:
         print(error, file=sys.stderr)
+        return 2
+    if "--each" in arguments and (why := lacking(suite, names or (), found)):
+        print(why, file=sys.stderr)
         return 2
     out.mkdir(parents=True, exist_ok=True)
     (out / "atoll_receipts.c").write_text(code(found))

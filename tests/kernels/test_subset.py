@@ -52,6 +52,14 @@ def test_gives_the_receipts_of_the_whole(tmp_path, names):
     assert found.items() <= wanted.items()
 
 
+def test_a_set_without_what_a_receipt_needs_is_refused(tmp_path, capsys):
+    words = [str(tmp_path), "--only", "window,rms,moments", "--each"]
+    assert receipt_c.main(words) == 2
+    assert capsys.readouterr().err == "no receipt can be taken of window without mean\n"
+    assert not list(tmp_path.iterdir())
+    assert receipt_c.main([str(tmp_path), "--only", "window,mean,rms,moments", "--each"]) == 0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_compiles_without_a_warning_on_this_machine(smallest, compiler):
