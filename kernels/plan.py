@@ -157,7 +157,9 @@ class Plan:
         from atoll.kernels.operations import ops_per_sample
 
         ram = state_size(self._program(Stream(dtype)))
-        return Cost(ram, flash_bytes(self.kernels, board), ops_per_sample(self._ops))
+        return Cost(
+            ram, flash_bytes([op.kernel for op in self._ops], board), ops_per_sample(self._ops)
+        )
 
     def memories(self, dtype: str = "f32") -> list[tuple[str, int]]:
         """Each kernel of the plan in turn, and the bytes of state that are its own."""

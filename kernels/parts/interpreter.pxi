@@ -186,7 +186,7 @@ cdef size_t planar_chunk(plan *p, const uint8_t *x, size_t n) noexcept nogil:
             chunk_load(p, &own, planar, 0, n)
             made = chunk_run(p, &own, 0, n, &given)
             memcpy(planar, made, given * dtype_size(p.stage_dtype))
-        planar = planar + CHUNK * sizeof(float)
+        planar = planar + planar_apart(p)
     p.channel = 0
     return given
 
@@ -209,7 +209,7 @@ cdef uint32_t plan_push(plan *p, const void *x, size_t n, float *rows,
     while at < n and status == STATUS_OK:
         taken = n - at if n - at < p.chunk else <size_t>p.chunk
         given = planar_chunk(p, <const uint8_t *>x + at * frame, taken)
-        status = plan_feed(p, <const uint8_t *>plan_at(p, p.planar_at), CHUNK * sizeof(float),
+        status = plan_feed(p, <const uint8_t *>plan_at(p, p.planar_at), planar_apart(p),
                            given, rows, room)
         at = at + taken
     atoll_mode_leave(mode)

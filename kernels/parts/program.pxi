@@ -270,6 +270,22 @@ cdef void plan_enter(plan *p, uint32_t k, const uint32_t *op) noexcept nogil:
         p.first_reducer = <uint8_t>(k + 1 - p.reducers)
 
 
+cdef inline size_t planar_apart(const plan *p) noexcept nogil:
+    """From one channel's chunk to the next one's; stages only widen samples."""
+    return <size_t>CHUNK * dtype_size(p.stage_dtype)
+
+
+cdef size_t plan_row_floats(plan *p) noexcept nogil:
+    """Room for rows: two where stages turn one into another, none where they are read in place."""
+    if p.window and p.row_wide < p.inner and not (p.features and p.reducers == 0):
+        p.row_wide = p.inner
+    if p.rowers:
+        return 2 * <size_t>p.row_wide
+    if p.features == 0 and p.channels == 1 and (p.frames or p.stage_dtype == DTYPE_F32):
+        return 0
+    return p.row_wide
+
+
 cdef uint32_t plan_measure(const uint32_t *words, size_t n, plan *p) noexcept nogil:
     """Fill in the header of the state that `words` needs, its size among it."""
     cdef uint32_t status = plan_head(words, n, p)
@@ -286,12 +302,13 @@ cdef uint32_t plan_measure(const uint32_t *words, size_t n, plan *p) noexcept no
     p.window_at = p.size
     p.size = aligned(p.size + <size_t>p.window * dtype_size(p.stage_dtype) * p.channels)
     p.frame_at = p.size
-    if p.frames or p.need & NEED_FLOATS:
+    if p.frames == 1 and p.spectral < p.window and p.spectral:
+        # A density of segments alone: it reads the window where it is.
+        p.size = aligned(p.size + (p.spectral // 2 + 1) * sizeof(float))
+    elif p.frames or p.need & NEED_FLOATS:
         p.size = aligned(p.size + <size_t>p.window * sizeof(float))
     p.row_at = p.size
-    if p.window and p.row_wide < p.inner and not (p.features and p.reducers == 0):
-        p.row_wide = p.inner
-    p.size = aligned(p.size + 2 * <size_t>p.row_wide * sizeof(float))
+    p.size = aligned(p.size + plan_row_floats(p) * sizeof(float))
     p.ints_at = p.size
     if p.stages:
         p.floats_at = p.ints_at
@@ -302,7 +319,7 @@ cdef uint32_t plan_measure(const uint32_t *words, size_t n, plan *p) noexcept no
             p.size = p.floats_at + CHUNK * sizeof(float)
     p.planar_at = p.size
     if p.channels > 1:
-        p.size = aligned(p.size + CHUNK * sizeof(float) * p.channels)
+        p.size = aligned(p.size + planar_apart(p) * p.channels)
     return STATUS_OK
 
 
