@@ -15,11 +15,11 @@ import random
 import re
 import subprocess
 import tempfile
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 from firmware_size import CC, CORES, SIZE
-from scipy.optimize import nnls
 
 from atoll.kernels import Plan, catalogue, cost, portable
 from atoll.kernels.golden_models import golden_models
@@ -94,6 +94,7 @@ def fitted(builds: list[Build]) -> dict[str, list[int]]:
     """The table: a number a part and column."""
     sets = [cost.parts(BY_NAME[name] for name in names) for names, _ in builds]
     names = sorted(set().union(*sets))
+    nnls = import_module("scipy.optimize").nnls
     has = np.array([[name in some for name in names] for some in sets], float)
     found: dict[str, list[int]] = {name: [] for name in names}
     for column, core in enumerate(COLUMNS):
