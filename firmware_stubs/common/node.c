@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "crc32c.h"
 #include "node_say.h"
 
 /* What is due to be said, in this order. */
@@ -46,6 +47,10 @@ int atoll_node_start(atoll_node *node, const atoll_node_config *config, uint64_t
     result = atoll_numbers_start(&node->numbers, config->numbers, config->floor);
     if (result != ATOLL_FLASHLOG_OK) {
         return refusal(result);
+    }
+    if (mqtt.seed == 0u) { /* boards that lost one broker do not come back at one time */
+        mqtt.seed = atoll_crc32c_update(node->numbers.boot, config->device.data,
+                                        config->device.size);
     }
     mqtt.client = config->device;
     mqtt.will_topic = atoll_node_topic(node, node->will_topic, "up/status");

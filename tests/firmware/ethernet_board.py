@@ -17,6 +17,7 @@ class EthernetBoard:
         """
         self.broker = broker
         self.console = ""
+        self._folder = folder
         command = ["qemu-system-arm", "-M", board, "-kernel", image, "-display", "none"]
         command += ["-monitor", "none", "-serial", "stdio"]
         command += ["-nic", net] if net else []
@@ -56,6 +57,19 @@ class EthernetBoard:
         """A command of QMP."""
         words = {"execute": command, "arguments": arguments}
         print(json.dumps(words), file=self.control, flush=True)
+
+    def memory(self, start, end):
+        """What lies there now."""
+        path = self._folder / f"memory-{start:x}"
+        words = {"val": start, "size": end - start, "filename": str(path)}
+        print(
+            json.dumps({"execute": "pmemsave", "id": path.name, "arguments": words}),
+            file=self.control,
+            flush=True,
+        )
+        while json.loads(self.control.readline()).get("id") != path.name:
+            pass
+        return path.read_bytes()
 
     def until(self, claim, timeout_s=30):
         """Let it run until `claim` holds."""

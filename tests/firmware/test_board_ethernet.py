@@ -223,7 +223,7 @@ def drain(wire):
 
 
 @pytest.mark.parametrize("board", BOARDS)
-def test_a_flood(start, broker, gateways, board):
+def test_a_flood(start, broker, gateways, firmware, board):
     """20,000 frames that it never asked for, over a hub: it loses nothing, and is not reset."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(20)
@@ -244,3 +244,8 @@ def test_a_flood(start, broker, gateways, board):
                 gather(lab, found, max(found) + EVERY)
     check(board, found, samples)
     assert machine.console.count("address ") == 1
+    image = firmware.image(board, "emulated", "ethernet")
+    ends = [symbol(image, f"atoll_stack_{end}") for end in ("bottom", "top")]
+    stack = machine.memory(*ends)
+    used = len(stack.lstrip(b"\x5a"))
+    assert 512 < used < len(stack) * 3 // 4, used

@@ -7,6 +7,7 @@
 #include "flash_emulator.h"
 #include "flash_slice.h"
 #include "identity.h"
+#include "node.h"
 #include "numbers.h"
 
 static int failed;
@@ -95,9 +96,47 @@ static void test_numbers(void)
     expect(atoll_numbers_start(&numbers, &log, 0) < 0, "a boot that is not on flash is none");
 }
 
+/* When a board that lost its broker asks for it again. */
+static uint64_t retry_of(const char *name)
+{
+    static atoll_node node;
+    static emulator flash;
+    static uint8_t receive[2048], store[1280];
+    atoll_flash_slice slices[2];
+    atoll_flashlog logs[2];
+    atoll_flashlog_page pages[8];
+    atoll_node_config config = {.site = {"lab", 3}, .zone = {"z", 1}, .software = {"1", 1}};
+    config.profile = (atoll_mqtt_text){"normal", 6};
+    config.device = (atoll_mqtt_text){name, (uint16_t)strlen(name)};
+    config.mqtt.receive = receive;
+    config.mqtt.receive_size = sizeof receive;
+    config.mqtt.store = store;
+    config.mqtt.store_size = sizeof store;
+    config.numbers = &logs[0];
+    config.outbox = &logs[1];
+    emulator_start(&flash, 256, 8, 4, 1);
+    atoll_flash_slice_start(&slices[0], &flash.port, 0, 3);
+    atoll_flash_slice_start(&slices[1], &flash.port, 3, 5);
+    atoll_flashlog_open(&logs[0], &slices[0].flash, pages);
+    atoll_flashlog_open(&logs[1], &slices[1].flash, pages + 3);
+    expect(atoll_node_start(&node, &config, 0) == 0, "it starts");
+    expect(atoll_node_tick(&node, 0) == ATOLL_MQTT_OPEN, "it wants its broker");
+    atoll_node_closed(&node, 0);
+    return atoll_node_wakeup(&node);
+}
+
+/* Boards that lost one broker at one time do not come back at one time. */
+static void test_jitter(void)
+{
+    uint64_t first = retry_of("mcu-1"), second = retry_of("mcu-2");
+    expect(first != second, "two boards, two times");
+    expect(first >= 250u && first <= 500u && second >= 250u && second <= 500u, "soon");
+}
+
 int main(void)
 {
     test_identity();
+    test_jitter();
     test_slices();
     test_numbers();
     printf("{\"failed\": %d}\n", failed);
