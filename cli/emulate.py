@@ -14,7 +14,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any
 
-from atoll.cli.firmware import BOARDS, QEMU, TOOLS, Image, build, floor_now, need
+from atoll.cli.firmware import (
+    BOARDS,
+    QEMU,
+    TOOLS,
+    Image,
+    broker_address,
+    build,
+    floor_now,
+    need,
+    plain,
+)
 from atoll.cli.options import BROKER_DEFAULT, SITE_DEFAULT, UsageError, example
 from atoll.cli.serial import say
 
@@ -71,9 +81,7 @@ def run(options: Any) -> int:
     from atoll.transport.serial_shell import SerialShell
     from atoll.transport.url import parse_broker
 
-    broker = parse_broker(options.broker)
-    if broker.tls:
-        raise UsageError("--broker: boards speak plain MQTT; mqtts:// is not for them")
+    broker = plain(parse_broker(options.broker))
     if not 1 <= options.count <= COUNT_MAX:
         raise UsageError(f"--count: 1 to {COUNT_MAX}")
     if options.token and options.count != 1:
@@ -121,13 +129,7 @@ def _link(options: Any) -> str:
 
 def reached_as(broker: Any) -> str:
     """ADDRESS:PORT of the broker as a board in QEMU finds it; boards look up no names."""
-    try:
-        found = socket.getaddrinfo(broker.host, broker.port, socket.AF_INET, socket.SOCK_STREAM)
-    except OSError:
-        raise UsageError(
-            f"--broker: {broker.host} has no IPv4 address, which boards need"
-        ) from None
-    address = str(found[0][4][0])
+    address = broker_address(broker)
     return f"{LOOPBACK if address.startswith('127.') else address}:{broker.port}"
 
 

@@ -1,10 +1,14 @@
 """Images for microcontrollers: which boards there are, and how an image is made from a checkout."""
 
+import fcntl
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from atoll.cli.options import UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ROOT / "firmware_stubs"
@@ -79,7 +83,10 @@ def build(board: str, app: str, link: str = "serial") -> Image:
     folder = ROOT / "build" / "firmware"
     folder.mkdir(parents=True, exist_ok=True)
     words = ["make", "-s", "-C", str(SOURCES), f"BUILD={folder}", f"BOARD={board}", f"APP={app}"]
-    done = subprocess.run([*words, f"LINK={link}", "image"], capture_output=True, text=True)
+    # Two builds at once would write the same files.
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run([*words, f"LINK={link}", "image"], capture_output=True, text=True)
     if done.returncode:
         tail = " / ".join((done.stderr or done.stdout).strip().splitlines()[-3:])
         raise FirmwareError(f"the image of {board} was not built: {tail}")
@@ -95,3 +102,21 @@ def symbol(elf: Path, name: str) -> int:
         if len(words) == 3 and words[2] == name:
             return int(words[0], 16)
     raise FirmwareError(f"{elf} has no symbol {name}")
+
+
+def plain(broker: Any) -> Any:
+    """The broker, if a board can speak with it: UsageError for one by TLS."""
+    if broker.tls:
+        raise UsageError("--broker: boards speak plain MQTT; mqtts:// is not for them")
+    return broker
+
+
+def broker_address(broker: Any) -> str:
+    """The broker's IPv4 address, which a board is told: boards look up no names."""
+    try:
+        found = socket.getaddrinfo(broker.host, broker.port, socket.AF_INET, socket.SOCK_STREAM)
+    except OSError:
+        raise UsageError(
+            f"--broker: {broker.host} has no IPv4 address, which boards need"
+        ) from None
+    return str(found[0][4][0])

@@ -9,8 +9,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from atoll.cli.firmware import BOARDS, FirmwareError, Image, build, floor_now, need
-from atoll.cli.options import add_site, example, with_password
+from atoll.cli.firmware import (
+    BOARDS,
+    FirmwareError,
+    Image,
+    broker_address,
+    build,
+    floor_now,
+    need,
+    plain,
+)
+from atoll.cli.options import UsageError, add_site, example, with_password
 from atoll.cli.serial import say
 
 # How a board is written: the tool and its package, what to plug in, and the commands. Of the words,
@@ -70,6 +79,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--port", metavar="PORT", help="its serial port; without it another bridge serves the board"
     )
+    parser.add_argument(
+        "--link",
+        choices=("ethernet", "serial"),
+        default="serial",
+        help="how it reaches the broker (serial)",
+    )
+    parser.add_argument(
+        "--address", default="", metavar="A/N", help="of a board with Ethernet (default: by DHCP)"
+    )
+    parser.add_argument("--router", default="", metavar="A", help="with --address")
     parser.add_argument("--source", default="", metavar="NAME", help="the stream that it samples")
     parser.add_argument("--dataset", default="", help="dataset of that stream")
     parser.add_argument("--rate", type=float, default=0.0, metavar="HZ", help="samples a second")
@@ -91,6 +110,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser,
         "atoll flash --board microbit --id pump-3 --port /dev/ttyACM0",
         "atoll flash --board microbit --id pump-3 --source adc --dataset v --rate 500 --dry-run",
+        "atoll flash --board lm3s6965evb --id pump-4 --link ethernet --broker mqtt://192.168.1.10",
     )
 
 
@@ -107,8 +127,9 @@ def run(options: Any) -> int:
         )
     names = (options.site, options.id, options.zone or options.id, options.dataset, options.source)
     who = Identity(*names, options.unit, options.rate, options.scale, floor=floor_now())
+    who = who._replace(broker=_reached(options), address=options.address, router=options.router)
     encode_identity(who)  # or a reason why not, before anything is done
-    image = build(options.board, "node")
+    image = build(options.board, "node", options.link)
     if not options.dry_run:
         need({way.tool: way.tool}, way.install)
         if options.token:
@@ -124,6 +145,25 @@ def run(options: Any) -> int:
         for words in commands:
             _call(words, way)
     return _await_birth(options, who.floor)
+
+
+def _reached(options: Any) -> str:
+    """The broker as the board finds it by Ethernet; empty where a bridge is its link."""
+    from atoll.transport.url import parse_broker
+
+    if options.link == "serial":
+        return ""
+    if not BOARDS[options.board].ethernet:
+        raise UsageError(f"--link: {options.board} has no Ethernet; it goes by serial")
+    if options.port:
+        raise UsageError("--port: a board by Ethernet has no serial line to bridge")
+    broker = plain(parse_broker(options.broker))
+    address = broker_address(broker)
+    if address.startswith("127."):
+        raise UsageError(
+            f"--broker: {address} is this machine alone; give the address that the board reaches"
+        )
+    return f"{address}:{broker.port}"
 
 
 def _commands(board: str, way: Way, image: Image, identity: Path) -> list[list[str]]:
