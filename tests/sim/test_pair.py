@@ -124,7 +124,7 @@ def forget_who_leads(monkeypatch):
 @pytest.mark.parametrize("mutant", [acknowledge_at_once, claim_out_of_step, forget_who_leads])
 def test_what_is_broken_on_purpose_is_found(monkeypatch, mutant):
     mutant(monkeypatch)
-    for seed in range(200):
+    for seed in range(6, 206):
         if Site(seed, FAILOVER._replace(hours=0.02)).run().violation is not None:
             return
     pytest.fail(f"{mutant.__name__} is not found in 200 seeds")
