@@ -71,8 +71,8 @@ class EthernetBoard:
             pass
         return path.read_bytes()
 
-    def until(self, claim, timeout_s=30):
-        """Let it run until `claim` holds."""
+    def until(self, claim, timeout_s=100):
+        """Let it run until `claim` holds. A busy machine slows its clock, and so TCP."""
         deadline = time.monotonic() + timeout_s
         while not claim():
             assert time.monotonic() < deadline, f"the board does not answer: {self.words()}"
@@ -80,7 +80,7 @@ class EthernetBoard:
             if select.select([self.process.stdout], [], [], 0.02)[0]:
                 self.console += (self.process.stdout.read() or b"").decode(errors="replace")
 
-    def said(self, text, times=1, timeout_s=30):
+    def said(self, text, times=1, timeout_s=100):
         """Wait until it has said so, so many times."""
         self.until(lambda: self.console.count(text) >= times, timeout_s)
 

@@ -27,12 +27,18 @@ RATE, EVERY = 500.0, 640
 PLAN = Plan("window 128 | rms | moments")
 
 
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
 @pytest.fixture
 def broker(tmp_path):
     """Mosquitto, which a test may kill and start again on its port."""
     if not find_mosquitto():
         pytest.skip("mosquitto is not installed")
-    child = BrokerChild(tmp_path / "broker", kind="mosquitto")
+    # No port that another test's broker would take while this one is down.
+    child = BrokerChild(tmp_path / "broker", kind="mosquitto", port=free_port())
     child.start()
     yield child
     child.stop()
@@ -133,7 +139,7 @@ def test_a_pulled_cable_costs_no_batch(start, broker, gateways, board, outage_s)
     if board != "lm3s6965evb":  # QEMU's model of it has no PHY
         machine.said("link down")
     back = time.monotonic() + outage_s
-    machine.until(lambda: time.monotonic() > back, outage_s + 30)
+    machine.until(lambda: time.monotonic() > back, outage_s + 100)
     machine.order("set_link", name="net", up=True)
     gather(lab, found, max(found) + (outage_s * int(RATE) // EVERY + 2) * EVERY)
     check(board, found, samples)
@@ -144,8 +150,7 @@ def test_a_broker_that_comes_later(start, tmp_path, gateways, board):
     """Nobody listens there: it asks again, later and later, and joins when somebody does."""
     if not find_mosquitto():
         pytest.skip("mosquitto is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     machine, _ = start(board, f"10.0.2.2:{port}")
     machine.said(f"broker 10.0.2.2:{port}: refused", times=3)
     late = BrokerChild(tmp_path / "broker", kind="mosquitto", port=port)
@@ -159,7 +164,7 @@ def test_a_broker_that_comes_later(start, tmp_path, gateways, board):
 
 def test_an_address_where_nobody_is(start):
     machine, _ = start("mps2-an385", "10.0.2.77:1883")
-    machine.said("broker 10.0.2.77:1883: no answer", timeout_s=60)
+    machine.said("broker 10.0.2.77:1883: no answer")
     assert machine.console.count("address ") == 1
 
 
@@ -180,7 +185,7 @@ def test_a_server_that_is_no_broker(start):
             taken.append(one)
             return False
 
-        machine.until(serve, 60)
+        machine.until(serve)
         for one in taken:
             one.close()
     gaps = [late - early for early, late in pairwise(times)]
