@@ -4,6 +4,7 @@
 follow paths and not the import hook of an editable install; docs/layout.md says which.
 """
 
+import os
 import sysconfig
 from pathlib import Path
 
@@ -19,10 +20,23 @@ PACKAGES = {
 # The numeric contract (docs/numerics.md): ISO C, no contraction, never fast-math. Without -g0 most
 # of the wheel would be debug information, which Python's own flags ask for.
 C99 = ["-std=c99", "-O3", "-ffp-contract=off", "-g0", "-Wall", "-Wextra", "-Wno-unused-function"]
+C99 += ["-Werror=implicit-function-declaration"]
 
 # Builds of a source beside its base: for these machines, with these flags (no FMA: other bits).
 # They are optional: where the compiler refuses, setuptools says so and the base does all the work.
 BUILDS = {"_native_avx2": ("x86_64", ["-mavx2", "-mno-fma"])}
+
+# One wheel for Python 3.11 and every later one (scripts/wheels.py); a build in place is for the
+# Python that makes it, and a little faster to call. The stable ABI has functions for these macros.
+ABI3 = os.environ.get("ATOLL_ABI3") == "1"
+MACROS = {
+    "Py_LIMITED_API": "0x030B0000",
+    "CYTHON_LIMITED_API": "1",
+    "PyBytes_AS_STRING": "PyBytes_AsString",
+    "PyBytes_GET_SIZE": "PyBytes_Size",
+    "PyTuple_GET_ITEM": "PyTuple_GetItem",
+    "PyTuple_GET_SIZE": "PyTuple_Size",
+}
 
 
 def link_namespace() -> str:
@@ -56,6 +70,8 @@ def extensions() -> list[Extension]:
                     depends=[*parts, str(source.with_name("_native.pyx"))],
                     include_dirs=[folder],
                     extra_compile_args=C99 + flags,
+                    define_macros=list(MACROS.items()) if ABI3 else [],
+                    py_limited_api=ABI3,
                 )
             )
     return found
@@ -80,4 +96,5 @@ setup(
     },
     include_package_data=False,
     ext_modules=compiled(),
+    options={"bdist_wheel": {"py_limited_api": "cp311"}} if ABI3 else {},
 )

@@ -7,10 +7,10 @@ microcontrollers use; the rest follows placement.py line by line, over columns a
 Shards whose owners stay give their old tuple back, so that a plan after a loss allocates little.
 """
 
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_SIZE
 from libc.math cimport INFINITY
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free
 
 cdef extern from "Python.h":
     int PyGC_Disable()
@@ -131,14 +131,14 @@ cdef class Planning:
         self._read(alive)
 
     def __dealloc__(self):
-        PyMem_RawFree(self.point)
-        PyMem_RawFree(self.load)
-        PyMem_RawFree(self.memory)
-        PyMem_RawFree(self.wanted)
-        PyMem_RawFree(self.owners)
-        PyMem_RawFree(self.changed)
-        PyMem_RawFree(self.owner)
-        PyMem_RawFree(self.device)
+        free(self.point)
+        free(self.load)
+        free(self.memory)
+        free(self.wanted)
+        free(self.owners)
+        free(self.changed)
+        free(self.owner)
+        free(self.device)
 
     cdef int _read(self, const uint8_t[::1] alive) except -1:
         cdef Py_ssize_t at, kept, number
@@ -533,7 +533,7 @@ cdef class Planning:
 
 
 cdef void *_calloc(Py_ssize_t count, size_t size) except NULL:
-    cdef void *memory = PyMem_RawCalloc(max(count, 1), size)
+    cdef void *memory = calloc(max(count, 1), size)
     if memory == NULL:
         raise MemoryError()
     return memory

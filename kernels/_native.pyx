@@ -12,7 +12,7 @@ from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_SIMPLE, PyBuffer_Relea
 from cpython.buffer cimport PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from cpython.mem cimport PyMem_RawCalloc, PyMem_RawFree
+from libc.stdlib cimport calloc, free
 from libc.stdint cimport (
     int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
 )
@@ -112,7 +112,7 @@ cdef class Machine:
         self.size = plan_size(program, n)
         if self.size == 0 or self.size > DEF_STATE_MAX:
             raise failure(STATUS_BAD_PROGRAM)
-        self.state = PyMem_RawCalloc(1, self.size)
+        self.state = calloc(1, self.size)
         if self.state == NULL:
             raise MemoryError
         status = plan_init(self.state, self.size, program, n)
@@ -121,7 +121,7 @@ cdef class Machine:
         self.dtype = (<plan *>self.state).dtype
 
     def __dealloc__(self):
-        PyMem_RawFree(self.state)
+        free(self.state)
 
     @property
     def units(self) -> int:
@@ -199,7 +199,7 @@ cdef class Machine:
         cdef plan *p = <plan *>self.state
         # A trimmed state is at most 5/4 of its memory (8 bytes of count may take 10).
         cdef size_t room = 2 * self.size + 64, used = 0
-        cdef uint8_t *out = <uint8_t *>PyMem_RawCalloc(1, room)
+        cdef uint8_t *out = <uint8_t *>calloc(1, room)
         cdef uint32_t status
         if out == NULL:
             raise MemoryError
@@ -210,7 +210,7 @@ cdef class Machine:
                 raise failure(status)
             return PyBytes_FromStringAndSize(<char *>out, <Py_ssize_t>used)
         finally:
-            PyMem_RawFree(out)
+            free(out)
 
     def absorb(self, bytes partial) -> None:
         """Add a partial of the same plan; after an error this machine must not be used on."""

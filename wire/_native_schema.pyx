@@ -13,8 +13,8 @@ from cpython.long cimport PyLong_FromLongLong, PyLong_FromUnsignedLongLong
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.math cimport fabs, isfinite
-from libc.stdint cimport int64_t, uint8_t, uint64_t
+from libc.math cimport INFINITY, fabs, isfinite
+from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 cdef extern from "Python.h":
@@ -24,17 +24,11 @@ cdef extern from "Python.h":
     bint PyBytes_CheckExact(object o)
     bint PyList_CheckExact(object o)
     bint PyTuple_CheckExact(object o)
-    double PyFloat_AS_DOUBLE(object o)
+    double PyFloat_AsDouble(object o) except? -1.0
     double PyLong_AsDouble(object o) except? -1.0
     long long PyLong_AsLongLongAndOverflow(object o, int *overflow) except? -1
     unsigned long long PyLong_AsUnsignedLongLong(object o) except? 0xFFFFFFFFFFFFFFFF
     const char *PyUnicode_AsUTF8AndSize(object o, Py_ssize_t *size) except NULL
-    int PyFloat_Pack2(double x, char *p, int little) except -1
-    int PyFloat_Pack4(double x, char *p, int little) except -1
-    int PyFloat_Pack8(double x, char *p, int little) except -1
-    double PyFloat_Unpack2(const char *p, int little) except? -1.0
-    double PyFloat_Unpack4(const char *p, int little) except? -1.0
-    double PyFloat_Unpack8(const char *p, int little) except? -1.0
 
 cdef enum:
     UINT = 0
@@ -49,7 +43,7 @@ cdef enum:
 cdef enum:
     BUFFER_FIRST = 512
 
-cdef double HALF_MAX = 65504.0
+cdef double TWO_TO_MINUS_24 = 5.9604644775390625e-08
 cdef double SINGLE_MAX = 3.4028234663852886e38
 cdef object NO = object()  # a value that is not as the schema wants it
 
@@ -111,26 +105,98 @@ cdef int put_bytes(Out *out, const char *data, size_t size) except -1:
     return 0
 
 
+cdef inline void put_big(uint8_t *place, uint64_t bits, int size) noexcept:
+    """`size` bytes, the highest first."""
+    cdef int at
+    for at in range(size):
+        place[at] = <uint8_t>(bits >> (8 * (size - 1 - at)))
+
+
+cdef inline uint64_t get_big(const uint8_t *place, int size) noexcept:
+    """`size` bytes, the highest first."""
+    cdef uint64_t bits = 0
+    cdef int at
+    for at in range(size):
+        bits = bits << 8 | place[at]
+    return bits
+
+
+cdef inline bint half_of(uint32_t bits, uint16_t *half) noexcept:
+    """IEEE 754 binary16 of the bits of a finite binary32; False if it would lose some of them."""
+    cdef int exponent = <int>(bits >> 23 & 0xFF) - 127
+    cdef uint32_t fraction = bits & 0x7FFFFF
+    cdef uint32_t sign = bits >> 16 & 0x8000
+    cdef int drop = 13
+    if bits & 0x7FFFFFFF == 0:
+        half[0] = <uint16_t>sign
+        return True
+    if exponent < -24 or exponent > 15:
+        return False
+    if exponent < -14:  # subnormal there: the leading bit is written, further down
+        drop += -14 - exponent
+        fraction |= 0x800000
+    else:
+        sign |= <uint32_t>(exponent + 15) << 10
+    half[0] = <uint16_t>(sign | fraction >> drop)
+    return fraction & ((<uint32_t>1 << drop) - 1) == 0
+
+
+cdef inline double real_of_half(uint32_t half) noexcept:
+    """The value of a binary16; infinity for all that is not finite."""
+    cdef uint32_t exponent = half >> 10 & 0x1F
+    cdef double size = half & 0x3FF
+    if exponent == 31:
+        return INFINITY
+    if exponent == 0:
+        size *= TWO_TO_MINUS_24
+    else:
+        size = (1024.0 + size) * (<double>(<uint64_t>1 << exponent)) * (TWO_TO_MINUS_24 / 2.0)
+    return -size if half & 0x8000 else size
+
+
 cdef int put_real(Out *out, double value) except -1:
     """The shortest float that keeps the value."""
-    cdef char *place
+    cdef uint8_t *place
+    cdef float single = 0.0
+    cdef uint32_t bits
+    cdef uint64_t long_bits
+    cdef uint16_t half = 0
     reserve(out, 9)
-    place = <char *>out.start + out.size + 1
-    if fabs(value) <= HALF_MAX:
-        PyFloat_Pack2(value, place, 0)
-        if PyFloat_Unpack2(place, 0) == value:
-            out.start[out.size] = 0xF9
-            out.size += 3
+    place = <uint8_t *>out.start + out.size
+    if fabs(value) <= SINGLE_MAX:
+        single = <float>value
+        if <double>single == value:
+            memcpy(&bits, &single, 4)
+            if half_of(bits, &half):
+                place[0] = 0xF9
+                put_big(place + 1, half, 2)
+                out.size += 3
+                return 0
+            place[0] = 0xFA
+            put_big(place + 1, bits, 4)
+            out.size += 5
             return 0
-    if fabs(value) <= SINGLE_MAX and <double><float>value == value:
-        PyFloat_Pack4(value, place, 0)
-        out.start[out.size] = 0xFA
-        out.size += 5
-        return 0
-    PyFloat_Pack8(value, place, 0)
-    out.start[out.size] = 0xFB
+    memcpy(&long_bits, &value, 8)
+    place[0] = 0xFB
+    put_big(place + 1, long_bits, 8)
     out.size += 9
     return 0
+
+
+cdef inline double real_at(const uint8_t *place, int size) noexcept:
+    """The float of 2, 4 or 8 bytes."""
+    cdef uint64_t long_bits = get_big(place, size)
+    cdef uint32_t bits = <uint32_t>long_bits
+    cdef float single
+    cdef double value
+    if size == 2:
+        return real_of_half(bits)
+    if size == 4:
+        memcpy(&single, &bits, 4)
+        return single
+    memcpy(&value, &long_bits, 8)
+    return value
+
 
 
 cdef struct In:
@@ -252,7 +318,7 @@ cdef class Shape:
             return 1
         if self.kind == REAL:
             if PyFloat_CheckExact(value):
-                real = PyFloat_AS_DOUBLE(value)
+                real = PyFloat_AsDouble(value)
             elif PyLong_CheckExact(value):
                 try:
                     real = PyLong_AsDouble(value)
@@ -324,11 +390,11 @@ cdef class Shape:
             return False if first == 0xF4 else NO
         if self.kind == REAL:
             if first == 0xF9:
-                real = PyFloat_Unpack2(here - 2, 0)
+                real = real_at(<const uint8_t *>here - 2, 2)
             elif first == 0xFA:
-                real = PyFloat_Unpack4(here - 4, 0)
+                real = real_at(<const uint8_t *>here - 4, 4)
             elif first == 0xFB:
-                real = PyFloat_Unpack8(here - 8, 0)
+                real = real_at(<const uint8_t *>here - 8, 8)
             else:
                 return NO
             return PyFloat_FromDouble(real) if isfinite(real) else NO

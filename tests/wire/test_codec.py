@@ -6,6 +6,7 @@ from random import Random
 from time import perf_counter
 
 import cbor2
+import numpy as np
 import pytest
 
 from atoll.wire import gateways, limits
@@ -177,6 +178,24 @@ def test_an_integer_where_a_real_is_wanted_is_sent_as_one():
     same = birth._replace(capacity=2.0, sources=[source._replace(rate_hz=12_000.0)])
     assert encode(birth) == encode(same)
     assert type(decode(encode(birth)).capacity) is float
+
+
+def test_a_real_takes_as_few_bytes_as_keep_it():
+    """Every binary16 and the numbers beside it, as cbor2 writes and reads them."""
+    halves = np.arange(65_536, dtype="u2").view("f2").astype("f8")
+    halves = halves[np.isfinite(halves)]
+    beside = [np.nextafter(halves.astype("f4"), np.float32(way)) for way in (-np.inf, np.inf)]
+    reals = np.concatenate(
+        [halves, *beside, np.nextafter(halves, 1.0), halves * 2.0**1000]
+    ).tolist()
+    reals += [-0.0, 65_519.0, 65_520.0, 3.4028234663852886e38, 3.4028235677973366e38, 5e-324]
+    for start in range(0, len(reals), 256):
+        values = reals[start : start + 256]
+        sources = [INFO._replace(scale=value) for value in values]
+        message = encode(Birth(1, 2, 3, 1, "s", "z", 2, "p", 1, 1, 1, 1, [], sources))
+        found = [source.scale for source in decode(message).sources]
+        assert np.array(found).tobytes() == np.array(values).tobytes()
+        assert message == cbor2.dumps(cbor2.loads(message), canonical=True)
 
 
 def test_items_are_bounded_by_what_a_message_may_be():
