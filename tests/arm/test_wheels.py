@@ -1,0 +1,126 @@
+"""The wheels of ARM boards, cross-built here, used in their own userlands under qemu-user."""
+
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from atoll.cli.site import Child, LocalSite
+from atoll.kernels import Plan
+
+ROOT = Path(__file__).resolve().parents[2]
+MACHINES = {
+    "aarch64": ("qemu-aarch64", "cortex-a53"),
+    "armv7l": ("qemu-arm", "cortex-a7"),
+}
+# A 32-bit board takes the pure Python cbor2: later ones need a compiler there.
+NEEDS = ("paho-mqtt>=1.6,<3", "cbor2>=5.4,<6")
+PLAN = "window 256 | rms, kurtosis | quantiles 0.5 0.99"
+
+pytestmark = [pytest.mark.emulator, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="session")
+def boards(tmp_path_factory):
+    """How a program of each machine is run, with the wheel installed as pip would choose it."""
+    return {name: install(name, tmp_path_factory.mktemp(name)) for name in MACHINES}
+
+
+@pytest.fixture(params=MACHINES)
+def board(request, boards):
+    return boards[request.param]
+
+
+def install(name, folder):
+    emulator, cpu = MACHINES[name]
+    for tool in (emulator, "mmdebstrap"):
+        if shutil.which(tool) is None:
+            if os.environ.get("CI"):
+                pytest.fail(f"{tool} is missing")
+            pytest.skip(f"{tool} is missing: make setup")
+    build = [sys.executable, str(ROOT / "scripts/wheels.py"), name]
+    done = subprocess.run(build, cwd=ROOT, text=True, capture_output=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (wheel,) = (ROOT / "dist").glob(f"atoll-*-cp311-abi3-manylinux_*_{name}.whl")
+    target = folder / "site"
+    words = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target)]
+    words += ["--only-binary=:all:", "--implementation=cp", "--python-version=3.11", "--no-compile"]
+    # pip takes a platform by its word, older ones are not implied.
+    for libc in range(17, 37):
+        words.append(f"--platform=manylinux_2_{libc}_{name}")
+    subprocess.run([*words, str(wheel), *NEEDS], check=True)
+    root = ROOT / "build/arm/root" / name
+    program = (emulator, "-cpu", cpu, "-L", str(root), "-E", f"PYTHONPATH={target}")
+    return (*program, str(root / "usr/bin/python3.11"), "-P")
+
+
+def output(board, *words):
+    done = subprocess.run([*board, *words], text=True, capture_output=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2_000:]
+    return done.stdout
+
+
+def test_it_is_of_that_machine_and_needs_no_numpy(board):
+    code = (
+        "import sys, struct, atoll.runtime.main, atoll.kernels.builds as b;"
+        "print(struct.calcsize('P'), b.BUILD, 'numpy' in sys.modules, b.__file__)"
+    )
+    size, build, numpy, path = output(board, "-c", code).split()
+    assert (size, build, numpy) == ("8" if "qemu-aarch64" in board else "4", "base", "False")
+    assert "/site/atoll/" in path
+
+
+def test_its_receipts_are_those_of_every_machine(board):
+    """The golden vectors of every kernel, through the compiled extension of that machine."""
+    words = ("-m", "atoll.cli", "kernels", "--receipts", "--json")
+    here = subprocess.run(
+        [sys.executable, "-P", *words], text=True, capture_output=True, check=True
+    )
+    assert output(board, *words) == here.stdout
+    assert here.stdout.count('"') > 100
+
+
+class MixedSite(LocalSite):
+    """Devices in userlands of other machines; gateway and broker are this machine's."""
+
+    def start_board(self, name, program):
+        (self.folder / name).mkdir()
+        # An emulated program starts none of its machine by itself: what a device does in a process
+        # of its own when it is new is done before.
+        measure = ("-m", "atoll.runtime.installed", str(self.folder / name / "installed"))
+        subprocess.run([*program, *measure], check=True)
+        words = ["device", "--id", name, "--broker", self.url, "--site", self.site]
+        words += ["--store", str(self.folder / name), "--profile", self.profile]
+        words += ["--shared-machine", "--capacity", "1"]
+        program = (*program, "-m", "atoll.cli")
+        self.devices[name] = Child(name, words, self.folder / f"{name}.log", program=program)
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the laptop of the fleet is x86-64")
+def test_a_mixed_fleet_answers_as_one_machine_does_and_loses_a_board(tmp_path, boards):
+    noise = np.random.default_rng(7)
+    streams = {f"motor-{n}": noise.integers(-9_999, 9_999, 20_000, dtype="i2") for n in range(24)}
+    here = Plan(PLAN).run(streams, rate=12_000)
+    with MixedSite(tmp_path / "site", site="mixed", profile="fast") as site:
+        site.start_gateway()
+        site.start_board("one", boards["aarch64"])
+        site.start_board("two", boards["aarch64"])
+        site.start_board("three", boards["armv7l"])
+        site.wait_ready(3, 120)
+        with site.connect(60) as fleet:
+            fleet.put_many("vibration", streams, rate=12_000)
+            before = fleet.run(PLAN, over="vibration")
+            assert before.complete
+            assert before.value == here
+            held = {d["id"]: d["shards"] for d in fleet.devices()}
+            assert all(held.values()), held  # each of them has answered for some
+            os.killpg(site.devices["two"].pid, signal.SIGKILL)
+            after = fleet.run(PLAN, over="vibration")
+            assert after.complete
+            assert after.partial == before.partial
