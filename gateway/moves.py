@@ -87,7 +87,7 @@ class Moves:
         self._downs: dict[int, _Down] = {}
         self._busy: dict[str, int] = {}
         self._pairs: set[tuple[ShardId, str]] = set()
-        self._late: dict[int, _Down] = {}
+        self._late: dict[int, tuple[str, _Down]] = {}  # with their targets
         self.pace = Pace()
         self.moved_bytes = 0
         self._stirred = False  # there is something new to look at, or room for what was put off
@@ -176,7 +176,7 @@ class Moves:
                 continue
             for down in step.downs:
                 # What the target has synced by then is heard of, and released again.
-                self._late[down] = self._downs[down]
+                self._late[down] = (step.target, self._downs[down])
             while len(self._late) > LATE_MAX:
                 del self._late[next(iter(self._late))]
             self._desk.count("moves cancelled")
@@ -225,15 +225,23 @@ class Moves:
             return
         for device in extra:
             self._catalog.drop_shard(device, shard)
-            for number, step in list(self._steps.items()):
-                if step.shard == shard.id and device in (step.source, step.target):
-                    self._end(number, failed=False)
+            self._forget(shard, device)
             ref = wire.ShardRef(*shard.id)
             self._desk.tell(device, "task", wire.Release(*self._desk.head(device), [ref]))
             self.released(device, shard)
         # Blocks that are sent from now on are of a later epoch: a release that they overtake on
         # their way does not delete them.
         self._desk.advance_epoch()
+
+    def _forget(self, shard: Shard, device: str) -> None:
+        """A device is told to delete a shard: what it still confirms of it will be gone."""
+        for number, step in list(self._steps.items()):
+            if step.shard == shard.id and device in (step.source, step.target):
+                self._end(number, failed=False)
+        for number, (target, down) in list(self._late.items()):
+            places = {(stream.info.dataset, stream.shard) for stream, _ in down.runs}
+            if target == device and shard.id in places:
+                del self._late[number]
 
     # --- copying ---
 
@@ -344,7 +352,9 @@ class Moves:
 
     def stored(self, device: str, message: wire.Stored) -> bool:
         """A target has synced blocks; False if they are of no step."""
-        down = self._downs.pop(message.transfer, None) or self._late.pop(message.transfer, None)
+        down = self._downs.pop(message.transfer, None)
+        if down is None:
+            _, down = self._late.pop(message.transfer, ("", None))
         if down is None:
             return False
         step = self._steps.get(down.step)

@@ -5,6 +5,7 @@ from array import array
 from gateway_fleet import Fleet
 
 from atoll.gateway import events as on
+from atoll.gateway.moves import _Down
 from atoll.kernels import Plan
 from atoll.wire import messages as wire
 
@@ -234,3 +235,21 @@ def test_a_step_ends_when_its_target_is_not_wanted_any_more():
     fleet.run(30.0)
     assert not fleet.core.moves.under_way
     assert set(copies(fleet, "abc").values()) == {2}
+
+
+def test_what_is_confirmed_of_a_cancelled_step_after_a_release_is_not_there():
+    fleet = filled("a", "b", "c")
+    moves = fleet.core.moves
+    shard = next(s for s in fleet.core.catalog.all_shards() if s.streams)
+    (stream, *_) = shard.streams.values()
+    (other,) = (d for d in fleet.devices if d not in shard.owners)
+    run = stream.held[shard.owners[0]][0]
+    for number in (7, 8):
+        moves._late[number] = (other, _Down(99, [(stream, run)]))
+    assert moves.stored(other, wire.Stored(1, 1, 1, 7, []))
+    assert other in stream.held
+    moves.look(shard)
+    fleet.handle(on.Woken(0))
+    assert other not in stream.held, "it was released"
+    assert not moves.stored(other, wire.Stored(1, 1, 1, 8, []))
+    assert other not in stream.held

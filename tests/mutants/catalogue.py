@@ -1,7 +1,8 @@
 """Bugs that could be written into the protocol, as small changes of the real sources.
 
 Each replaces a text that is there exactly once. Whoever changes that line changes the mutant, too:
-`test_mutants.py` tells. `what` says what somebody had in mind, or forgot.
+`test_mutants.py` tells. `what` says what somebody had in mind, or forgot. What is seldom reached by
+a draw of all faults names the two or three that lead to it.
 """
 
 from typing import NamedTuple
@@ -15,6 +16,7 @@ class Mutant(NamedTuple):
     old: str
     new: str
     what: str
+    faults: tuple[str, ...] = ()  # that bring about what it takes; empty: all, some a seed
 
 
 MUTANTS = (
@@ -86,6 +88,7 @@ MUTANTS = (
         "put-progress-not-recorded", "gateway/puts.py",
         "        self._desk.record(PutSet(*row[:3], known.next_piece, self._desk.wall_ms))\n", "",
         "a restart forgets which pieces of a put are stored",
+        ("gateway", "broker"),
     ),
     Mutant(
         "piece-deduped-off-by-one", "gateway/puts.py",
@@ -110,11 +113,13 @@ MUTANTS = (
         "confirmations-of-a-released-copy", "gateway/puts.py",
         "            if transfer.device == device and mine:\n", "            if False:\n",
         "a copy counts that its device was told to delete meanwhile",
+        ("reordering", "flap"),
     ),
     Mutant(
         "transfer-numbers-used-again", "gateway/desk.py",
         "        return self.term << 32 | self._transfers\n", "        return self._transfers\n",
         "a restarted gateway numbers its transfers from 1 again",
+        ("gateway", "cut"),
     ),
     # --- terms, epochs, leases ---
     Mutant(

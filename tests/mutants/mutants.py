@@ -58,11 +58,16 @@ def changed(mutant: Mutant) -> str:
     return source.replace(mutant.old, mutant.new)
 
 
-def search(seeds: int) -> dict[str, Any]:
+def search(seeds: int, faults: tuple[str, ...] = ()) -> dict[str, Any]:
     """Run seeds until an invariant is broken."""
+    from atoll.sim.nemesis import KINDS
     from atoll.sim.site import Setup, Site
 
-    setups = (Setup(hours=0.008), Setup(devices=4, shards=4, hours=0.008))
+    kinds = faults or tuple(KINDS)
+    setups = (
+        Setup(hours=0.008, faults=kinds),
+        Setup(devices=4, shards=4, hours=0.008, faults=kinds),
+    )
     for seed in range(seeds):
         outcome = Site(seed, setups[seed % 2]).run()
         if outcome.violation is not None:
@@ -83,9 +88,14 @@ def run_one(name: str, seeds: int) -> dict[str, Any]:
 
 def inside(name: str, seeds: int) -> int:
     """In the process of one mutant."""
-    if name != CONTROL:
-        sys.meta_path.insert(0, Changed(next(m for m in MUTANTS if m.name == name)))
-    print(json.dumps(search(seeds)))
+    if name == CONTROL:
+        lists = list(dict.fromkeys(mutant.faults for mutant in MUTANTS))
+        rows = [search(seeds, faults) for faults in lists]
+        print(json.dumps(next((row for row in rows if row["found"]), rows[0])))
+        return 0
+    mutant = next(m for m in MUTANTS if m.name == name)
+    sys.meta_path.insert(0, Changed(mutant))
+    print(json.dumps(search(seeds, mutant.faults)))
     return 0
 
 
