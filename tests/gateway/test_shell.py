@@ -6,6 +6,7 @@ import pytest
 from gateway_site import SITE, TOPICS, MemorySite
 
 from atoll.gateway.errors import LedgerError
+from atoll.gateway.listings import Listings
 from atoll.wire import messages as wire
 from atoll.wire.codec import encode
 
@@ -127,7 +128,7 @@ def test_a_forgotten_device_leaves_nothing_retained(site):
 
 
 def test_an_answer_that_is_too_large_is_refused_aloud(site, monkeypatch):
-    monkeypatch.setattr(site.core._listings, "devices", lambda: ["x" * 5_000_000])
-    reply = site.command("devices")
+    monkeypatch.setattr(Listings, "datasets", lambda listings: ["x" * 5_000_000])
+    reply = site.command("datasets")
     assert reply.status == wire.FAILED
     assert "larger than a message may be" in reply.body
