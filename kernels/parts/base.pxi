@@ -29,12 +29,17 @@ cdef extern from "parts/platform.h" nogil:
         TALLY_SLOTS "ATOLL_TALLY_SLOTS"
         TALLY_BLOCK "ATOLL_TALLY_BLOCK"
         EXPONENTS "ATOLL_EXPONENTS"
+        AVX2 "ATOLL_AVX2"
     vector atoll_load(const float *x)
     void atoll_store(float *x, vector v)
     vector atoll_splat(float x)
     vector atoll_least(vector v, vector kept)
     vector atoll_most(vector v, vector kept)
     void atoll_expect(const void *x, size_t ahead)
+    vector atoll_load_i16(const int16_t *x, int32_t less)
+    vector atoll_load_i32(const int32_t *x)
+    void atoll_turn(vector *v)
+    uint32_t atoll_extremes(const float *x, size_t n, float *low, float *high)
     float sqrtf(float x)
     uint32_t atoll_length(uint64_t x)
     # Parts of loops by a core's own instructions (cortexm.h): how many samples they did.

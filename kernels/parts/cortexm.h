@@ -511,8 +511,10 @@ static inline size_t atoll_fast_diff_i32(int32_t *x, size_t n) {
     return n & ~(size_t)3u;
 }
 #else
+#if !ATOLL_AVX2
 #define atoll_fast_sum_i16(x, n, total) ((size_t)0)
 #define atoll_fast_squares_i16(x, n, total) ((size_t)0)
+#endif
 #if !ATOLL_SMALL && defined(__thumb__)
 /* In whole registers: the kernel's own loop, made for vectors of i16, extends a sign at each step. */
 static inline size_t atoll_fast_bounds_i16(const int16_t *x, size_t n, int16_t *least, int16_t *most) {

@@ -179,14 +179,21 @@ cdef uint32_t window_feed(plan *p, const uint8_t *x, size_t apart, size_t n, flo
     cdef size_t wide = dtype_size(p.stage_dtype), span = p.window * wide, m
     cdef uint8_t *buffer = <uint8_t *>plan_at(p, p.window_at)
     cdef uint32_t status = STATUS_OK, c
+    cdef size_t many, ahead
     while n and status == STATUS_OK:
         if p.skip:
             m = p.skip if p.skip < n else n
             p.skip = p.skip - <uint32_t>m
         elif p.fill == 0 and n >= p.window:
-            status = window_run(p, x, apart, rows, room)
-            m = p.hop if p.hop < n else n
-            p.skip = p.hop - <uint32_t>m
+            many = 0
+            if ROOMY:
+                many = windows_many(p, x, n, rows, room)
+            ahead = many * p.hop
+            if many == 0:
+                status = window_run(p, x, apart, rows, room)
+                ahead = p.hop
+            m = ahead if ahead < n else n
+            p.skip = <uint32_t>(ahead - m)
         else:
             m = p.window - p.fill
             if m > n:

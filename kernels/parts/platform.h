@@ -228,6 +228,7 @@ static inline uint32_t atoll_mode_enter(void) { return 0; }
 static inline void atoll_mode_leave(uint32_t old) { (void)old; }
 #endif
 
+#include "lanes.h"
 #include "cortexm.h"
 #include "user.h"
 

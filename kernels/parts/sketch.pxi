@@ -57,6 +57,12 @@ cdef inline bint extremes_f32(const float *x, size_t n, float *low, float *high)
     cdef float lane[16]
     cdef float bad = <float>0.0
     cdef size_t i = 0, j
+    if AVX2:
+        if atoll_extremes(x, n, low, high) >= BITS_INF:
+            return False
+        low[0] = low[0] + <float>0.0
+        high[0] = high[0] + <float>0.0
+        return True
     for j in range(<size_t>PARTS):
         least[j] = atoll_splat(x[0])
         most[j] = least[j]

@@ -315,7 +315,6 @@ cdef void stats_f32(const float *x, size_t n, uint32_t need, stats *s) noexcept 
     A NaN or an infinity puts both out of range, so that it is looked for only then.
     """
     cdef uint32_t sums = need & (NEED_SUM | NEED_CENTRAL)
-    cdef bint plain = need != 0 and (need & ~<uint32_t>(NEED_SUM | NEED_SQUARES)) == 0
     cdef bint once = ROOMY and (need & NEED_CENTRAL or (need & NEED_EXTREMA and need & NEED_SQUARES))
     s.n = <uint32_t>n
     s.dtype = DTYPE_F32
@@ -328,6 +327,13 @@ cdef void stats_f32(const float *x, size_t n, uint32_t need, stats *s) noexcept 
         s.squares = f32_squares(x, n, <float>1.0)
     elif sums:
         s.sum = f32_sum(x, n, <float>1.0)
+    stats_rest_f32(x, n, need, once, s)
+
+
+cdef inline void stats_rest_f32(const float *x, size_t n, uint32_t need, bint once,
+                                stats *s) noexcept nogil:
+    """What follows from the sum and the squares; `once`: the extremes are there as well."""
+    cdef bint plain = need != 0 and (need & ~<uint32_t>(NEED_SUM | NEED_SQUARES)) == 0
     if need & (NEED_SUM | NEED_CENTRAL):
         s.mean = s.sum / <float>n
     if need & NEED_SQUARES:
@@ -368,10 +374,8 @@ cdef void central_i16(const int16_t *x, size_t n, stats *s) noexcept nogil:
     cdef size_t i = 0, j
     central_clear(&c)
     while i + LANES <= n:
-        for j in range(<size_t>LANES):
-            near[j] = <float>(x[i + j] - middle)
         for j in range(<size_t>PARTS):
-            central_add(&c, j, (atoll_load(near + WIDE * j) - lack) * down)
+            central_add(&c, j, (atoll_load_i16(x + i + WIDE * j, middle) - lack) * down)
         atoll_expect(x + i, n * sizeof(int16_t))
         i = i + LANES
     for j in range(n - i):

@@ -38,6 +38,12 @@ PLANS = (
     "window 147 hop=60 | mean, rms, peak, crest, kurtosis, skewness | moments",
     "window 100 | slope, autocorr 7, zero_crossings | moments",
     "window 128 | detrend line | spectrum | centroid | moments",
+    "window 100 hop=30 | goertzel 90, mean | moments",
+    "window 40 | mean | minmax, moments",
+    "window 40 hop=50 | rms | minmax, moments",
+    "window 37 hop=11 | mean, rms | moments",
+    "window 23 hop=9 | peak, p2p, zero_crossings | moments",
+    "diff | window 16 hop=5 | rms | moments",
 )
 
 
