@@ -28,6 +28,7 @@ cdef extern from "parts/platform.h" nogil:
         RUN "ATOLL_RUN"
         TALLY_SLOTS "ATOLL_TALLY_SLOTS"
         TALLY_BLOCK "ATOLL_TALLY_BLOCK"
+        POINTS "ATOLL_POINTS"
         EXPONENTS "ATOLL_EXPONENTS"
         AVX2 "ATOLL_AVX2"
     vector atoll_load(const float *x)

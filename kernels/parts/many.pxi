@@ -302,8 +302,6 @@ cdef inline bint many_models(plan *p) noexcept nogil:
 
 cdef uint32_t many_wide(plan *p) noexcept nogil:
     """Numbers that a window needs in the table; 0: the plan's windows go one by one."""
-    if p.channels != 1 or p.up != 1:
-        return 0
     if many_models(p):
         return (<const uint32_t *>plan_at(p, plan_op(p, p.first_rower).args_at))[2]
     if p.features and p.frames == 0 and p.rowers == 0 and p.joint == 0:
@@ -317,13 +315,15 @@ cdef size_t windows_many(plan *p, const uint8_t *x, size_t n, float *rows,
     cdef float table[MANY_NUMBERS]
     cdef size_t count = (n - p.window) // p.hop + 1
     cdef size_t apart = <size_t>p.hop * dtype_size(p.stage_dtype), wide
-    if count < MANY_LEAST:
-        return 0
-    wide = many_wide(p)
-    if wide == 0:
+    if count < MANY_LEAST or p.channels != 1 or p.up != 1:
         return 0
     if p.reducers == 0 and count > room // p.width - p.rows:
         count = room // p.width - p.rows
+    if WIDE > 1 and p.frames and count >= MANY_LEAST:
+        return spectra_many(p, x, apart, count, rows)
+    wide = many_wide(p)
+    if wide == 0:
+        return 0
     if count > MANY_ROWS:
         count = MANY_ROWS
     if count > MANY_NUMBERS // wide:

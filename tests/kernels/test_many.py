@@ -49,10 +49,15 @@ def test_models_of_many_rows_give_the_bytes_of_each_alone(name, shape, rows, giv
         "window 23 hop=9 | peak, p2p, zero_crossings | moments",
         "diff | window 16 hop=5 | rms | moments",
         "window 5 hop=1 | skewness | quantiles 0.5, distinct",
+        "window 16 hop=5 | spectrum | centroid, band 100 200 | moments",
+        "window 128 hop=100 | detrend mean | taper hann | spectrum | centroid | minmax, moments",
+        "window 64 | taper flattop | spectrum | peaks 2, entropy | moments",
+        "window 256 hop=128 | detrend line | spectrum | centroid | moments",
+        "window 32 hop=32 | detrend mean | spectrum | linear @m | moments",
     ],
 )
 def test_features_of_many_windows_give_the_bytes_of_each_alone(text, kind):
-    plan, samples = Plan(text), stream(kind)
+    plan, samples = Plan(text, model("linear", 2, 17)), stream(kind)
     assert bytes_of(plan, samples, len(samples)) == bytes_of(plan, samples, 1)
 
 
