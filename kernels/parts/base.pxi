@@ -29,6 +29,7 @@ cdef extern from "parts/platform.h" nogil:
         TALLY_SLOTS "ATOLL_TALLY_SLOTS"
         TALLY_BLOCK "ATOLL_TALLY_BLOCK"
         POINTS "ATOLL_POINTS"
+        COUNTERS "ATOLL_COUNTERS"
         EXPONENTS "ATOLL_EXPONENTS"
         AVX2 "ATOLL_AVX2"
     vector atoll_load(const float *x)
@@ -39,6 +40,11 @@ cdef extern from "parts/platform.h" nogil:
     void atoll_expect(const void *x, size_t ahead)
     vector atoll_load_i16(const int16_t *x, int32_t less)
     vector atoll_load_i32(const int32_t *x)
+    size_t atoll_exact_sum(const float *x, size_t n, int64_t *total, uint32_t *at)
+    uint32_t atoll_span(const float *x, size_t n, uint32_t *high, uint32_t *low)
+    int64_t atoll_span_sum(const float *x, size_t n, uint32_t low)
+    size_t atoll_span_dot(const float *x, const float *y, size_t n, uint32_t high, uint32_t low,
+                          int64_t *over, int64_t *under)
     void atoll_turn(vector *v)
     uint32_t atoll_extremes(const float *x, size_t n, float *low, float *high)
     float sqrtf(float x)

@@ -75,6 +75,10 @@ cdef inline void distinct_one(distinct *s, uint32_t word) noexcept nogil:
 cdef void distinct_push(distinct *s, const void *x, size_t n) noexcept nogil:
     cdef size_t i
     cdef uint32_t word
+    if ROOMY and s.dtype == DTYPE_I16 and n >= COUNTS_LEAST:
+        s.count = s.count + n
+        distinct_values_i16(s, <const int16_t *>x, n)
+        return
     for i in range(n):
         word = value_word(s.dtype, x, i)
         if word_is_nan(s.dtype, word):

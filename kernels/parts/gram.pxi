@@ -9,6 +9,8 @@ cdef enum:
     PRODUCT_CHUNKS = 20  # of x y: 507 bits of exponent, 48 of mantissa, 63 of count, sign
     GRAM_COLUMNS_MAX = 16
     CENTROIDS_MAX = 64
+    GRAM_ROWS = 256  # rows at a time whose products are summed in double
+    GRAM_SPAN = 21  # exponents that a column may span for that
 
 cdef struct column:
     uint64_t m
@@ -124,6 +126,41 @@ cdef void gram_push(gram *s, const float *row) noexcept nogil:
         for j in range(i, s.columns):
             powers_add(chunk, c[i].e + c[j].e, c[i].m * c[j].m, 0, c[i].sign * c[j].sign)
             chunk = chunk + PRODUCT_CHUNKS
+
+
+cdef bint gram_many(gram *s, const float *rows, size_t count) noexcept nogil:
+    """count <= GRAM_ROWS rows, column by column; False, and nothing done, where each has to be looked
+    at: one is not finite, or a column's exponents lie too far apart."""
+    cdef float side[GRAM_COLUMNS_MAX * GRAM_ROWS]
+    cdef uint32_t high[GRAM_COLUMNS_MAX]
+    cdef uint32_t low[GRAM_COLUMNS_MAX]
+    cdef int64_t *chunk = gram_chunks(s)
+    cdef int64_t over, under
+    cdef size_t k = s.columns, n = (count + 7) & ~<size_t>7, i, j, r
+    for i in range(k):
+        for r in range(count):
+            side[GRAM_ROWS * i + r] = rows[k * r + i]
+        for r in range(count, n):
+            side[GRAM_ROWS * i + r] = <float>0.0
+        if not atoll_span(side + GRAM_ROWS * i, n, high + i, low + i):
+            return False
+        if high[i] - low[i] > GRAM_SPAN:
+            return False
+    if s.pending + 2 > LIMBS_PENDING:
+        gram_settle(s)
+    s.pending = s.pending + 2
+    s.count = s.count + count
+    for i in range(k):
+        powers_add_i64(chunk, low[i] - 1, atoll_span_sum(side + GRAM_ROWS * i, n, low[i]))
+        chunk = chunk + SUM_CHUNKS
+    for i in range(k):
+        for j in range(i, k):
+            atoll_span_dot(side + GRAM_ROWS * i, side + GRAM_ROWS * j, n, high[i] + high[j],
+                           low[i] + low[j], &over, &under)
+            powers_add_i64(chunk, high[i] + high[j] + 2, over)
+            powers_add_i64(chunk, low[i] + low[j] - 2, under)
+            chunk = chunk + PRODUCT_CHUNKS
+    return True
 
 
 cdef float squared_distance(const float *a, const float *b, size_t n) noexcept nogil:

@@ -5,7 +5,11 @@
 # below, above and NaN are counted apart. Integers are rounded to float first (i16: exact).
 
 cdef enum:
-    HISTOGRAM_MANY = 256  # bins that are counted four times side by side: TALLY_SLOTS
+    HISTOGRAM_MANY = 256  # bins that are counted four times side by side
+    HISTOGRAM_UNDER = 256  # counters behind those of the bins
+    HISTOGRAM_OVER = 257
+    HISTOGRAM_ASK = 258
+    HISTOGRAM_STRIDE = 264
 
 cdef struct histogram:
     uint64_t under
@@ -42,13 +46,19 @@ cdef void histogram_init(histogram *s, uint32_t dtype, float low, float high,
 
 
 cdef inline void histogram_one(histogram *s, const float *edge, float x) noexcept nogil:
+    histogram_add(s, edge, x, 1)
+
+
+cdef inline void histogram_add(histogram *s, const float *edge, float x,
+                               uint32_t count) noexcept nogil:
+    """A value that occurs `count` times."""
     cdef uint32_t k
     if x != x:
-        s.nan = s.nan + 1
+        s.nan = s.nan + count
     elif x < s.low:
-        s.under = s.under + 1
+        s.under = s.under + count
     elif x > s.high:
-        s.over = s.over + 1
+        s.over = s.over + count
     else:
         k = <uint32_t>((x - s.low) * s.scale)
         if k >= s.bins:
@@ -57,59 +67,83 @@ cdef inline void histogram_one(histogram *s, const float *edge, float x) noexcep
             k = k - 1
         while k + 1 < s.bins and x >= edge[k + 1]:
             k = k + 1
-        s.counts[k] = s.counts[k] + 1
+        s.counts[k] = s.counts[k] + count
 
 
 cdef bint histogram_near(const histogram *s) noexcept nogil:
-    """Whether an estimate is at most one bin off: few bins, of 16 ulp of the bounds or more."""
+    """Whether few estimates are in doubt: few bins, of 16 ulp of the bounds or more."""
     cdef float far = atoll_greater(f32_magnitude(s.low), f32_magnitude(s.high))
     return s.bins <= HISTOGRAM_MANY and (s.high - s.low) / <float>s.bins > far * float_power(-19)
 
 
+cdef float histogram_doubt(const histogram *s) noexcept nogil:
+    """How near to a whole number an estimate may lie and yet be on its wrong side, in bins.
+
+    Edge and estimate together are rounded some 8 times, by 2^-24 of the bins before them, and once by
+    2^-24 of the edge itself; both are taken more than twice.
+    """
+    cdef float far = atoll_greater(f32_magnitude(s.low), f32_magnitude(s.high))
+    return (<float>s.bins * <float>16.0 + far * s.scale * <float>4.0) * float_power(-24)
+
+
 cdef void histogram_block(histogram *s, const float *edge, const float *value, size_t n,
                           uint32_t *count) noexcept nogil:
-    """Estimates by vectors, each corrected by at most one, without a branch.
+    """Estimates by vectors. Where one is in doubt the edges decide, value by value.
 
     Values in turn have counters of their own, so that equal bins do not wait for each other.
     """
     cdef int32_t bin[TALLY_BLOCK]
-    cdef int32_t k, last = <int32_t>s.bins - 1
+    cdef int32_t k
+    cdef uint32_t asked = 0
     cdef size_t i
-    cdef float v, low = s.low, high = s.high, scale = s.scale
-    for i in range(n):
-        v = value[i] if value[i] >= low else low
-        v = v if v <= high else high
-        bin[i] = <int32_t>((v - low) * scale)
+    cdef float v, kept, t, low = s.low, high = s.high, scale = s.scale
+    cdef float least = histogram_doubt(s), most = <float>1.0 - least
     for i in range(n):
         v = value[i]
-        if not (low <= v <= high):
-            histogram_one(s, edge, v)
-            continue
-        k = bin[i] if bin[i] < last else last
-        k = k - <int32_t>(v < edge[k]) + <int32_t>(v >= edge[k + 1])
-        k = k if k < last else last
-        count[HISTOGRAM_MANY * (i & 3) + <size_t>k] += 1
+        kept = v if v >= low else low
+        kept = kept if kept <= high else high
+        t = (kept - low) * scale
+        k = <int32_t>t
+        t = t - <float>k
+        k = k if t > least else <int32_t>HISTOGRAM_ASK
+        k = k if t < most else <int32_t>HISTOGRAM_ASK
+        k = k if v == kept else <int32_t>HISTOGRAM_ASK
+        k = <int32_t>HISTOGRAM_UNDER if v < low else k
+        k = <int32_t>HISTOGRAM_OVER if v > high else k
+        bin[i] = k
+        asked = asked + <uint32_t>(k == HISTOGRAM_ASK)
+    for i in range(n):
+        count[HISTOGRAM_STRIDE * (i & 3) + <size_t>bin[i]] += 1
+    if asked:
+        for i in range(n):
+            if bin[i] == HISTOGRAM_ASK:
+                histogram_one(s, edge, value[i])
 
 
 cdef void histogram_many(histogram *s, const float *edge, const void *x, size_t n) noexcept nogil:
     """At most SKETCH_FLUSH values into at most HISTOGRAM_MANY bins."""
     cdef float value[TALLY_BLOCK]
-    cdef uint32_t count[TALLY_SLOTS]
-    cdef size_t k, m, at = 0, wide = 2 if s.dtype == DTYPE_I16 else 4
+    cdef uint32_t count[4 * HISTOGRAM_STRIDE]
+    cdef size_t k, j, m, at = 0, wide = 2 if s.dtype == DTYPE_I16 else 4
     memset(count, 0, sizeof(count))
     while at < n:
         m = sketch_floats(s.dtype, <const uint8_t *>x + at * wide, n - at, value)
         histogram_block(s, edge, value, m, count)
         at = at + m
-    for k in range(<size_t>TALLY_SLOTS):
-        if count[k]:
-            s.counts[k & (HISTOGRAM_MANY - 1)] += count[k]
+    for j in range(4):
+        for k in range(<size_t>s.bins):
+            s.counts[k] += count[HISTOGRAM_STRIDE * j + k]
+        s.under += count[HISTOGRAM_STRIDE * j + HISTOGRAM_UNDER]
+        s.over += count[HISTOGRAM_STRIDE * j + HISTOGRAM_OVER]
 
 
 cdef void histogram_push(histogram *s, const void *x, size_t n) noexcept nogil:
     cdef size_t i
     cdef const float *edge = <const float *>(<const uint8_t *>s + s.edges_at)
     cdef size_t m
+    if ROOMY and s.dtype == DTYPE_I16 and COUNTS_LEAST <= n <= COUNTS_MOST:
+        histogram_counts_i16(s, edge, <const int16_t *>x, n)
+        return
     while ROOMY and n >= SKETCH_MANY and histogram_near(s):
         m = n if n < SKETCH_FLUSH else <size_t>SKETCH_FLUSH
         histogram_many(s, edge, x, m)

@@ -95,6 +95,10 @@ cdef inline void hitters_one(hitters *s, uint32_t word, uint64_t count) noexcept
 cdef void hitters_push(hitters *s, const void *x, size_t n) noexcept nogil:
     cdef size_t i
     cdef uint32_t word
+    if ROOMY and s.dtype == DTYPE_I16 and COUNTS_LEAST <= n <= COUNTS_MOST:
+        hitters_counts_i16(s, <const int16_t *>x, n)
+        s.count = s.count + n
+        return
     for i in range(n):
         word = value_word(s.dtype, x, i)
         if word_is_nan(s.dtype, word):

@@ -170,7 +170,133 @@ static inline uint32_t atoll_extremes(const float *x, size_t n, float *low, floa
     }
     return bad;
 }
+
+/* The exact sum of n floats, a multiple of 16 up to 1,024, in units of 2^(*at - 149); 0 where it may
+ * need more than 53 bits in a lane. In double, whose sums of multiples of one power of two are exact
+ * as long as they fit: float's 24 bits, 6 of 64 terms, and 23 for exponents that lie apart. */
+static inline size_t atoll_exact_sum(const float *x, size_t n, int64_t *total, uint32_t *at) {
+    const __m256i magnitude = _mm256_set1_epi32(INT32_MAX), one = _mm256_set1_epi32(1);
+    __m256d sum[4];
+    __m256i most = _mm256_setzero_si256(), least = _mm256_set1_epi32(-1);
+    uint32_t word[8], high = 0, low = UINT32_MAX;
+    double lane[4], unit;
+    uint64_t bits;
+    size_t i, k, j;
+    for (k = 0; k < 4; k++) {
+        sum[k] = _mm256_setzero_pd();
+    }
+    for (i = 0; i < n; i += 16u) {
+        for (k = 0; k < 2; k++) {
+            __m256 v = _mm256_loadu_ps(x + i + 8 * k);
+            __m256i u = _mm256_and_si256(_mm256_castps_si256(v), magnitude);
+            most = _mm256_max_epi32(most, u);
+            least = _mm256_min_epu32(least, _mm256_sub_epi32(u, one)); /* 0 has no exponent */
+            sum[2 * k] = _mm256_add_pd(sum[2 * k], _mm256_cvtps_pd(_mm256_castps256_ps128(v)));
+            sum[2 * k + 1] = _mm256_add_pd(sum[2 * k + 1], _mm256_cvtps_pd(_mm256_extractf128_ps(v, 1)));
+        }
+    }
+    _mm256_storeu_si256((__m256i *)(void *)word, most);
+    for (k = 0; k < 8; k++) {
+        high = word[k] > high ? word[k] : high;
+    }
+    _mm256_storeu_si256((__m256i *)(void *)word, least);
+    for (k = 0; k < 8; k++) {
+        low = word[k] < low ? word[k] : low;
+    }
+    *total = 0;
+    *at = 0;
+    if (high == 0) {
+        return n;
+    }
+    high = high >> 23;
+    low = (low + 1u) >> 23;
+    low = low ? low : 1u;
+    if (high == 255u || (high > low && high - low > 23u)) {
+        return 0;
+    }
+    *at = low - 1u;
+    bits = (uint64_t)(1023u + 149u - *at) << 52;
+    memcpy(&unit, &bits, sizeof unit);
+    for (k = 0; k < 4; k++) {
+        _mm256_storeu_pd(lane, sum[k]);
+        for (j = 0; j < 4; j++) {
+            *total += (int64_t)(lane[j] * unit);
+        }
+    }
+    return n;
+}
+
+static inline double atoll_two(int32_t e) {
+    uint64_t bits = (uint64_t)(1023 + e) << 52;
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+static inline double atoll_across(__m256d v) {
+    double part[4];
+    _mm256_storeu_pd(part, v);
+    return (part[0] + part[1]) + (part[2] + part[3]);
+}
+
+/* Exponents (biased, those of subnormals 1) of the largest and the least of n floats that is not 0, n
+ * a multiple of 8; 0 where one is not finite. Of nothing but zeros both are 1. */
+static inline uint32_t atoll_span(const float *x, size_t n, uint32_t *high, uint32_t *low) {
+    const __m256i magnitude = _mm256_set1_epi32(INT32_MAX), one = _mm256_set1_epi32(1);
+    __m256i most = _mm256_setzero_si256(), least = _mm256_set1_epi32(-1);
+    uint32_t a[8], b[8], far = 0, near = UINT32_MAX;
+    size_t i;
+    for (i = 0; i < n; i += 8u) {
+        __m256i u = _mm256_and_si256(_mm256_loadu_si256((const __m256i *)(const void *)(x + i)), magnitude);
+        most = _mm256_max_epi32(most, u);
+        least = _mm256_min_epu32(least, _mm256_sub_epi32(u, one));
+    }
+    _mm256_storeu_si256((__m256i *)(void *)a, most);
+    _mm256_storeu_si256((__m256i *)(void *)b, least);
+    for (i = 0; i < 8; i++) {
+        far = a[i] > far ? a[i] : far;
+        near = b[i] < near ? b[i] : near;
+    }
+    *high = far >> 23 ? far >> 23 : 1u;
+    *low = far && (near + 1u) >> 23 ? (near + 1u) >> 23 : 1u;
+    return *high < 255u;
+}
+
+/* The exact sum of n <= 256 floats of a span of at most 21, in units of 2^(low - 150). */
+static inline int64_t atoll_span_sum(const float *x, size_t n, uint32_t low) {
+    __m256d sum = _mm256_setzero_pd();
+    size_t i;
+    for (i = 0; i < n; i += 4u) {
+        sum = _mm256_add_pd(sum, _mm256_cvtps_pd(_mm_loadu_ps(x + i)));
+    }
+    return (int64_t)(atoll_across(sum) * atoll_two(150 - (int32_t)low));
+}
+
+/* The exact sum of n <= 256 products of floats whose exponents' sums lie between low and high, not
+ * more than 42 apart: products have 48 bits, exact in double. Each is cut at 2^(high - 296): 44 bits
+ * above and 53 below, with 8 bits of carry, fit. *over is in units of that, *under of 2^(low - 300). */
+static inline size_t atoll_span_dot(const float *x, const float *y, size_t n, uint32_t high, uint32_t low,
+                                    int64_t *over, int64_t *under) {
+    const int32_t cut = (int32_t)high - 296;
+    const __m256d round = _mm256_set1_pd(1.5 * atoll_two(cut + 52));
+    __m256d above = _mm256_setzero_pd(), below = above;
+    size_t i;
+    for (i = 0; i < n; i += 4u) {
+        __m256d p = _mm256_mul_pd(_mm256_cvtps_pd(_mm_loadu_ps(x + i)), _mm256_cvtps_pd(_mm_loadu_ps(y + i)));
+        __m256d part = _mm256_sub_pd(_mm256_add_pd(p, round), round);
+        above = _mm256_add_pd(above, part);
+        below = _mm256_add_pd(below, _mm256_sub_pd(p, part));
+    }
+    *over = (int64_t)(atoll_across(above) * atoll_two(-cut));
+    *under = (int64_t)(atoll_across(below) * atoll_two(300 - (int32_t)low));
+    return n;
+}
 #else
+#define atoll_span(x, n, high, low) ((void)(x), (void)(n), *(high) = *(low) = 0u)
+#define atoll_span_sum(x, n, low) ((void)(x), (void)(n), (void)(low), (int64_t)0)
+#define atoll_span_dot(x, y, n, high, low, over, under)                                            \
+    ((void)(x), (void)(y), (void)(n), (void)(high), (void)(low), *(over) = *(under) = 0, (size_t)0)
+#define atoll_exact_sum(x, n, total, at) ((void)(x), (void)(n), (void)(total), (void)(at), (size_t)0)
 #define atoll_extremes(x, n, low, high) ((uint32_t)(*(low) = *(high) = *(x), (n) != 0u))
 #endif
 

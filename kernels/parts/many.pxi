@@ -291,13 +291,45 @@ cdef void many_end(plan *p, const float *table, size_t count, float *rows) noexc
     place_advance(p, count)
 
 
+cdef void joint_rows(plan *p, const operation *op, void *state, const float *rows,
+                     size_t count) noexcept nogil:
+    """Rows that stand one behind the other into one joint reducer."""
+    cdef size_t at = 0, m, w
+    while at < count:
+        m = count - at if count - at < GRAM_ROWS else <size_t>GRAM_ROWS
+        if not ((op.code == OP_MERGE and vectors_many(<vectors *>state, rows + at * p.inner, m))
+                or (AVX2 and op.code == OP_GRAM
+                    and gram_many(<gram *>state, rows + at * p.inner, m))):
+            for w in range(at, at + m):
+                row_reduce(p, op, state, rows + w * p.inner)
+        at = at + m
+
+
+cdef size_t joint_many(plan *p, const uint8_t *x, size_t count) noexcept nogil:
+    """Windows of samples, one behind the other, as rows into joint reducers; how many."""
+    cdef float table[MANY_NUMBERS]
+    cdef const float *rows = <const float *>x
+    cdef uint32_t k
+    if p.stage_dtype != DTYPE_F32:
+        if count > MANY_NUMBERS // p.inner:
+            count = MANY_NUMBERS // p.inner
+        if count == 0:
+            return 0
+        frame_load(p.stage_dtype, x, count * p.inner, table)
+        rows = table
+    for k in range(p.reducers):
+        joint_rows(p, plan_op(p, p.first_reducer + k), plan_at(p, plan_branches(p)[k]), rows, count)
+    p.rows = p.rows + <uint32_t>count
+    p.units = p.units + count
+    place_advance(p, count)
+    return count
+
+
 cdef inline bint many_models(plan *p) noexcept nogil:
     """Whether a plan's rows are samples, and go through `linear` or `logistic` alone."""
-    cdef uint32_t code
     if p.frames or p.features or p.rowers != 1 or p.joint:
         return False
-    code = plan_op(p, p.first_rower).code
-    return code == OP_LINEAR or code == OP_LOGISTIC
+    return op_weighs(plan_op(p, p.first_rower).code)
 
 
 cdef uint32_t many_wide(plan *p) noexcept nogil:
@@ -321,6 +353,8 @@ cdef size_t windows_many(plan *p, const uint8_t *x, size_t n, float *rows,
         count = room // p.width - p.rows
     if WIDE > 1 and p.frames and count >= MANY_LEAST:
         return spectra_many(p, x, apart, count, rows)
+    if p.joint and p.frames == 0 and p.features == 0 and p.rowers == 0:
+        return joint_many(p, x, count) if p.hop == p.window else <size_t>0
     wide = many_wide(p)
     if wide == 0:
         return 0

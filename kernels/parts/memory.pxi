@@ -5,6 +5,7 @@
 cdef enum:
     TAPS_MAX = 512
     FIR_LANES = 32  # outputs at a time: their sums stay in registers
+    FIR_VECTORS = 8
     MEDIAN_MAX = 63
     MEDIAN_LANES = 16  # medians at a time, where there is room for it
     MEDIAN_KEPT = 33  # MEDIAN_MAX // 2 + 2
@@ -47,6 +48,8 @@ cdef size_t fir_chunk(line *s, const uint32_t *tap, uint32_t taps, float *x,
         return 0
     outputs = n - keep
     i = atoll_fast_fir(held, tap, taps, x, outputs)
+    if WIDE > 1:
+        i = fir_wide(held, tap, taps, x, outputs)
     while i + FIR_LANES <= outputs:
         h = atoll_float(tap[0])
         for j in range(<size_t>FIR_LANES):
@@ -67,6 +70,29 @@ cdef size_t fir_chunk(line *s, const uint32_t *tap, uint32_t taps, float *x,
     memmove(held, held + outputs, keep * sizeof(float))
     s.filled = <uint32_t>keep
     return outputs
+
+
+cdef size_t fir_wide(const float *held, const uint32_t *tap, uint32_t taps, float *x,
+                     size_t outputs) noexcept nogil:
+    """FIR_VECTORS vectors of outputs at a time, whose sums stay in registers; how many outputs."""
+    cdef vector y[FIR_VECTORS]
+    cdef vector h
+    cdef const float *at
+    cdef size_t i = 0, j, k
+    while i + FIR_VECTORS * WIDE <= outputs:
+        at = held + i + (taps - 1)
+        h = atoll_splat(atoll_float(tap[0]))
+        for j in range(<size_t>FIR_VECTORS):
+            y[j] = h * atoll_load(at + WIDE * j)
+        for k in range(1, taps):
+            h = atoll_splat(atoll_float(tap[k]))
+            at = at - 1
+            for j in range(<size_t>FIR_VECTORS):
+                y[j] = y[j] + h * atoll_load(at + WIDE * j)
+        for j in range(<size_t>FIR_VECTORS):
+            atoll_store(x + i + WIDE * j, y[j])
+        i = i + FIR_VECTORS * WIDE
+    return i
 
 
 cdef size_t decimate_any(delay *s, uint32_t by, uint32_t *x, size_t n) noexcept nogil:
@@ -148,6 +174,33 @@ cdef void median_lanes(const int32_t *key, uint32_t width, int32_t *out) noexcep
     memcpy(out, kept + MEDIAN_LANES, row)
 
 
+cdef inline int32_t i32_lesser(int32_t a, int32_t b) noexcept nogil:
+    return a if a < b else b
+
+
+cdef inline int32_t i32_greater(int32_t a, int32_t b) noexcept nogil:
+    return a if a > b else b
+
+
+cdef inline int32_t middle_of(int32_t a, int32_t b, int32_t c) noexcept nogil:
+    """The median of three."""
+    return i32_greater(i32_lesser(a, b), i32_lesser(i32_greater(a, b), c))
+
+
+cdef void median_short(const int32_t *key, uint32_t width, int32_t *out, size_t n) noexcept nogil:
+    """n medians of three or five. Of five, neither the least nor the largest of four is the median:
+    the larger of both pairs' lesser ones, the lesser of their larger ones and the fifth decide."""
+    cdef size_t i
+    if width == 3:
+        for i in range(n):
+            out[i] = middle_of(key[i], key[i + 1], key[i + 2])
+        return
+    for i in range(n):
+        out[i] = middle_of(
+            i32_greater(i32_lesser(key[i], key[i + 1]), i32_lesser(key[i + 2], key[i + 3])),
+            i32_lesser(i32_greater(key[i], key[i + 1]), i32_greater(key[i + 2], key[i + 3])), key[i + 4])
+
+
 cdef void median_keep(line *s, uint32_t width, const int32_t *key, size_t n) noexcept nogil:
     """The memory after n >= width keys, as median_next leaves it."""
     cdef sample_bits *recent = &s.value[0]
@@ -185,6 +238,9 @@ cdef size_t median_many(line *s, uint32_t width, int32_t *x, size_t n) noexcept 
     memset(key + have + n, 0, MEDIAN_LANES * sizeof(int32_t))
     median_keep(s, width, key + have, n)
     outputs = have + n - (width - 1)
+    if width <= 5:
+        median_short(key, width, x, outputs)
+        return outputs
     i = 0
     while i + MEDIAN_LANES <= outputs:
         median_lanes(key + i, width, x + i)
@@ -228,10 +284,11 @@ cdef size_t median_f32(line *s, uint32_t width, float *x, size_t n) noexcept nog
     cdef int32_t key[RUN]
     if ROOMY and width <= n <= RUN:
         for i in range(n):
-            key[i] = float_key(float_plain(x[i]))
+            middle = f32_order(float_plain(x[i]))
+            key[i] = middle + <int32_t>(middle == -1)  # -0
         out = median_many(s, width, key, n)
         for i in range(out):
-            x[i] = key_float(key[i])
+            x[i] = atoll_float(<uint32_t>(key[i] ^ ((key[i] >> 31) & I32_MAX)))
         return out
     for i in range(n):
         middle = median_next(s, width, float_key(float_plain(x[i])))

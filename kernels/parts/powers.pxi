@@ -7,6 +7,7 @@
 cdef enum:
     POWERS_BLOCK = 32768  # i16 samples a block: sums of x^3 stay below 2^62
     EXPONENTS_BLOCK = 16384  # pieces of x^4 are below 2^50
+    SUMS_BLOCK = 1024
     EXPONENTS_MANY = 512  # samples from which on sums apart by exponent pay
 
 cdef struct powers:
@@ -292,10 +293,32 @@ cdef void exponents_powers(powers *s, exponents *t, const float *x, size_t n) no
         t.four[2 * EXPONENTS + e] = t.four[2 * EXPONENTS + e] + high * high
 
 
+cdef void sums_f32(powers *s, const float *x, size_t n) noexcept nogil:
+    """Block by block in double, where that is exact; the others apart by exponent."""
+    cdef exponents t
+    cdef int64_t total
+    cdef uint32_t e
+    cdef size_t at = 0, m
+    while at < n:
+        m = n - at if n - at < SUMS_BLOCK else <size_t>SUMS_BLOCK
+        if m % LANES == 0 and atoll_exact_sum(x + at, m, &total, &e):
+            powers_reserve(s, 1)
+            powers_add_i64(&s.chunk[0], e, total)
+        else:
+            memset(t.one, 0, sizeof(t.one))
+            powers_reserve(s, <uint32_t>m)
+            exponents_sum(s, &t, x + at, m)
+            exponents_flush(s, &t)
+        at = at + m
+
+
 cdef void powers_many_f32(powers *s, const float *x, size_t n) noexcept nogil:
     """Sums apart by exponent, one addition a sample and power; into the chunks at the end."""
     cdef exponents t
     cdef size_t at = 0, m
+    if AVX2 and s.order == 1:
+        sums_f32(s, x, n)
+        return
     while at < n:
         m = n - at if n - at < EXPONENTS_BLOCK else <size_t>EXPONENTS_BLOCK
         powers_reserve(s, <uint32_t>m)

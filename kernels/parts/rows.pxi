@@ -12,6 +12,11 @@ cdef inline bint op_watches(uint32_t code) noexcept nogil:
     return OP_THRESHOLD <= code <= OP_CUSUM
 
 
+cdef inline bint op_weighs(uint32_t code) noexcept nogil:
+    """Row stages that are sums of weighted columns."""
+    return code == OP_LINEAR or code == OP_LOGISTIC
+
+
 cdef inline bint op_remembers(uint32_t code) noexcept nogil:
     return op_watches(code) or code == OP_NOVELTY
 

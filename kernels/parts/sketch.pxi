@@ -331,6 +331,9 @@ cdef void sketch_many(sketch *s, const void *x, size_t n) noexcept nogil:
 
 cdef void sketch_push(sketch *s, const void *x, size_t n) noexcept nogil:
     cdef size_t i
+    if ROOMY and s.dtype == DTYPE_I16 and COUNTS_LEAST <= n <= COUNTS_MOST:
+        sketch_counts_i16(s, <const int16_t *>x, n)
+        return
     if ROOMY and n >= SKETCH_MANY:
         sketch_many(s, x, n)
         return

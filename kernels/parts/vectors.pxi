@@ -10,6 +10,8 @@ cdef enum:
     VECTOR_MAX = 65536  # numbers: 1.5 MiB of sums, a partial of half a MiB
     VECTOR_BITS_MAX = 30
     VECTOR_CHUNKS = 3
+    VECTORS_WIDE = 64  # columns of rows that are summed many at a time
+    VECTORS_BLOCK = 1024  # numbers rounded at a time
 
 cdef struct vectors:
     uint64_t count
@@ -82,6 +84,56 @@ cdef void vectors_push(vectors *s, const float *row) noexcept nogil:
     for k in range(s.columns):
         value = vectors_fixed(s, row[k])
         limbs_add_i64(&s.chunk[VECTOR_CHUNKS * (k + 1)], weight * value)
+
+
+cdef bint vectors_plain(const vectors *s, const float *x, size_t n) noexcept nogil:
+    """Whether n numbers are finite and none of them saturates."""
+    cdef size_t i
+    cdef uint32_t most = 0, u
+    for i in range(n):
+        u = atoll_bits(x[i]) & BITS_MAGNITUDE
+        most = u if u > most else most
+    return most < BITS_INF and (atoll_float(most) * float_power(<int32_t>s.bits)) < float_power(31)
+
+
+cdef void vectors_round(const vectors *s, const float *x, size_t n, int32_t *out) noexcept nogil:
+    """whole_nearest in units of 2^-bits of n plain numbers, without a branch."""
+    cdef float by = float_power(<int32_t>s.bits), v, rest
+    cdef int32_t whole, odd
+    cdef size_t i
+    for i in range(n):
+        v = x[i] * by
+        whole = <int32_t>v
+        rest = v - <float>whole
+        odd = whole & 1
+        whole = whole + <int32_t>(rest > <float>0.5) + (<int32_t>(rest == <float>0.5) & odd)
+        out[i] = whole - <int32_t>(rest < <float>-0.5) - (<int32_t>(rest == <float>-0.5) & odd)
+
+
+cdef bint vectors_many(vectors *s, const float *x, size_t count) noexcept nogil:
+    """`count` rows that stand one behind the other; False, and nothing done, where each has to be
+    looked at: with weights, wide, or with a number that is not plain."""
+    cdef int32_t whole[VECTORS_BLOCK]
+    cdef int64_t total[VECTORS_WIDE]
+    cdef size_t columns = s.columns, rows = VECTORS_BLOCK // columns, at = 0, i, c, m
+    if s.weighted or columns > VECTORS_WIDE or not vectors_plain(s, x, count * columns):
+        return False
+    memset(total, 0, sizeof(total))
+    while at < count:
+        m = count - at if count - at < rows else rows
+        vectors_round(s, x + at * columns, m * columns, whole)
+        for i in range(m):
+            for c in range(columns):
+                total[c] = total[c] + whole[i * columns + c]
+        at = at + m
+    if s.pending + 2 > LIMBS_PENDING:
+        vectors_settle(s)
+    s.pending = s.pending + 2
+    s.count = s.count + count
+    limbs_add_i64(&s.chunk[0], <int64_t>count)
+    for c in range(columns):
+        limbs_add_i64(&s.chunk[VECTOR_CHUNKS * (c + 1)], total[c])
+    return True
 
 
 cdef void vectors_write(vectors *s, writer *w) noexcept nogil:

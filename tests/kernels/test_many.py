@@ -6,12 +6,16 @@ the whole stream takes groups of them.
 
 import math
 import random
+import struct
+from array import array
 
 import pytest
-from .test_roomy import bytes_of, stream
+
 
 from atoll.kernels import Plan
 from atoll.kernels.models import Model, linear, logistic
+
+from .test_roomy import SHORT, bytes_of, stream
 
 KINDS = ("h", "i", "plain", "wide", "odd")
 
@@ -75,3 +79,53 @@ def test_rows_of_many_windows_are_those_of_each_alone(count, kind):
             a == b or (math.isnan(a) and math.isnan(b))
             for a, b in zip(whole[name], expected, strict=True)
         )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("columns", [1, 3, 16])
+@pytest.mark.parametrize("reducer", ["gram", "merge", "merge bits=30", "merge weight=first"])
+def test_rows_of_many_windows_join_as_each_alone(reducer, columns, kind):
+    if columns == 1 and "weight" in reducer:
+        columns = 2
+    plan, samples = Plan(f"window {columns} | {reducer}"), stream(kind)
+    whole = bytes_of(plan, samples, len(samples))
+    assert whole == bytes_of(plan, samples, 1)
+    assert bytes_of(plan, samples, 1025) == whole
+
+
+def test_products_of_columns_whose_exponents_lie_far_apart_are_exact():
+    samples = array("f", (math.ldexp(1 + k % 7, (k * 13) % 61 - 30) for k in range(4000)))
+    plan = Plan("window 2 | gram")
+    assert bytes_of(plan, samples, len(samples)) == bytes_of(plan, samples, 1)
+
+
+LONG = 70_000  # samples: above the threshold of parts/counts.pxi
+
+
+@pytest.mark.parametrize("spread", [3, 900, 40_000])
+@pytest.mark.parametrize(
+    "text",
+    ["quantiles 0.5", "histogram -700 900 bins=50", "distinct", "top 5", "top 5 width=16"],
+)
+def test_reducers_count_the_values_of_i16_first(text, spread):
+    rng = random.Random(f"{text} {spread}")
+    samples = array("h", (max(-32768, min(32767, round(rng.gauss(50, spread)))) for _ in range(LONG)))
+    plan = Plan(text)
+    assert bytes_of(plan, samples, LONG) == bytes_of(plan, samples, SHORT)
+
+
+def near(x: float) -> list[float]:
+    """A float32 and its neighbours."""
+    bits = struct.unpack("i", struct.pack("f", x))[0]
+    return [struct.unpack("f", struct.pack("i", bits + k))[0] for k in (-2, -1, 0, 1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "bins"), [(-9000, 9000, 64), (0.1, 0.7, 6), (1e6, 1e6 + 100, 200), (-1, 2, 256)]
+)
+def test_values_at_the_edges_fall_into_the_same_bins(low, high, bins):
+    edges = [low + (high - low) * k / bins for k in range(bins + 1)]
+    values = [v for edge in edges if edge for v in near(edge)] + [low - 1, high + 1, math.nan, 0.0]
+    samples = array("f", values * 3)
+    plan = Plan(f"histogram {low} {high} bins={bins}")
+    assert bytes_of(plan, samples, len(samples)) == bytes_of(plan, samples, 1)
