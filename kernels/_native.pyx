@@ -54,6 +54,7 @@ include "parts/reducers.pxi"
 include "parts/many.pxi"
 include "parts/spectra.pxi"
 include "parts/feed.pxi"
+include "parts/first.pxi"
 include "parts/interpreter.pxi"
 include "parts/checkpoint.pxi"
 

@@ -45,6 +45,8 @@ cdef extern from "parts/platform.h" nogil:
     int64_t atoll_span_sum(const float *x, size_t n, uint32_t low)
     size_t atoll_span_dot(const float *x, const float *y, size_t n, uint32_t high, uint32_t low,
                           int64_t *over, int64_t *under)
+    size_t atoll_every_i16(const int16_t *x, size_t n, size_t step, int32_t *out)
+    size_t atoll_every_u32(const uint32_t *x, size_t n, size_t step, uint32_t *out)
     void atoll_turn(vector *v)
     uint32_t atoll_extremes(const float *x, size_t n, float *low, float *high)
     float sqrtf(float x)

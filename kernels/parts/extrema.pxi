@@ -124,17 +124,23 @@ cdef void extrema_block(extrema *s, const void *x, size_t n, const place *first,
                         uint64_t step) noexcept nogil:
     """Values that stand at first, first + step, ...; a place is searched only where it counts."""
     cdef extrema found
-    cdef bint empty = s.count == s.nan
+    cdef bint empty = s.count == s.nan, low = True, high = True
     found.dtype = s.dtype
     extrema_scan(&found, x, n)
     if not empty and found.low > s.low and found.high < s.high:
         s.count = s.count + found.count
         s.nan = s.nan + found.nan
         return
-    if found.count > found.nan and (empty or found.low <= s.low):
+    if ROOMY and not empty:
+        # Of equal extremes that of the smallest place is kept, and none here stands before the first.
+        found.low_place = first[0]
+        found.high_place = first[0]
+        low = found.low < s.low or place_before(first, &s.low_place)
+        high = found.high > s.high or place_before(first, &s.high_place)
+    if low and found.count > found.nan and (empty or found.low <= s.low):
         found.low_place = first[0]
         found.low_place.at = first.at + step * extrema_find(s.dtype, x, n, found.low)
-    if found.count > found.nan and (empty or found.high >= s.high):
+    if high and found.count > found.nan and (empty or found.high >= s.high):
         found.high_place = first[0]
         found.high_place.at = first.at + step * extrema_find(s.dtype, x, n, found.high)
     extrema_take(s, &found)

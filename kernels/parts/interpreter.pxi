@@ -123,11 +123,18 @@ cdef const void *sparse_run(plan *p, const chunk *c, const uint8_t *x, size_t n,
     if n > most * by:
         n = most * by
     if p.dtype == DTYPE_I16:
+        if i < n:
+            out = atoll_every_i16(<const int16_t *>x + i, n - i, by, c.ints)
+            i = i + out * by
         while i < n:
             c.ints[out] = (<const int16_t *>x)[i]
             out = out + 1
             i = i + by
     else:
+        if i < n:
+            out = atoll_every_u32(<const uint32_t *>x + i, n - i, by, <uint32_t *>(
+                <void *>c.floats if p.dtype == DTYPE_F32 else <void *>c.ints))
+            i = i + out * by
         while i < n:
             (<uint32_t *>(<void *>c.floats if p.dtype == DTYPE_F32 else <void *>c.ints))[out] = (
                 (<const uint32_t *>x)[i])
@@ -164,6 +171,8 @@ cdef uint32_t staged_push(plan *p, const uint8_t *x, size_t n, float *rows,
         m = n - at if n - at < most else most
         if ROOMY and first.code == OP_DECIMATE:
             made = sparse_run(p, &c, x + at * dtype_size(p.dtype), n - at, most, &m, &given)
+        elif ROOMY and first_stage(p, &c, x + at * dtype_size(p.dtype), m, &given):
+            made = chunk_run(p, &c, 1, given, &given)
         else:
             chunk_load(p, &c, x, at, m)
             made = chunk_run(p, &c, 0, m, &given)

@@ -226,6 +226,48 @@ static inline size_t atoll_exact_sum(const float *x, size_t n, int64_t *total, u
     return n;
 }
 
+static inline __m256i atoll_words(const void *x) { return _mm256_loadu_si256((const __m256i *)x); }
+
+/* The even words of a, then those of b. */
+static inline __m256i atoll_evens(__m256i a, __m256i b) {
+    __m256 both = _mm256_shuffle_ps(_mm256_castsi256_ps(a), _mm256_castsi256_ps(b), 0x88);
+    return _mm256_permute4x64_epi64(_mm256_castps_si256(both), 0xD8);
+}
+
+/* Every second or fourth of n samples, eight at a time as long as there are as many; how many. */
+static inline size_t atoll_every_i16(const int16_t *x, size_t n, size_t step, int32_t *out) {
+    size_t i, given = 0;
+    if (step != 2u && step != 4u) {
+        return 0;
+    }
+    for (i = 0; i + 8u * step <= n; i += 8u * step) {
+        __m256i v = atoll_words(x + i);
+        if (step == 4u) {
+            v = atoll_evens(v, atoll_words(x + i + 16));
+        }
+        v = _mm256_srai_epi32(_mm256_slli_epi32(v, 16), 16);
+        _mm256_storeu_si256((__m256i *)(void *)(out + given), v);
+        given += 8u;
+    }
+    return given;
+}
+
+static inline size_t atoll_every_u32(const uint32_t *x, size_t n, size_t step, uint32_t *out) {
+    size_t i, given = 0;
+    if (step != 2u && step != 4u) {
+        return 0;
+    }
+    for (i = 0; i + 8u * step <= n; i += 8u * step) {
+        __m256i v = atoll_evens(atoll_words(x + i), atoll_words(x + i + 8));
+        if (step == 4u) {
+            v = atoll_evens(v, atoll_evens(atoll_words(x + i + 16), atoll_words(x + i + 24)));
+        }
+        _mm256_storeu_si256((__m256i *)(void *)(out + given), v);
+        given += 8u;
+    }
+    return given;
+}
+
 static inline double atoll_two(int32_t e) {
     uint64_t bits = (uint64_t)(1023 + e) << 52;
     double x;
@@ -292,6 +334,8 @@ static inline size_t atoll_span_dot(const float *x, const float *y, size_t n, ui
     return n;
 }
 #else
+#define atoll_every_i16(x, n, step, out) ((size_t)0)
+#define atoll_every_u32(x, n, step, out) ((size_t)0)
 #define atoll_span(x, n, high, low) ((void)(x), (void)(n), *(high) = *(low) = 0u)
 #define atoll_span_sum(x, n, low) ((void)(x), (void)(n), (void)(low), (int64_t)0)
 #define atoll_span_dot(x, y, n, high, low, over, under)                                            \
