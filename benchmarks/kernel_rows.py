@@ -24,7 +24,13 @@ Work = Callable[[], Any]
 
 
 class Row(NamedTuple):
-    """A kernel against its peers. same: takes our result and a peer's."""
+    """A kernel against its peers. same: takes our result and a peer's.
+
+    loose: ways to the result whose float sums run in an order that depends on the machine, and so
+    do their bits: BLAS (`@`, vecdot, convolve) has an order for each processor, einsum one for each
+    vector width, cmsisdsp's wheel is built with -ffast-math. They are timed, shown and compared as
+    the peers are, but give a weaker guarantee: the ratio that counts is that of the peers.
+    """
 
     kernel: str
     plan: str
@@ -33,6 +39,7 @@ class Row(NamedTuple):
     rate: float | None = None
     reads: bool = False  # a reduction, whose share of the memory's bandwidth is of interest
     models: Mapping[str, Model] = {}
+    loose: Mapping[str, Work] = {}
 
     def made(self) -> Plan:
         """The plan, with its models."""

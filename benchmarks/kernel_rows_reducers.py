@@ -5,6 +5,8 @@ it gives exact products, too. For third and fourth powers it is less exact than 
 """
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -146,17 +148,37 @@ def models(d: Data) -> list[Row]:
     weights = np.linspace(-1, 1, WEIGHTS).astype("f4").round(3)
     text = " ".join(f"{v:g}" for v in weights)
     close_scores = close(1e-4, 0.05)
+    room = np.empty_like(f)
+
+    def in_pairs(by: Array) -> Array:
+        return np.multiply(given(), by, out=room).sum(1)
+
+    def by_columns(by: Array) -> Array:
+        x = rows
+        total = x[:, 0] * by[0]
+        for k in range(1, WEIGHTS):
+            total += x[:, k] * by[k]
+        return total
+
+    fixed = {"numpy": in_pairs, "numpy, columns": by_columns}
+    loose = {"@": lambda by: given() @ by, "einsum": lambda by: np.einsum("ij,j->i", given(), by)}
+
+    def of(works: dict[str, Callable[[Array], Array]], by: Array) -> dict[str, Work]:
+        return {name: partial(work, by) for name, work in works.items()}
+
+    def probable(works: dict[str, Work]) -> dict[str, Work]:
+        return {name: lambda work=work: special.expit(work()) for name, work in works.items()}
+
     result = [
-        Row("linear", f"window {WEIGHTS} | linear {text}", {"numpy": lambda: given() @ weights},
-            named("linear", close_scores)),
+        Row("linear", f"window {WEIGHTS} | linear {text}", of(fixed, weights),
+            named("linear", close_scores), loose=of(loose, weights)),
     ]  # fmt: skip
     if special:
         small = weights * np.float32(1e-4)
         words = " ".join(f"{v:.9g}" for v in small)
         result.append(
-            Row("logistic", f"window {WEIGHTS} | logistic {words}",
-                {"scipy.special": lambda: special.expit(given() @ small)},
-                named("logistic", close(1e-4)))
+            Row("logistic", f"window {WEIGHTS} | logistic {words}", probable(of(fixed, small)),
+                named("logistic", close(1e-4)), loose=probable(of(loose, small)))
         )  # fmt: skip
     return result
 

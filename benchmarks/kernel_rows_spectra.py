@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from kernel_rows import RATE_HZ, WINDOW, Array, Data, Row, Work, close, named, optional
-from kernel_rows_windows import power_read
+from kernel_rows_windows import Dot, paired, power_read
 
 from atoll.kernels.design_bins import mel_edges
 
@@ -25,10 +25,16 @@ LINES_HZ, TOL_HZ, AROUND_HZ = (1000, 2500), 30, 500
 PEAKS, MEL_BANDS = 3, 24
 
 
-def row(kernel: str, plan: str, peers: dict[str, Work], same: Callable[[Any, Any], bool]) -> Row:
+def row(
+    kernel: str,
+    plan: str,
+    peers: dict[str, Work],
+    same: Callable[[Any, Any], bool],
+    loose: dict[str, Work] | None = None,
+) -> Row:
     """A row of the feature that stands last in the plan."""
-    feature = plan.rpartition("| ")[2].split()[0]
-    return Row(kernel, f"window {WINDOW} | {plan}", peers, named(feature, same), RATE_HZ)
+    feature, text = plan.rpartition("| ")[2].split()[0], f"window {WINDOW} | {plan}"
+    return Row(kernel, text, peers, named(feature, same), RATE_HZ, loose=loose or {})
 
 
 def transforms() -> dict[str, Callable[[Array], Array]]:
@@ -81,11 +87,12 @@ def readings(d: Data) -> list[Row]:
 
     inside = slice(*reach(*BAND_HZ))
     bank = filters()
-    entropies = of(entropy)
+    pairs = paired(d.rooms[2])
+    entropies = of(partial(entropy, dot=pairs))
     if special:
         for name, work in of(shannon).items():
             entropies[f"{name}, scipy.special"] = work
-    mels = of(lambda p: p @ bank)
+    loose, mels = of(lambda p: p @ bank), {}
     if sparse:
         thin = sparse.csr_array(bank.T)
         for name, work in of(lambda p: (thin @ p.T).T).items():
@@ -96,8 +103,8 @@ def readings(d: Data) -> list[Row]:
         row("band", f"spectrum | band {band}", of(lambda p: p[:, inside].sum(1)), close(1e-5)),
         row("lines", f"spectrum | lines {lines}", of(prominences), close(1e-4)),
         row("peaks", f"spectrum | peaks {PEAKS}", of(maxima), close(1e-4)),
-        row("entropy", "spectrum | entropy", entropies, close(1e-5)),
-        row("mel", f"spectrum | mel {MEL_BANDS}", mels, close(1e-4)),
+        row("entropy", "spectrum | entropy", entropies, close(1e-5), of(entropy)),
+        row("mel", f"spectrum | mel {MEL_BANDS}", mels, close(1e-4), loose),
     ]
 
 
@@ -134,11 +141,11 @@ def maxima(p: Array) -> Array:
     return found.reshape(len(p), -1)
 
 
-def entropy(p: Array) -> Array:
+def entropy(p: Array, dot: Dot = np.vecdot) -> Array:
     """log2 of the sum less the mean logarithm, weighted by power: no division a bin."""
     total = p.sum(1)
     logs = np.log2(p, where=p > 0, out=np.zeros_like(p))
-    return (np.log2(total) - np.vecdot(p, logs) / total) / np.float32(np.log2(BINS))
+    return (np.log2(total) - dot(p, logs) / total) / np.float32(np.log2(BINS))
 
 
 def shannon(p: Array) -> Array:

@@ -47,6 +47,11 @@ cdef extern from "parts/platform.h" nogil:
                           int64_t *over, int64_t *under)
     size_t atoll_every_i16(const int16_t *x, size_t n, size_t step, int32_t *out)
     size_t atoll_every_u32(const uint32_t *x, size_t n, size_t step, uint32_t *out)
+    vector atoll_load_part(const float *x, size_t n)
+    void atoll_layer_sums(const uint32_t *weight, size_t words, const int32_t *x, int32_t base,
+                          int32_t *total)
+    void atoll_layer_scale(const int32_t *total, int32_t by, uint32_t shift, int32_t low,
+                           int32_t most, int32_t *out)
     void atoll_turn(vector *v)
     uint32_t atoll_extremes(const float *x, size_t n, float *low, float *high)
     float sqrtf(float x)
@@ -114,6 +119,12 @@ cdef inline float float_plain(float x) noexcept nogil:
     if x != x:
         return atoll_float(BITS_NAN)
     return x
+
+
+cdef inline float float_pick(bint first, float a, float b) noexcept nogil:
+    """a where `first` is set, else b, by their bits: compilers then see no branch to compute a in."""
+    cdef uint32_t mask = <uint32_t>0 - <uint32_t>first
+    return atoll_float((atoll_bits(a) & mask) | (atoll_bits(b) & ~mask))
 
 
 cdef inline float float_power(int32_t e) noexcept nogil:

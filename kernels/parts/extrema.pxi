@@ -159,6 +159,27 @@ cdef void extrema_push(extrema *s, const void *x, size_t n, const place *first,
         at = at + m
 
 
+cdef void extrema_uneven(extrema *s, const void *x, size_t n, const place *first, uint64_t step,
+                         uint32_t up, uint32_t rest) noexcept nogil:
+    """As extrema_push, where value i stands at first + (rest + step i) / up, rounded down."""
+    cdef extrema found
+    cdef place here = first[0]
+    cdef size_t i, k
+    if n == 0:
+        return
+    found.dtype = s.dtype
+    extrema_scan(&found, x, n)
+    if found.count > found.nan and (s.count == s.nan or found.low <= s.low
+                                    or found.high >= s.high):
+        for k in range(2):
+            i = extrema_find(s.dtype, x, n, found.high if k else found.low)
+            here.at = first.at + (rest + step * i) // up
+            extrema_block(s, <const uint8_t *>x + i * dtype_size(s.dtype), 1, &here, step)
+            found.count = found.count - 1
+    s.count = s.count + found.count
+    s.nan = s.nan + found.nan
+
+
 cdef void place_write(const place *s, const place *other, writer *w) noexcept nogil:
     """The index, then 0 where the key is that of `other`, else its length + 1 and its bytes."""
     cdef uint32_t k

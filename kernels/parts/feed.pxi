@@ -241,6 +241,13 @@ cdef uint32_t sample_rows(plan *p, const uint8_t *x, size_t apart, size_t n, flo
     cdef float row[CHANNELS_MAX]
     cdef size_t i
     cdef uint32_t c
+    cdef size_t many = 0
+    while ROOMY and n:
+        many = samples_many(p, x, n, rows, room)
+        if many == 0:
+            break
+        x = x + many * dtype_size(p.stage_dtype)
+        n = n - many
     if p.reducers == 0:
         rows = rows + <size_t>p.rows * p.width
     for i in range(n):
@@ -257,6 +264,22 @@ cdef uint32_t sample_rows(plan *p, const uint8_t *x, size_t apart, size_t n, flo
     return STATUS_OK
 
 
+cdef void uneven_feed(plan *p, const uint8_t *x, size_t apart, size_t n) noexcept nogil:
+    """Values whose places are not evenly apart, into reducers of which only `minmax` asks for them."""
+    cdef operation *op
+    cdef uint32_t c, k
+    for c in range(p.channels):
+        for k in range(p.reducers):
+            op = plan_op(p, p.first_reducer + k)
+            if op.code == OP_MINMAX:
+                extrema_uneven(<extrema *>plan_instance(p, c, k), x + c * apart, n, plan_place(p),
+                               plan_stride(p), p.up, p.rest)
+            else:
+                reducer_push(p, op, plan_instance(p, c, k), x + c * apart, n)
+    place_advance(p, n)
+    p.units = p.units + n
+
+
 cdef uint32_t plan_feed(plan *p, const uint8_t *x, size_t apart, size_t n, float *rows,
                         size_t room) noexcept nogil:
     """Samples after the sample stages: into windows, or straight into the reducers.
@@ -269,6 +292,9 @@ cdef uint32_t plan_feed(plan *p, const uint8_t *x, size_t apart, size_t n, float
         return window_feed(p, x, apart, n, rows, room)
     if p.rowers or p.joint:
         return sample_rows(p, x, apart, n, rows, room)
+    if ROOMY and p.up > 1:
+        uneven_feed(p, x, apart, n)
+        return STATUS_OK
     if p.up > 1:
         m = 1  # the values' places are not evenly apart
     while at < n:

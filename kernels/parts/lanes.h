@@ -45,6 +45,23 @@ static inline atoll_vector atoll_load_i16(const int16_t *x, int32_t less) {
 #endif
 }
 
+/* The first n of ATOLL_WIDE floats, then zeros; nothing is read behind them. */
+static inline atoll_vector atoll_load_part(const float *x, size_t n) {
+#if ATOLL_AVX2
+    static const int32_t some[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+    size_t from = n < 8u ? 8u - n : 0u;
+    __m256i mask = _mm256_loadu_si256((const __m256i *)(const void *)(some + from));
+    return (atoll_vector)_mm256_maskload_ps(x, mask);
+#else
+    float y[ATOLL_WIDE];
+    size_t k;
+    for (k = 0; k < ATOLL_WIDE; k++) {
+        y[k] = k < n ? x[k] : 0.0f;
+    }
+    return atoll_load(y);
+#endif
+}
+
 /* Transpose ATOLL_WIDE vectors: element j of vector i becomes element i of vector j. */
 static inline void atoll_turn(atoll_vector *v) {
 #if ATOLL_WIDE == 8
@@ -171,17 +188,27 @@ static inline uint32_t atoll_extremes(const float *x, size_t n, float *low, floa
     return bad;
 }
 
+/* 2^e for -1022 <= e <= 1023, in each element. */
+static inline __m256d atoll_two(int32_t e) {
+    return _mm256_castsi256_pd(_mm256_set1_epi64x((int64_t)(1023 + e) << 52));
+}
+
+/* The sum of four whole numbers below 2^62. */
+static inline int64_t atoll_whole(__m256d v) {
+    __m128d low = _mm256_castpd256_pd128(v), high = _mm256_extractf128_pd(v, 1);
+    return (_mm_cvttsd_si64(low) + _mm_cvttsd_si64(_mm_unpackhi_pd(low, low))) +
+           (_mm_cvttsd_si64(high) + _mm_cvttsd_si64(_mm_unpackhi_pd(high, high)));
+}
+
 /* The exact sum of n floats, a multiple of 16 up to 1,024, in units of 2^(*at - 149); 0 where it may
- * need more than 53 bits in a lane. In double, whose sums of multiples of one power of two are exact
+ * need more than 53 bits in a lane. In binary64, whose sums of multiples of one power of two are exact
  * as long as they fit: float's 24 bits, 6 of 64 terms, and 23 for exponents that lie apart. */
 static inline size_t atoll_exact_sum(const float *x, size_t n, int64_t *total, uint32_t *at) {
     const __m256i magnitude = _mm256_set1_epi32(INT32_MAX), one = _mm256_set1_epi32(1);
     __m256d sum[4];
     __m256i most = _mm256_setzero_si256(), least = _mm256_set1_epi32(-1);
     uint32_t word[8], high = 0, low = UINT32_MAX;
-    double lane[4], unit;
-    uint64_t bits;
-    size_t i, k, j;
+    size_t i, k;
     for (k = 0; k < 4; k++) {
         sum[k] = _mm256_setzero_pd();
     }
@@ -215,13 +242,8 @@ static inline size_t atoll_exact_sum(const float *x, size_t n, int64_t *total, u
         return 0;
     }
     *at = low - 1u;
-    bits = (uint64_t)(1023u + 149u - *at) << 52;
-    memcpy(&unit, &bits, sizeof unit);
     for (k = 0; k < 4; k++) {
-        _mm256_storeu_pd(lane, sum[k]);
-        for (j = 0; j < 4; j++) {
-            *total += (int64_t)(lane[j] * unit);
-        }
+        *total += atoll_whole(_mm256_mul_pd(sum[k], atoll_two(149 - (int32_t)*at)));
     }
     return n;
 }
@@ -268,19 +290,6 @@ static inline size_t atoll_every_u32(const uint32_t *x, size_t n, size_t step, u
     return given;
 }
 
-static inline double atoll_two(int32_t e) {
-    uint64_t bits = (uint64_t)(1023 + e) << 52;
-    double x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
-}
-
-static inline double atoll_across(__m256d v) {
-    double part[4];
-    _mm256_storeu_pd(part, v);
-    return (part[0] + part[1]) + (part[2] + part[3]);
-}
-
 /* Exponents (biased, those of subnormals 1) of the largest and the least of n floats that is not 0, n
  * a multiple of 8; 0 where one is not finite. Of nothing but zeros both are 1. */
 static inline uint32_t atoll_span(const float *x, size_t n, uint32_t *high, uint32_t *low) {
@@ -311,16 +320,16 @@ static inline int64_t atoll_span_sum(const float *x, size_t n, uint32_t low) {
     for (i = 0; i < n; i += 4u) {
         sum = _mm256_add_pd(sum, _mm256_cvtps_pd(_mm_loadu_ps(x + i)));
     }
-    return (int64_t)(atoll_across(sum) * atoll_two(150 - (int32_t)low));
+    return atoll_whole(_mm256_mul_pd(sum, atoll_two(150 - (int32_t)low)));
 }
 
 /* The exact sum of n <= 256 products of floats whose exponents' sums lie between low and high, not
- * more than 42 apart: products have 48 bits, exact in double. Each is cut at 2^(high - 296): 44 bits
+ * more than 42 apart: products have 48 bits, exact in binary64. Each is cut at 2^(high - 296): 44 bits
  * above and 53 below, with 8 bits of carry, fit. *over is in units of that, *under of 2^(low - 300). */
 static inline size_t atoll_span_dot(const float *x, const float *y, size_t n, uint32_t high, uint32_t low,
                                     int64_t *over, int64_t *under) {
     const int32_t cut = (int32_t)high - 296;
-    const __m256d round = _mm256_set1_pd(1.5 * atoll_two(cut + 52));
+    const __m256d round = _mm256_mul_pd(_mm256_set1_pd(1.5), atoll_two(cut + 52));
     __m256d above = _mm256_setzero_pd(), below = above;
     size_t i;
     for (i = 0; i < n; i += 4u) {
@@ -329,11 +338,81 @@ static inline size_t atoll_span_dot(const float *x, const float *y, size_t n, ui
         above = _mm256_add_pd(above, part);
         below = _mm256_add_pd(below, _mm256_sub_pd(p, part));
     }
-    *over = (int64_t)(atoll_across(above) * atoll_two(-cut));
-    *under = (int64_t)(atoll_across(below) * atoll_two(300 - (int32_t)low));
+    *over = atoll_whole(_mm256_mul_pd(above, atoll_two(-cut)));
+    *under = atoll_whole(_mm256_mul_pd(below, atoll_two(300 - (int32_t)low)));
     return n;
 }
+
+static inline __m256i atoll_byte(uint32_t word) { return _mm256_set1_epi32((int8_t)(uint8_t)word); }
+
+/* 16 sums of products: `words` words of four signed weights, by as many rows of 16 numbers each. */
+static inline void atoll_layer_sums(const uint32_t *weight, size_t words, const int32_t *x, int32_t base,
+                                    int32_t *total) {
+    __m256i a = _mm256_set1_epi32(base), b = a;
+    size_t i, k;
+    for (i = 0; i < words; i++) {
+        for (k = 0; k < 4; k++) {
+            __m256i w = atoll_byte(weight[i] >> (8 * k));
+            a = _mm256_add_epi32(a, _mm256_mullo_epi32(w, atoll_words(x)));
+            b = _mm256_add_epi32(b, _mm256_mullo_epi32(w, atoll_words(x + 8)));
+            x += 16;
+        }
+    }
+    _mm256_storeu_si256((__m256i *)(void *)total, a);
+    _mm256_storeu_si256((__m256i *)(void *)(total + 8), b);
+}
+
+/* Within low .. most, (v by + 2^(shift - 1)) / 2^shift rounded down, of the even words of v. AVX2 has no
+ * arithmetic shift of 64 bits: 2^63 is added before a logical one, and what becomes of it taken off. */
+static inline __m256i atoll_rescaled(__m256i v, __m256i by, uint32_t shift, __m256i low, __m256i most) {
+    const __m256i lift = _mm256_set1_epi64x(INT64_MIN);
+    const __m128i down = _mm_cvtsi32_si128((int32_t)shift);
+    __m256i half = _mm256_set1_epi64x(1LL << (shift - 1u));
+    v = _mm256_add_epi64(_mm256_add_epi64(_mm256_mul_epi32(v, by), half), lift);
+    v = _mm256_sub_epi64(_mm256_srl_epi64(v, down), _mm256_srl_epi64(lift, down));
+    v = _mm256_blendv_epi8(v, low, _mm256_cmpgt_epi64(low, v));
+    return _mm256_blendv_epi8(v, most, _mm256_cmpgt_epi64(v, most));
+}
+
+static inline void atoll_layer_scale(const int32_t *total, int32_t by, uint32_t shift, int32_t low,
+                                     int32_t most, int32_t *out) {
+    const __m256i times = _mm256_set1_epi64x(by), least = _mm256_set1_epi64x(low);
+    const __m256i top = _mm256_set1_epi64x(most);
+    size_t k;
+    for (k = 0; k < 16u; k += 8u) {
+        __m256i v = atoll_words(total + k);
+        __m256i odd = atoll_rescaled(_mm256_srli_epi64(v, 32), times, shift, least, top);
+        v = atoll_rescaled(v, times, shift, least, top);
+        v = _mm256_blend_epi32(v, _mm256_slli_epi64(odd, 32), 0xAA);
+        _mm256_storeu_si256((__m256i *)(void *)(out + k), v);
+    }
+}
 #else
+static inline void atoll_layer_sums(const uint32_t *weight, size_t words, const int32_t *x, int32_t base,
+                                    int32_t *total) {
+    size_t i, k, j;
+    for (j = 0; j < 16u; j++) {
+        total[j] = base;
+    }
+    for (i = 0; i < words; i++) {
+        for (k = 0; k < 4u; k++) {
+            int32_t w = (int32_t)(((weight[i] >> (8u * k)) & 0xFFu) ^ 0x80u) - 128;
+            for (j = 0; j < 16u; j++) {
+                total[j] += w * x[16u * (4u * i + k) + j];
+            }
+        }
+    }
+}
+
+static inline void atoll_layer_scale(const int32_t *total, int32_t by, uint32_t shift, int32_t low,
+                                     int32_t most, int32_t *out) {
+    size_t j;
+    for (j = 0; j < 16u; j++) {
+        int64_t q = ((int64_t)total[j] * by + ((int64_t)1 << (shift - 1u))) >> shift;
+        q = q < low ? low : q;
+        out[j] = (int32_t)(q > most ? most : q);
+    }
+}
 #define atoll_every_i16(x, n, step, out) ((size_t)0)
 #define atoll_every_u32(x, n, step, out) ((size_t)0)
 #define atoll_span(x, n, high, low) ((void)(x), (void)(n), *(high) = *(low) = 0u)

@@ -7,7 +7,7 @@
 
 cdef enum:
     MANY_LEAST = 4  # windows from which on it pays
-    MANY_ROWS = 256
+    MANY_ROWS = 1024
     MANY_NUMBERS = 4096  # of their rows together
     MANY_SIDE = 32  # windows of a recurrence side by side
     MANY_TILE = 32  # samples of each that are brought side by side at a time
@@ -167,16 +167,6 @@ cdef void goertzel_rows(plan *p, const operation *op, const uint8_t *x, size_t a
         at = at + m
 
 
-cdef inline vector lanes_fold(vector *part) noexcept nogil:
-    """The first steps of lanes_sum, down to one vector."""
-    cdef size_t held = PARTS, j
-    while held > 1:
-        held = held >> 1
-        for j in range(held):
-            part[j] = part[j] + part[j + held]
-    return part[0]
-
-
 cdef vector dots_many(const float *weight, const float *last, uint32_t dtype, const uint8_t *x,
                       size_t apart, size_t count, size_t n) noexcept nogil:
     """row_dot of WIDE rows; last: the weights behind the last LANES whole ones, then zeros."""
@@ -202,23 +192,23 @@ cdef vector dots_many(const float *weight, const float *last, uint32_t dtype, co
             for j in range(<size_t>PARTS):
                 part[j] = part[j] + atoll_load(tail + WIDE * j) * atoll_load(last + WIDE * j)
         sum[k] = lanes_fold(part)
-    atoll_turn(sum)
-    if WIDE == 8:
-        for j in range(4):
-            sum[j] = sum[j] + sum[j + 4]
-    return (sum[0] + sum[2]) + (sum[1] + sum[3])
+    return turned_sum(sum)
 
 
 cdef void sigmoid_many(float *z, size_t n) noexcept nogil:
-    """sigmoid_f32 of each, without a branch. e^-|z|, whose power of two is taken in two factors
+    """sigmoid_f32 of n <= MANY_ROWS that are no NaN, without a branch. e^-|z|, whose power of two is taken in two factors
     throughout: the first is exact, so that the product is rounded once as well."""
+    cdef float near[MANY_ROWS]
     cdef float t, r, y, whole, e
     cdef int32_t k
     cdef size_t i
+    # In two loops: compilers see branches where a bound that is a constant reaches a conversion.
     for i in range(n):
-        t = atoll_greater(<float>-104.0, -f32_magnitude(z[i]))
-        whole = t * <float>1.44269504 - <float>0.5
-        k = <int32_t>(whole if whole == whole else <float>0.0)
+        t = -f32_magnitude(z[i])
+        near[i] = <float>-110.0 if t < <float>-103.9 else t  # e^-110 rounds to 0
+    for i in range(n):
+        t = near[i]
+        k = <int32_t>(t * <float>1.44269504 - <float>0.5)
         whole = <float>k
         r = (t - whole * <float>0.693359375) - whole * <float>-2.12194440e-4
         y = <float>1.9875691500e-4
@@ -229,8 +219,22 @@ cdef void sigmoid_many(float *z, size_t n) noexcept nogil:
         y = y * r + <float>5.0000001201e-1
         y = (y * (r * r) + r) + <float>1.0
         e = (y * float_power(k + 64)) * float_power(-64)
-        e = <float>0.0 if t < <float>-103.9 else e
-        z[i] = (<float>1.0 if z[i] >= <float>0.0 else e) / (<float>1.0 + e)
+        z[i] = float_pick(z[i] >= <float>0.0, <float>1.0, e) / (<float>1.0 + e)
+
+
+cdef void sigmoids(float *z, size_t n) noexcept nogil:
+    """sigmoid_f32 of n <= MANY_ROWS; NaN stays."""
+    cdef uint8_t bad[MANY_ROWS]
+    cdef uint32_t some = 0
+    cdef size_t i
+    for i in range(n):
+        bad[i] = z[i] != z[i]
+        some = some | bad[i]
+        z[i] = float_pick(z[i] == z[i], z[i], <float>0.0)
+    sigmoid_many(z, n)
+    for i in range(n if some else <size_t>0):
+        if bad[i]:
+            z[i] = atoll_float(BITS_NAN)
 
 
 cdef void scores_many(const operation *op, const uint32_t *args, uint32_t dtype, const uint8_t *x,
@@ -253,22 +257,50 @@ cdef void scores_many(const operation *op, const uint32_t *args, uint32_t dtype,
         at = at + n + 1
 
 
+cdef void models_scores(const operation *op, const uint32_t *args, uint32_t dtype,
+                        const uint8_t *x, size_t apart, size_t count, float *scores) noexcept nogil:
+    """What many_fits says, of `count` rows of samples: distances, or scores."""
+    cdef size_t at = 0, m
+    if op.code == OP_MLP:
+        while at < count:
+            m = count - at if count - at < NETWORK_SIDE else <size_t>NETWORK_SIDE
+            network_many(args, dtype, x + at * apart, apart, m, scores + at * args[2])
+            at = at + m
+    elif op.code == OP_MAHALANOBIS:
+        while at < count:
+            m = count - at if count - at < WIDE else <size_t>WIDE
+            mahalanobis_many(args, dtype, x + at * apart, apart, m, scores + at)
+            at = at + m
+    else:
+        scores_many(op, args, dtype, x, apart, count, scores)
+
+
+cdef inline uint32_t many_scores(const operation *op, const uint32_t *args) noexcept nogil:
+    """Numbers that a row stage makes of a row, before the class is chosen; 0: not many at a time."""
+    if op.code == OP_MAHALANOBIS:
+        return 1
+    if op.code == OP_MLP and network_widest(args) > NETWORK_WIDE:
+        return 0
+    return args[2]
+
+
 cdef void models_many(plan *p, const uint8_t *x, size_t apart, size_t count,
                       float *table) noexcept nogil:
-    """`linear` or `logistic` on `count` windows of samples: the rows into the table."""
+    """A row stage on `count` windows of samples: the rows into the table."""
     cdef operation *op = plan_op(p, p.first_rower)
     cdef const uint32_t *args = <const uint32_t *>plan_at(p, op.args_at)
     cdef size_t w, n = args[2]
     cdef float score[MANY_NUMBERS]
-    if args[0] != GIVE_CLASS:
-        scores_many(op, args, p.stage_dtype, x, apart, count, table)
+    cdef bint classes = op.code != OP_MAHALANOBIS and args[0] == GIVE_CLASS
+    if not classes:
+        models_scores(op, args, p.stage_dtype, x, apart, count, table)
     else:
-        scores_many(op, args, p.stage_dtype, x, apart, count, score)
+        models_scores(op, args, p.stage_dtype, x, apart, count, score)
         for w in range(count):
             table[w] = class_of(score + w * n, args[2])
-    if args[0] != GIVE_CLASS and op.code == OP_LOGISTIC and n == 1:
-        sigmoid_many(table, count)
-    elif args[0] != GIVE_CLASS and op.code == OP_LOGISTIC:
+    if not classes and op.code == OP_LOGISTIC and n == 1:
+        sigmoids(table, count)
+    elif not classes and op.code == OP_LOGISTIC:
         for w in range(count):
             softmax_f32(table + w * n, args[2])
 
@@ -326,7 +358,7 @@ cdef size_t joint_many(plan *p, const uint8_t *x, size_t count) noexcept nogil:
 
 
 cdef inline bint many_models(plan *p) noexcept nogil:
-    """Whether a plan's rows are samples, and go through `linear` or `logistic` alone."""
+    """Whether a plan's rows are samples, and go through one of some row stages alone."""
     if p.frames or p.features or p.rowers != 1 or p.joint:
         return False
     return op_weighs(plan_op(p, p.first_rower).code)
@@ -334,8 +366,10 @@ cdef inline bint many_models(plan *p) noexcept nogil:
 
 cdef uint32_t many_wide(plan *p) noexcept nogil:
     """Numbers that a window needs in the table; 0: the plan's windows go one by one."""
+    cdef operation *op
     if many_models(p):
-        return (<const uint32_t *>plan_at(p, plan_op(p, p.first_rower).args_at))[2]
+        op = plan_op(p, p.first_rower)
+        return many_scores(op, <const uint32_t *>plan_at(p, op.args_at))
     if p.features and p.frames == 0 and p.rowers == 0 and p.joint == 0:
         return p.width
     return 0

@@ -8,6 +8,7 @@ cdef enum:
     POWERS_BLOCK = 32768  # i16 samples a block: sums of x^3 stay below 2^62
     EXPONENTS_BLOCK = 16384  # pieces of x^4 are below 2^50
     SUMS_BLOCK = 1024
+    SUMS_MANY = 64
     EXPONENTS_MANY = 512  # samples from which on sums apart by exponent pay
 
 cdef struct powers:
@@ -298,12 +299,18 @@ cdef void sums_f32(powers *s, const float *x, size_t n) noexcept nogil:
     cdef exponents t
     cdef int64_t total
     cdef uint32_t e
-    cdef size_t at = 0, m
+    cdef size_t at = 0, m, i
     while at < n:
         m = n - at if n - at < SUMS_BLOCK else <size_t>SUMS_BLOCK
-        if m % LANES == 0 and atoll_exact_sum(x + at, m, &total, &e):
+        if m >= LANES:
+            m = m & ~<size_t>(LANES - 1)
+        if m >= LANES and atoll_exact_sum(x + at, m, &total, &e):
             powers_reserve(s, 1)
             powers_add_i64(&s.chunk[0], e, total)
+        elif m < EXPONENTS_MANY:
+            powers_reserve(s, <uint32_t>m)
+            for i in range(m):
+                powers_one_f32(s, x[at + i])
         else:
             memset(t.one, 0, sizeof(t.one))
             powers_reserve(s, <uint32_t>m)
@@ -316,9 +323,6 @@ cdef void powers_many_f32(powers *s, const float *x, size_t n) noexcept nogil:
     """Sums apart by exponent, one addition a sample and power; into the chunks at the end."""
     cdef exponents t
     cdef size_t at = 0, m
-    if AVX2 and s.order == 1:
-        sums_f32(s, x, n)
-        return
     while at < n:
         m = n - at if n - at < EXPONENTS_BLOCK else <size_t>EXPONENTS_BLOCK
         powers_reserve(s, <uint32_t>m)
@@ -335,6 +339,9 @@ cdef void powers_many_f32(powers *s, const float *x, size_t n) noexcept nogil:
 cdef void powers_push(powers *s, const void *x, size_t n) noexcept nogil:
     cdef size_t at = 0, m, i
     s.count = s.count + n
+    if AVX2 and s.dtype == DTYPE_F32 and s.order == 1 and n >= SUMS_MANY:
+        sums_f32(s, <const float *>x, n)
+        return
     if ROOMY and s.dtype == DTYPE_F32 and n >= EXPONENTS_MANY:
         powers_many_f32(s, <const float *>x, n)
         return

@@ -47,6 +47,42 @@ cdef float taps_dot(const float *x, const float *tap, size_t n) noexcept nogil:
     return lanes_sum(lane)
 
 
+cdef size_t resample_wide(const float *x, const float *tap, size_t each, const uint32_t *args,
+                          size_t whole, uint32_t rest, uint32_t *phase,
+                          float *out) noexcept nogil:
+    """taps_dot of the next WIDE outputs, their trees side by side; by how much they move on."""
+    cdef vector sum[WIDE]
+    cdef vector part[PARTS]
+    cdef const float *taps
+    cdef size_t at = 0, i, j, k, left
+    cdef uint32_t turn = phase[0]
+    for k in range(<size_t>WIDE):
+        taps = tap + turn * each
+        for j in range(<size_t>PARTS):
+            part[j] = atoll_splat(<float>0.0)
+        i = 0
+        while i + LANES <= each:
+            for j in range(<size_t>PARTS):
+                part[j] = part[j] + (atoll_load(x + at + i + WIDE * j)
+                                     * atoll_load(taps + i + WIDE * j))
+            i = i + LANES
+        j = 0
+        while i < each:
+            left = each - i
+            part[j] = part[j] + atoll_load_part(x + at + i, left) * atoll_load_part(taps + i, left)
+            i = i + WIDE
+            j = j + 1
+        sum[k] = lanes_fold(part)
+        at = at + whole
+        turn = turn + rest
+        if turn >= args[0]:
+            turn = turn - args[0]
+            at = at + 1
+    atoll_store(out, turned_sum(sum))
+    phase[0] = turn
+    return at
+
+
 cdef size_t resample_f32(line *s, const uint32_t *args, uint32_t argc, float *x,
                          size_t n) noexcept nogil:
     """A chunk in place. s.next: where the next output stands behind the first held, in phases."""
@@ -58,6 +94,10 @@ cdef size_t resample_f32(line *s, const uint32_t *args, uint32_t argc, float *x,
     cdef uint32_t part = args[1] % args[0]
     memcpy(held + s.filled, x, n * sizeof(float))
     n = n + s.filled
+    if WIDE > 1:
+        while at + (whole + 1) * WIDE + each <= n:
+            at = at + resample_wide(held + at, tap, each, args, whole, part, &phase, x + out)
+            out = out + WIDE
     while at + each <= n:
         x[out] = taps_dot(held + at, tap + phase * each, each)
         out = out + 1

@@ -66,6 +66,26 @@ cdef inline void lanes_clear(float *lane) noexcept nogil:
         lane[j] = <float>0.0
 
 
+cdef inline vector lanes_fold(vector *part) noexcept nogil:
+    """The first steps of lanes_sum, down to one vector."""
+    cdef size_t held = PARTS, j
+    while held > 1:
+        held = held >> 1
+        for j in range(held):
+            part[j] = part[j] + part[j + held]
+    return part[0]
+
+
+cdef inline vector turned_sum(vector *sum) noexcept nogil:
+    """The last steps of lanes_sum, of WIDE vectors that lanes_fold gave: a sum in each element."""
+    cdef size_t j
+    atoll_turn(sum)
+    if WIDE == 8:
+        for j in range(4):
+            sum[j] = sum[j] + sum[j + 4]
+    return (sum[0] + sum[2]) + (sum[1] + sum[3])
+
+
 cdef float f32_sum(const float *x, size_t n, float scale) noexcept nogil:
     cdef vector part[PARTS]
     cdef vector by = atoll_splat(scale)

@@ -4,6 +4,7 @@ A push of one sample at a time never holds a whole window, so that windows go on
 the whole stream takes groups of them.
 """
 
+import io
 import math
 import random
 import struct
@@ -11,9 +12,9 @@ from array import array
 
 import pytest
 
-
 from atoll.kernels import Plan
-from atoll.kernels.models import Model, linear, logistic
+from atoll.kernels.importers import mlp_from_npz
+from atoll.kernels.models import Model, linear, logistic, mahalanobis
 
 from .test_roomy import SHORT, bytes_of, stream
 
@@ -99,6 +100,61 @@ def test_products_of_columns_whose_exponents_lie_far_apart_are_exact():
     assert bytes_of(plan, samples, len(samples)) == bytes_of(plan, samples, 1)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "threshold 500 -300 | sum, minmax",
+        "ewma 0.02 | moments",
+        "cusum 90 40 | moments, minmax",
+        "scale 0.5 1 | threshold 300 100 | sum",
+        "resample 3 2 | minmax, sum",
+        "resample 5 7 | minmax, moments",
+        "resample 16 1 half=4 | minmax",
+        "window 4 | mahalanobis @far | minmax, moments",
+        "window 9 hop=4 | mahalanobis @further | moments",
+        "window 16 | mlp @net | moments",
+        "window 16 hop=3 | mlp @net give=class | moments",
+        "window 256 hop=90 | spectrum | entropy | moments",
+        "window 64 | psd 32 | entropy | moments",
+    ],
+)
+def test_detectors_and_models_of_many_values_give_the_bytes_of_each_alone(text, kind):
+    rng = random.Random(1)
+    models = {
+        "far": spread(rng, 4),
+        "further": spread(rng, 9),
+        "net": mlp_from_npz(network(rng)),
+    }
+    used = {name: one for name, one in models.items() if f"@{name}" in text}
+    plan, samples = Plan(text, used), stream(kind)
+    assert bytes_of(plan, samples, len(samples)) == bytes_of(plan, samples, 1)
+
+
+def spread(rng: random.Random, columns: int) -> Model:
+    """A covariance with a dominant diagonal."""
+    rows = [
+        [900.0 + k if k == j else 30.0 * min(j, k) for j in range(columns)] for k in range(columns)
+    ]
+    return mahalanobis([rng.gauss(100, 50) for _ in range(columns)], rows)
+
+
+def network(rng: random.Random) -> io.BytesIO:
+    """16 inputs, 7 hidden numbers, 3 outputs: neither a multiple of four."""
+    numpy = pytest.importorskip("numpy")
+    shapes = ((7, 16), (3, 7))
+    arrays = {"input_scale": 30.0, "input_zero": 3, "output_scale": 0.5}
+    for k, shape in enumerate(shapes):
+        draw = [[rng.randint(-128, 127) for _ in range(shape[1])] for _ in range(shape[0])]
+        arrays[f"w{k}"] = numpy.array(draw, "i1")
+        arrays[f"b{k}"] = numpy.array([rng.randint(-3000, 3000) for _ in range(shape[0])], "i4")
+        arrays |= {f"m{k}": 1 << 30, f"s{k}": 38 + k}
+    file = io.BytesIO()
+    numpy.savez(file, **arrays)
+    file.seek(0)
+    return file
+
+
 LONG = 70_000  # samples: above the threshold of parts/counts.pxi
 
 
@@ -109,7 +165,9 @@ LONG = 70_000  # samples: above the threshold of parts/counts.pxi
 )
 def test_reducers_count_the_values_of_i16_first(text, spread):
     rng = random.Random(f"{text} {spread}")
-    samples = array("h", (max(-32768, min(32767, round(rng.gauss(50, spread)))) for _ in range(LONG)))
+    samples = array(
+        "h", (max(-32768, min(32767, round(rng.gauss(50, spread)))) for _ in range(LONG))
+    )
     plan = Plan(text)
     assert bytes_of(plan, samples, LONG) == bytes_of(plan, samples, SHORT)
 

@@ -1,0 +1,199 @@
+# Detectors over many samples, and row models of integers or of a given shape over many rows, where
+# there is room (many.pxi says why the bits stay).
+
+cdef enum:
+    NETWORK_SIDE = 16  # rows side by side
+    NETWORK_WIDE = 64  # numbers between two layers, at most, for that
+
+
+cdef void threshold_many(watch *s, const float *x, float *out, size_t n, float high,
+                         float low) noexcept nogil:
+    cdef uint32_t on = s.seen
+    cdef size_t i
+    for i in range(n):
+        on = (on & <uint32_t>(not x[i] < low)) | <uint32_t>(x[i] > high)
+        out[i] = <float>on if x[i] == x[i] else x[i]
+    s.seen = on
+
+
+cdef void watch_many(uint32_t code, const uint32_t *args, watch *s, const float *x, float *out,
+                     size_t n) noexcept nogil:
+    """watch_row of n values of one column."""
+    cdef watch w = s[0]
+    cdef float first = atoll_float(args[0]), second = <float>0.0
+    cdef size_t i
+    if code != OP_EWMA:
+        second = atoll_float(args[1])
+    if code == OP_THRESHOLD:
+        threshold_many(&w, x, out, n, first, second)
+    elif code == OP_EWMA:
+        for i in range(n):
+            if (atoll_bits(x[i]) & BITS_MAGNITUDE) >= BITS_INF:
+                out[i] = f32_magnitude(x[i]) if x[i] == x[i] else x[i]
+            else:
+                out[i] = ewma_step(&w, x[i], first)
+    else:
+        for i in range(n):
+            if (atoll_bits(x[i]) & BITS_MAGNITUDE) >= BITS_INF:
+                out[i] = f32_magnitude(x[i]) if x[i] == x[i] else x[i]
+            else:
+                out[i] = cusum_step(&w, x[i], first, second)
+    s[0] = w
+
+
+cdef size_t samples_many(plan *p, const uint8_t *x, size_t n, float *rows,
+                         size_t room) noexcept nogil:
+    """Up to MANY_ROWS samples of one channel through a detector alone; how many, or 0."""
+    cdef float value[MANY_ROWS]
+    cdef float table[MANY_ROWS]
+    cdef operation *op
+    if p.channels != 1 or p.up != 1 or p.joint or p.rowers != 1:
+        return 0
+    op = plan_op(p, p.first_rower)
+    if not op_watches(op.code):
+        return 0
+    if p.reducers == 0 and n > room // p.width - p.rows:
+        n = room // p.width - p.rows
+    if n > MANY_ROWS:
+        n = MANY_ROWS
+    frame_load(p.stage_dtype, x, n, value)
+    watch_many(op.code, <const uint32_t *>plan_at(p, op.args_at),
+               <watch *>plan_at(p, op.state_at), value, table, n)
+    many_end(p, table, n, rows)
+    return n
+
+
+cdef void columns_many(uint32_t dtype, const uint8_t *x, size_t apart, size_t count, size_t n,
+                       float *out) noexcept nogil:
+    """n numbers of WIDE rows: those of one column side by side; beyond the count the last row again."""
+    cdef vector v[WIDE]
+    cdef size_t j = 0, k
+    while j + WIDE <= n:
+        for k in range(<size_t>WIDE):
+            v[k] = many_load(dtype, many_at(x, apart, count, k), j)
+        atoll_turn(v)
+        for k in range(<size_t>WIDE):
+            atoll_store(out + WIDE * (j + k), v[k])
+        j = j + WIDE
+    while j < n:
+        for k in range(<size_t>WIDE):
+            out[WIDE * j + k] = sample_float(dtype, many_at(x, apart, count, k), j)
+        j = j + 1
+
+
+cdef void mahalanobis_many(const uint32_t *args, uint32_t dtype, const uint8_t *x, size_t apart,
+                           size_t count, float *out) noexcept nogil:
+    """mahalanobis_f32 of count <= WIDE rows; infinite or NaN where a row is not finite."""
+    cdef float side[GRAM_COLUMNS_MAX * WIDE]
+    cdef float far[WIDE]
+    cdef vector apart_from[GRAM_COLUMNS_MAX]
+    cdef vector total = atoll_splat(<float>0.0), z, odd = total, v
+    cdef const float *mean = <const float *>(args + 2)
+    cdef const float *at = mean + args[0]
+    cdef size_t i, j, n = args[0]
+    columns_many(dtype, x, apart, count, n, side)
+    for j in range(n):
+        v = atoll_load(side + WIDE * j)
+        odd = odd + (v - v)
+        apart_from[j] = v - atoll_splat(mean[j])
+    for i in range(n):
+        z = atoll_splat(<float>0.0)
+        for j in range(i + 1):
+            z = z + atoll_splat(at[j]) * apart_from[j]
+        total = total + z * z
+        at = at + i + 1
+    atoll_store(far, total)
+    for i in range(count):
+        out[i] = float_root(far[i])
+    atoll_store(far, odd)
+    for i in range(count):
+        if far[i] != <float>0.0:
+            out[i] = atoll_float(BITS_INF)
+            for j in range(n):
+                if side[WIDE * j + i] != side[WIDE * j + i]:
+                    out[i] = atoll_float(BITS_NAN)
+
+
+cdef void network_bytes(const uint32_t *args, const float *row, int32_t *x, size_t n) noexcept nogil:
+    """network_load of n numbers, without a branch."""
+    cdef float near[NETWORK_SIDE * NETWORK_WIDE]
+    cdef float v, rest, scale = atoll_float(args[4])
+    cdef int32_t whole, odd, zero = <int32_t>args[5]
+    cdef size_t i
+    for i in range(n):
+        v = row[i] * scale
+        v = atoll_greater(v, <float>-32768.0)  # of NaN as well
+        near[i] = atoll_lesser(v, <float>32768.0)
+    for i in range(n):
+        v = near[i]
+        whole = <int32_t>v
+        rest = v - <float>whole
+        odd = whole & 1
+        whole = whole + <int32_t>(rest > <float>0.5) + (<int32_t>(rest == <float>0.5) & odd)
+        whole = whole - <int32_t>(rest < <float>-0.5) - (<int32_t>(rest == <float>-0.5) & odd)
+        whole = whole + zero
+        whole = 127 if whole > 127 else whole
+        whole = -128 if whole < -128 else whole
+        x[i] = whole - zero
+
+
+cdef void layer_many(const uint32_t *at, uint32_t inputs, const int32_t *x,
+                     int32_t *y) noexcept nogil:
+    """A layer of NETWORK_SIDE rows, those of one number side by side, zeros behind the last."""
+    cdef uint32_t k, wide = (inputs + 3) >> 2
+    cdef int32_t zero = <int32_t>at[2]
+    cdef int32_t low = 0 if at[1] else <int32_t>(-128 - zero)
+    cdef const uint32_t *one
+    cdef int32_t total[NETWORK_SIDE]
+    for k in range(at[0]):
+        one = at + 3 + 3 * k
+        atoll_layer_sums(at + 3 + 3 * at[0] + wide * k, wide, x, <int32_t>one[0], total)
+        atoll_layer_scale(total, <int32_t>one[1], one[2], low, 127 - zero, y + NETWORK_SIDE * k)
+    memset(y + NETWORK_SIDE * at[0], 0, 3 * NETWORK_SIDE * sizeof(int32_t))
+
+
+cdef uint32_t some_nan(const float *x, size_t n) noexcept nogil:
+    """row_nan of many: all are looked at, by vectors."""
+    cdef uint32_t some = 0
+    cdef size_t i
+    for i in range(n):
+        some = some | <uint32_t>(x[i] != x[i])
+    return some
+
+
+cdef void network_many(const uint32_t *args, uint32_t dtype, const uint8_t *x, size_t apart,
+                       size_t count, float *scores) noexcept nogil:
+    """network_scores of count <= NETWORK_SIDE rows; NaN where a row holds one."""
+    cdef int32_t first[NETWORK_SIDE * (NETWORK_WIDE + 3)]
+    cdef int32_t second[NETWORK_SIDE * (NETWORK_WIDE + 3)]
+    cdef float row[NETWORK_SIDE * NETWORK_WIDE]
+    cdef const uint32_t *at = args + NETWORK_HEAD
+    cdef int32_t *a = first
+    cdef int32_t *b = second
+    cdef int32_t *swap
+    cdef uint32_t left = args[3], inputs = args[1], w, k
+    for w in range(<uint32_t>NETWORK_SIDE):
+        frame_load(dtype, many_at(x, apart, count, w), inputs, row + inputs * w)
+    network_bytes(args, row, second, <size_t>inputs * NETWORK_SIDE)
+    for k in range(inputs):
+        for w in range(<uint32_t>NETWORK_SIDE):
+            first[NETWORK_SIDE * k + w] = second[inputs * w + k]
+    memset(first + NETWORK_SIDE * inputs, 0, 3 * NETWORK_SIDE * sizeof(int32_t))
+    while left:
+        left = left - 1
+        layer_many(at, inputs, a, b)
+        k = at[0]
+        at = at + layer_words(inputs, k)
+        inputs = k
+        swap = a
+        a = b
+        b = swap
+    for w in range(<uint32_t>count):
+        for k in range(args[2]):
+            scores[w * args[2] + k] = <float>a[NETWORK_SIDE * k + w] * atoll_float(args[6])
+    if not some_nan(row, <size_t>args[1] * count):
+        return
+    for w in range(<uint32_t>count):
+        if row_nan(row + args[1] * w, args[1]):
+            for k in range(args[2]):
+                scores[w * args[2] + k] = atoll_float(BITS_NAN)
