@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
     kernel: str
     plan: str
-    peers: dict[str, Work]
+    peers: Mapping[str, Work]
     same: Callable[[Any, Any], bool]
     rate: float | None = None
     reads: bool = False  # a reduction, whose share of the memory's bandwidth is of interest

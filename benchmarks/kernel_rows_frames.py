@@ -37,7 +37,7 @@ def overlapping(d: Data) -> list[Row]:
 
     squared = np.empty((len(d.x) // HOP, HOP), "f4")
     peers = {"numpy, halves": partial(halves, in_pairs)}
-    loose = {
+    loose: dict[str, Work] = {
         "vecdot": all_of_each,
         "vecdot, halves": partial(halves, lambda w: np.vecdot(w, w)),
     }

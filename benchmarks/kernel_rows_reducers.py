@@ -5,7 +5,7 @@ it gives exact products, too. For third and fourth powers it is less exact than 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -163,11 +163,14 @@ def models(d: Data) -> list[Row]:
     fixed = {"numpy": in_pairs, "numpy, columns": by_columns}
     loose = {"@": lambda by: given() @ by, "einsum": lambda by: np.einsum("ij,j->i", given(), by)}
 
-    def of(works: dict[str, Callable[[Array], Array]], by: Array) -> dict[str, Work]:
+    def of(works: Mapping[str, Callable[[Array], Array]], by: Array) -> dict[str, Work]:
         return {name: partial(work, by) for name, work in works.items()}
 
     def probable(works: dict[str, Work]) -> dict[str, Work]:
-        return {name: lambda work=work: special.expit(work()) for name, work in works.items()}
+        return {name: partial(probability, work) for name, work in works.items()}
+
+    def probability(work: Work) -> Array:
+        return special.expit(work())
 
     result = [
         Row("linear", f"window {WEIGHTS} | linear {text}", of(fixed, weights),

@@ -4,7 +4,7 @@ Peers of integers must not overflow: sums of int16 go to float64 or float32 as t
 Where several ways are known to be fast at times, all of them run and the fastest counts.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -24,12 +24,12 @@ BAND = (100.0, 200.0)
 def row(
     kernel: str,
     plan: str,
-    peers: dict[str, Work],
+    peers: Mapping[str, Work],
     rtol: float = 1e-5,
     *,
     atol: float = 0.0,
     reads: bool = False,
-    loose: dict[str, Work] | None = None,
+    loose: Mapping[str, Work] | None = None,
 ) -> Row:
     """A row whose result is a number for each window."""
     feature = plan.rpartition("| ")[2].split()[0]
