@@ -43,6 +43,7 @@ cdef extern from "parts/platform.h" nogil:
     size_t atoll_exact_sum(const float *x, size_t n, int64_t *total, uint32_t *at)
     uint32_t atoll_span(const float *x, size_t n, uint32_t *high, uint32_t *low)
     int64_t atoll_span_sum(const float *x, size_t n, uint32_t low)
+    int64_t atoll_short_dot(const float *x, const float *y, size_t n)
     size_t atoll_span_dot(const float *x, const float *y, size_t n, uint32_t high, uint32_t low,
                           int64_t *over, int64_t *under)
     size_t atoll_every_i16(const int16_t *x, size_t n, size_t step, int32_t *out)

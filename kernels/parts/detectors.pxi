@@ -19,7 +19,7 @@ cdef struct novelty:
     float point[1]  # prototypes, a row each
 
 
-cdef float share_next(uint32_t *seen, float rate) noexcept nogil:
+cdef inline float share_next(uint32_t *seen, float rate) noexcept nogil:
     """What the next value weighs: 1 / n while that is more than `rate`, so that a mean starts well."""
     cdef float share = <float>1.0 / <float>(seen[0] + 1)
     if share <= rate:
@@ -37,7 +37,7 @@ cdef float threshold_step(watch *s, float x, float high, float low) noexcept nog
     return <float>s.seen
 
 
-cdef float ewma_step(watch *s, float x, float alpha) noexcept nogil:
+cdef inline float ewma_step(watch *s, float x, float alpha) noexcept nogil:
     """How many running deviations x lies from the running mean; then both move by `alpha` or more.
 
     Roberts (1959) for the mean; the variance as T. Finch, "Incremental calculation of weighted
@@ -58,7 +58,7 @@ cdef float ewma_step(watch *s, float x, float alpha) noexcept nogil:
     return score
 
 
-cdef float cusum_step(watch *s, float x, float target, float drift) noexcept nogil:
+cdef inline float cusum_step(watch *s, float x, float target, float drift) noexcept nogil:
     """The larger of the sums of what exceeds target + drift and of what lacks to target - drift.
 
     E. S. Page, "Continuous inspection schemes", 1954, two-sided.

@@ -128,8 +128,8 @@ cdef void gram_push(gram *s, const float *row) noexcept nogil:
             chunk = chunk + PRODUCT_CHUNKS
 
 
-cdef bint gram_many(gram *s, const float *rows, size_t count) noexcept nogil:
-    """count <= GRAM_ROWS rows, column by column; False, and nothing done, where each has to be looked
+cdef bint gram_many(gram *s, const float *rows, size_t count, bint short) noexcept nogil:
+    """count <= GRAM_ROWS rows, of i16 where `short` says so, column by column; False, and nothing done, where each has to be looked
     at: one is not finite, or a column's exponents lie too far apart."""
     cdef float side[GRAM_COLUMNS_MAX * GRAM_ROWS]
     cdef uint32_t high[GRAM_COLUMNS_MAX]
@@ -155,6 +155,11 @@ cdef bint gram_many(gram *s, const float *rows, size_t count) noexcept nogil:
         chunk = chunk + SUM_CHUNKS
     for i in range(k):
         for j in range(i, k):
+            if short:  # products of 30 bits: no sum of them is rounded
+                powers_add_i64(chunk, 298, atoll_short_dot(side + GRAM_ROWS * i,
+                                                           side + GRAM_ROWS * j, n))
+                chunk = chunk + PRODUCT_CHUNKS
+                continue
             atoll_span_dot(side + GRAM_ROWS * i, side + GRAM_ROWS * j, n, high[i] + high[j],
                            low[i] + low[j], &over, &under)
             powers_add_i64(chunk, high[i] + high[j] + 2, over)

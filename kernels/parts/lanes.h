@@ -323,6 +323,19 @@ static inline int64_t atoll_span_sum(const float *x, size_t n, uint32_t low) {
     return atoll_whole(_mm256_mul_pd(sum, atoll_two(150 - (int32_t)low)));
 }
 
+/* The exact sum of n <= 256 products of whole numbers of 15 bits and a sign. */
+static inline int64_t atoll_short_dot(const float *x, const float *y, size_t n) {
+    __m256d a = _mm256_setzero_pd(), b = a;
+    size_t i;
+    for (i = 0; i < n; i += 8u) {
+        a = _mm256_add_pd(a, _mm256_mul_pd(_mm256_cvtps_pd(_mm_loadu_ps(x + i)),
+                                           _mm256_cvtps_pd(_mm_loadu_ps(y + i))));
+        b = _mm256_add_pd(b, _mm256_mul_pd(_mm256_cvtps_pd(_mm_loadu_ps(x + i + 4)),
+                                           _mm256_cvtps_pd(_mm_loadu_ps(y + i + 4))));
+    }
+    return atoll_whole(_mm256_add_pd(a, b));
+}
+
 /* The exact sum of n <= 256 products of floats whose exponents' sums lie between low and high, not
  * more than 42 apart: products have 48 bits, exact in binary64. Each is cut at 2^(high - 296): 44 bits
  * above and 53 below, with 8 bits of carry, fit. *over is in units of that, *under of 2^(low - 300). */
@@ -417,6 +430,7 @@ static inline void atoll_layer_scale(const int32_t *total, int32_t by, uint32_t 
 #define atoll_every_u32(x, n, step, out) ((size_t)0)
 #define atoll_span(x, n, high, low) ((void)(x), (void)(n), *(high) = *(low) = 0u)
 #define atoll_span_sum(x, n, low) ((void)(x), (void)(n), (void)(low), (int64_t)0)
+#define atoll_short_dot(x, y, n) ((void)(x), (void)(y), (void)(n), (int64_t)0)
 #define atoll_span_dot(x, y, n, high, low, over, under)                                            \
     ((void)(x), (void)(y), (void)(n), (void)(high), (void)(low), *(over) = *(under) = 0, (size_t)0)
 #define atoll_exact_sum(x, n, total, at) ((void)(x), (void)(n), (void)(total), (void)(at), (size_t)0)

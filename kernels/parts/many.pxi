@@ -331,7 +331,8 @@ cdef void joint_rows(plan *p, const operation *op, void *state, const float *row
         m = count - at if count - at < GRAM_ROWS else <size_t>GRAM_ROWS
         if not ((op.code == OP_MERGE and vectors_many(<vectors *>state, rows + at * p.inner, m))
                 or (AVX2 and op.code == OP_GRAM
-                    and gram_many(<gram *>state, rows + at * p.inner, m))):
+                    and gram_many(<gram *>state, rows + at * p.inner, m,
+                                  p.stage_dtype == DTYPE_I16))):
             for w in range(at, at + m):
                 row_reduce(p, op, state, rows + w * p.inner)
         at = at + m

@@ -28,6 +28,9 @@ cdef void psd_run(uint32_t dtype, const void *x, size_t window, const uint32_t *
     cdef float *weight = segment + n
     cdef float by = atoll_float(args[3])
     memset(state, 0, bins * sizeof(float))
+    if ROOMY and WIDE > 1:
+        segments = psd_many(dtype, x, window, args, state)
+        at = segments * hop
     while at + n <= window:
         frame_mean(dtype, <const uint8_t *>x + at * dtype_size(dtype), n, segment)
         taper_run(weight, segment, n)

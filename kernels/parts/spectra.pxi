@@ -223,6 +223,38 @@ cdef void wide_spectra(uint32_t dtype, const uint8_t *x, size_t apart, size_t co
                 power[across * w + i] = atoll_float(BITS_NAN)
 
 
+cdef size_t psd_many(uint32_t dtype, const void *x, size_t window, const uint32_t *args,
+                     float *state) noexcept nogil:
+    """The powers of a window's first segments, WIDE at a time, added up in their order; how many."""
+    cdef float power[SPECTRA_POWERS]
+    cdef float weight[MANY_NUMBERS]
+    cdef frames_of f
+    cdef stats s
+    cdef size_t n = args[0], hop = args[1], bins = args[0] // 2 + 1, done = 0, k, w
+    cdef size_t count = (window - n) // hop + 1, apart = hop * dtype_size(dtype), m
+    cdef const float *half = state + bins + n
+    cdef const uint8_t *at = <const uint8_t *>x
+    if dtype == DTYPE_I32 or n > MANY_NUMBERS or n > POINTS or count < MANY_LEAST:
+        return 0
+    for k in range(n):
+        weight[k] = half[k if k <= n // 2 else n - k]
+    f.centred = True
+    f.weight = weight
+    f.table = half + bins
+    while done + MANY_LEAST <= count:
+        m = count - done if count - done < WIDE else <size_t>WIDE
+        for w in range(m):
+            stats_take(dtype, at + w * apart, n, NEED_SUM, &s)
+            centre_take(&s, at + w * apart, n, &f.middle[w])
+        wide_spectra(dtype, at, apart, m, n, &f, power, n // 2 + 8)
+        for w in range(m):
+            for k in range(bins):
+                state[k] = state[k] + power[(n // 2 + 8) * w + k]
+        at = at + m * apart
+        done = done + m
+    return done
+
+
 cdef bint frames_take(plan *p, frames_of *f, float *weight) noexcept nogil:
     """What the frame stages of a plan are; False where they are others, or the window is too long."""
     cdef operation *op
