@@ -9,7 +9,7 @@ cdef enum:
     PRODUCT_CHUNKS = 20  # of x y: 507 bits of exponent, 48 of mantissa, 63 of count, sign
     GRAM_COLUMNS_MAX = 16
     CENTROIDS_MAX = 64
-    GRAM_ROWS = 256  # rows at a time whose products are summed in double
+    GRAM_ROWS = 256  # rows at a time whose products are summed in binary64
     GRAM_SPAN = 21  # exponents that a column may span for that
 
 cdef struct column:
@@ -128,8 +128,8 @@ cdef void gram_push(gram *s, const float *row) noexcept nogil:
             chunk = chunk + PRODUCT_CHUNKS
 
 
-cdef bint gram_many(gram *s, const float *rows, size_t count, bint short) noexcept nogil:
-    """count <= GRAM_ROWS rows, of i16 where `short` says so, column by column; False, and nothing done, where each has to be looked
+cdef bint gram_many(gram *s, const float *rows, size_t count, bint narrow) noexcept nogil:
+    """count <= GRAM_ROWS rows, of i16 where `narrow` says so, column by column; False, and nothing done, where each has to be looked
     at: one is not finite, or a column's exponents lie too far apart."""
     cdef float side[GRAM_COLUMNS_MAX * GRAM_ROWS]
     cdef uint32_t high[GRAM_COLUMNS_MAX]
@@ -155,7 +155,7 @@ cdef bint gram_many(gram *s, const float *rows, size_t count, bint short) noexce
         chunk = chunk + SUM_CHUNKS
     for i in range(k):
         for j in range(i, k):
-            if short:  # products of 30 bits: no sum of them is rounded
+            if narrow:  # products of 30 bits: no sum of them is rounded
                 powers_add_i64(chunk, 298, atoll_short_dot(side + GRAM_ROWS * i,
                                                            side + GRAM_ROWS * j, n))
                 chunk = chunk + PRODUCT_CHUNKS

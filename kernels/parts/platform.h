@@ -140,7 +140,7 @@ static inline atoll_vector atoll_splat(float x) {
 #define ATOLL_RUN ATOLL_SPARE(1024) /* samples that run through the sample stages at a time */
 #define ATOLL_TALLY_SLOTS ATOLL_SPARE(1024) /* bins that sketch.pxi counts beside the sketch */
 #define ATOLL_TALLY_BLOCK ATOLL_SPARE(512)
-#define ATOLL_POINTS ATOLL_SPARE(32768 / ATOLL_WIDE) /* of a spectrum beside others (spectra.pxi) */
+#define ATOLL_POINTS (ATOLL_ROOMY ? 32768 / ATOLL_WIDE : 16) /* of a spectrum beside others (spectra.pxi) */
 #define ATOLL_COUNTERS ATOLL_SPARE(65536) /* values of i16 (counts.pxi) */
 #define ATOLL_EXPONENTS ATOLL_SPARE(256) /* sums apart by exponent in powers.pxi */
 

@@ -295,7 +295,7 @@ cdef void exponents_powers(powers *s, exponents *t, const float *x, size_t n) no
 
 
 cdef void sums_f32(powers *s, const float *x, size_t n) noexcept nogil:
-    """Block by block in double, where that is exact; the others apart by exponent."""
+    """Block by block in binary64, where that is exact; the others apart by exponent."""
     cdef exponents t
     cdef int64_t total
     cdef uint32_t e

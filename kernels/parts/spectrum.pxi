@@ -356,9 +356,10 @@ cdef float feature_line(const float *p, const uint32_t *words) noexcept nogil:
     for k in range(words[0], <uint32_t>(words[1] + 1)):
         most = atoll_greater(p[k], most)
     lower = power_ranked(near, n, (n - 1) // 2)
-    upper = lower
-    if n % 2 == 0:
-        upper = power_next(near, n, n // 2, lower)
+    if ROOMY:
+        upper = power_next(near, n, n // 2, lower) if n % 2 == 0 else lower
+    else:
+        upper = power_ranked(near, n, n // 2)
     return most / (<float>0.5 * (lower + upper))
 
 
