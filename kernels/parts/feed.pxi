@@ -120,10 +120,11 @@ cdef void frame_load(uint32_t dtype, const void *x, size_t n, float *frame) noex
 
 cdef void window_features(plan *p, const void *x, uint32_t channel, float *row) noexcept nogil:
     """Features of one channel's window, into their places in the row: by feature, then channel."""
+    cdef uint32_t dtype = p.stage_dtype
     if p.frames:
-        window_numbers(p, DTYPE_F32, window_frames(p, x), channel, row)
-    else:
-        window_numbers(p, p.stage_dtype, x, channel, row)
+        x = window_frames(p, x)
+        dtype = DTYPE_F32
+    window_numbers(p, dtype, x, channel, row)
 
 
 cdef inline void window_numbers(plan *p, uint32_t dtype, const void *x, uint32_t channel,

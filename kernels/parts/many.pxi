@@ -117,7 +117,7 @@ cdef void stats_quad(const uint8_t *x, size_t apart, size_t n, uint32_t need,
             s[k].sum = total[k]
         else:
             s[k].squares = total[k]
-        stats_rest_f32(<const float *>(x + k * apart), n, need, False, s + k)
+        stats_f32(<const float *>(x + k * apart), n, need, True, s + k)
 
 
 cdef void features_many(plan *p, const uint8_t *x, size_t apart, size_t count,

@@ -329,17 +329,22 @@ cdef float f32_deviation(const float *x, size_t n, float scale, float mean) noex
     return lanes_sum(lane) / <float>n
 
 
-cdef void stats_f32(const float *x, size_t n, uint32_t need, stats *s) noexcept nogil:
+cdef void stats_f32(const float *x, size_t n, uint32_t need, bint known, stats *s) noexcept nogil:
     """Sum and squares as they are where that is in range; else, and for the rest, scaled.
 
-    A NaN or an infinity puts both out of range, so that it is looked for only then.
+    A NaN or an infinity puts both out of range, so that it is looked for only then. known: what is
+    needed of both is in s (many.pxi).
     """
     cdef uint32_t sums = need & (NEED_SUM | NEED_CENTRAL)
+    cdef bint plain = need != 0 and (need & ~<uint32_t>(NEED_SUM | NEED_SQUARES)) == 0
     cdef bint once = ROOMY and (need & NEED_CENTRAL or (need & NEED_EXTREMA and need & NEED_SQUARES))
     s.n = <uint32_t>n
     s.dtype = DTYPE_F32
-    s.squares = <float>1.0
-    if once:
+    if not known:
+        s.squares = <float>1.0
+    if ROOMY and known:
+        pass
+    elif once:
         f32_whole(x, n, s)
     elif need & NEED_SQUARES and sums:
         f32_sums(x, n, s)
@@ -347,13 +352,6 @@ cdef void stats_f32(const float *x, size_t n, uint32_t need, stats *s) noexcept 
         s.squares = f32_squares(x, n, <float>1.0)
     elif sums:
         s.sum = f32_sum(x, n, <float>1.0)
-    stats_rest_f32(x, n, need, once, s)
-
-
-cdef inline void stats_rest_f32(const float *x, size_t n, uint32_t need, bint once,
-                                stats *s) noexcept nogil:
-    """What follows from the sum and the squares; `once`: the extremes are there as well."""
-    cdef bint plain = need != 0 and (need & ~<uint32_t>(NEED_SUM | NEED_SQUARES)) == 0
     if need & (NEED_SUM | NEED_CENTRAL):
         s.mean = s.sum / <float>n
     if need & NEED_SQUARES:
@@ -526,7 +524,7 @@ cdef void stats_take(uint32_t dtype, const void *x, size_t n, uint32_t need,
     elif dtype == DTYPE_I32:
         stats_i32(<const int32_t *>x, n, need, s)
     else:
-        stats_f32(<const float *>x, n, need, s)
+        stats_f32(<const float *>x, n, need, False, s)
 
 
 cdef float feature_mean(const stats *s) noexcept nogil:
