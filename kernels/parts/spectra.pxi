@@ -204,7 +204,8 @@ cdef void wide_spectra(uint32_t dtype, const uint8_t *x, size_t apart, size_t co
         odd[k] = atoll_splat(<float>0.0)
     while i < n:
         for k in range(<size_t>WIDE):
-            wide_window(dtype, many_at(x, apart, count, k), f, k, i, v + k)
+            wide_window(dtype, many_at(x, apart, count, k), f, k if k < count else count - 1, i,
+                        v + k)
             odd[k] = odd[k] + (v[k] - v[k])
             v[k] = v[k] * by
         atoll_turn(v)

@@ -79,6 +79,8 @@ cdef inline vector lanes_fold(vector *part) noexcept nogil:
 cdef inline vector turned_sum(vector *sum) noexcept nogil:
     """The last steps of lanes_sum, of WIDE vectors that lanes_fold gave: a sum in each element."""
     cdef size_t j
+    if WIDE == 1:
+        return sum[0]
     atoll_turn(sum)
     if WIDE == 8:
         for j in range(4):
