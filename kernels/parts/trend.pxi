@@ -36,12 +36,15 @@ cdef inline void deviations(const stats *s, const void *x, size_t i, const centr
         for j in range(<size_t>PARTS):
             z[j] = (atoll_load(<const float *>x + i + WIDE * j) - mean) - rest
         return
-    if s.dtype == DTYPE_I16:
+    if WIDE > 1 and s.dtype == DTYPE_I16:
         for j in range(<size_t>PARTS):
             z[j] = atoll_load_i16(<const int16_t *>x + i + WIDE * j, c.middle) - rest
         return
     for j in range(<size_t>LANES):
-        near[j] = wide_difference((<const int32_t *>x)[i + j], c.middle)
+        if s.dtype == DTYPE_I16:
+            near[j] = <float>((<const int16_t *>x)[i + j] - c.middle)
+        else:
+            near[j] = wide_difference((<const int32_t *>x)[i + j], c.middle)
     for j in range(<size_t>PARTS):
         z[j] = atoll_load(near + WIDE * j) - rest
 
