@@ -19,7 +19,6 @@ import zipfile
 from pathlib import Path
 
 from arm_roots import MACHINES, PYTHON, Machine, make_root
-
 from dist import check_wheel, clean_copy
 
 ROOT = Path(__file__).resolve().parent.parent
