@@ -78,6 +78,7 @@ def undefined(nm, obj, cwd):
     return {line.split()[-1] for line in run(nm, "-u", obj, cwd=cwd).splitlines()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_compiles_without_a_warning_on_this_machine(folder, compiler):
     if not shutil.which(compiler):
@@ -230,6 +231,7 @@ def checked(folder):
     return folder / "checked"
 
 
+@pytest.mark.slow
 def test_clean_under_sanitizers(checked):
     chance = random.Random(17)
     for dtype, wide in SIZES.items():
