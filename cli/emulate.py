@@ -87,11 +87,11 @@ def run(options: Any) -> int:
     if options.token and options.count != 1:
         raise UsageError("--token: it is one board's, --count 1")
     link = _link(options)
-    need({**TOOLS, **QEMU})
     reached = reached_as(broker) if link == "ethernet" else ""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="atoll-emulate-")))
         samples = _samples(options, folder)
+        need({**TOOLS, **QEMU})  # what is said wrongly is told wherever it is said
         image = build(options.board, "emulated" if samples else "node", link)
         loop = Loop()
         stack.callback(loop.close)
