@@ -85,6 +85,9 @@ class Budget:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def __contains__(self, shard: ShardId) -> bool:
+        return shard in self._waiting
+
     def offer(self, changes: Iterable[tuple[ShardId, tuple[str, ...]]]) -> None:
         """The changes by choice of the newest plan, in place of all that still waited."""
         self._waiting = dict(changes)

@@ -46,6 +46,7 @@ class Owners:
         self._stale: dict[str, None] = {}  # devices whose map is to be sent
         self._fresh: set[str] = set()
         self._replan = False
+        self._even = False  # the next plan may move what is neither lost nor short, too
         self._wanting = False  # a shard has fewer places than it shall have
         self._paused_until = 0.0
         self._budget = Budget()  # changes by choice that wait for their turn
@@ -62,7 +63,8 @@ class Owners:
     def admit(self, member: Member) -> None:
         """A device is ready: it gets slots if it has none, and may pull shards.
 
-        Not one that holds its own streams only, and not yet one that comes and goes.
+        Not one that holds its own streams only, and not yet one that comes and goes. One that was
+        away for a while has kept what it had: that it is back moves nothing by choice.
         """
         if member.row.quota == 0 and member.whole_weight and member.takes:
             number = member.row.number
@@ -75,6 +77,7 @@ class Owners:
             self._fresh.add(member.id)
             if member.weight != member.whole_weight:
                 self.reweigh(member)
+            self._even = True
         self._replan = True
 
     def trust(self, member: Member) -> None:
@@ -98,11 +101,11 @@ class Owners:
             self._desk.record(SlotsGone(member.row.number))
             if member.id in self._members.members:
                 self._members.set_quota(member, 0)
-        self._replan = True
+        self.reconsider()
 
     def reconsider(self) -> None:
         """Something that placement depends on has changed."""
-        self._replan = True
+        self._replan = self._even = True
 
     def reweigh(self, member: Member) -> None:
         """A device's weight has changed: what is placed stays, later placements follow it, and
@@ -133,7 +136,7 @@ class Owners:
                 self.owned.setdefault(device, {})[shard.id] = shard
             self._note(shard)
         # What a drain had still to move was not recorded: it is found again.
-        self._replan = any(m.row.draining for m in self._members.members.values())
+        self._replan = self._even = any(m.row.draining for m in self._members.members.values())
         self._wanting = any(len(s.goal) < self.wanted(s) for s in self._catalog.all_shards())
         self._streams_seen = self._catalog.stream_count
         for name, dataset in self._catalog.datasets.items():
@@ -339,10 +342,13 @@ class Owners:
         return Want(self._load(shard))
 
     def _plan(self, settle: int = 0) -> None:
-        """Set goals anew: at once where something is lost, in turn where it is by choice."""
+        """Set goals anew: at once where something is lost, in turn where it is by choice. After
+        nothing but a device's return only those choices go on that had been made before.
+        """
         shards, wants = self.wants()
         fresh = frozenset(self._fresh)
         self._fresh.clear()
+        even, self._even = self._even or settle > 0, False
         if not shards:
             return
         placed = goals_of(self.world(fresh=fresh, settle=settle), wants)
@@ -357,7 +363,7 @@ class Owners:
                 short.append((shard, len(goal)))
             if not goal or (shard.pinned and want.sampler < 0):
                 continue  # nowhere to go: what is there stays
-            if self._decide(shard, goal):
+            if self._decide(shard, goal) and (even or shard.id in self._budget):
                 choices.append((shard.id, goal))
         self._budget.offer(choices)
         self._tell_unfit(short)

@@ -129,3 +129,27 @@ def test_what_had_too_few_places_gets_them_when_somebody_is_healthy_again():
     fleet.run(10.0)
     shard = next(s for s in fleet.core.catalog.all_shards() if s.streams)
     assert fleet.core.moves.live_copies(shard) == 2
+
+
+def test_a_device_that_is_back_moves_nothing_by_choice():
+    """A plan made while somebody is silent for a second would move shards of the others."""
+    fleet = filled("a", "b", "c", "d", "e", data=data_of(40), profile="fast")
+    before = {s.id: (s.goal, s.owners) for s in fleet.core.catalog.all_shards()}
+    owners = fleet.core.owners
+    shards, wants = owners.wants()
+    planned = owners_module.goals_of(owners.world(), wants)
+    names = {m.row.number: m.id for m in fleet.core.members.members.values()}
+    uneven = [
+        s for s, goal in zip(shards, planned, strict=True) if {*map(names.get, goal)} != {*s.goal}
+    ]
+    assert uneven, "a plan would move something"
+    fleet.cut.add("a")
+    fleet.run(10.0)
+    assert fleet.states()["a"] == "dead"
+    fleet.cut.discard("a")
+    fleet.devices["a"].ask_lease()
+    fleet.run(20.0)
+    assert fleet.states()["a"] == "ready"
+    assert {s.id: (s.goal, {*s.owners}) for s in fleet.core.catalog.all_shards()} == {
+        shard: (goal, {*held}) for shard, (goal, held) in before.items()
+    }
