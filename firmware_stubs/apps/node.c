@@ -2,6 +2,7 @@
  * connected or not; its stream to the broker is the link's (stream.h). */
 #include <string.h>
 
+#include "assume.h"
 #include "atoll_kernels.h"
 #include "atoll_receipts.h"
 #include "board.h"
@@ -153,6 +154,10 @@ static atoll_mqtt_text stream_key(const atoll_identity *identity)
     memcpy(app.key + at, identity->source.data, identity->source.size);
     return (atoll_mqtt_text){app.key, (uint16_t)(at + identity->source.size)};
 }
+
+ATOLL_ASSUME(scratch_in_message,
+             (int)ATOLL_NODE_SCRATCH + (int)ATOLL_WORKER_RESULT_MAX <= ATOLL_NODE_SAY_MAX);
+ATOLL_ASSUME(order_in_message, (int)ATOLL_NODE_MESSAGE_MAX <= ATOLL_NODE_SAY_MAX);
 
 static void start_plans(const atoll_node_source *source)
 {

@@ -135,6 +135,8 @@ static void connect_broker(uint64_t now)
 
 void atoll_stream_start(atoll_node *node, const atoll_identity *identity, uint64_t now)
 {
+    uint32_t site = atoll_crc32c_update(0, identity->site.data, identity->site.size);
+    uint32_t who = atoll_crc32c_update(site, identity->device.data, identity->device.size);
     uint32_t seed = atoll_crc32c_update(node->numbers.boot, identity->device.data,
                                         identity->device.size);
     own.node = node;
@@ -142,7 +144,7 @@ void atoll_stream_start(atoll_node *node, const atoll_identity *identity, uint64
     (void)now;
     if (own.network.port == 0u) {
         atoll_console_say("the identity block names no broker\n");
-    } else if (!atoll_interface_start(&own.network, seed)) {
+    } else if (!atoll_interface_start(&own.network, who, seed)) {
         own.network.port = 0;
         atoll_console_say("the Ethernet chip does not answer\n");
     }

@@ -105,14 +105,14 @@ static ip4_addr_t address_of(const uint8_t *bytes)
     return address;
 }
 
-bool atoll_interface_start(const atoll_identity_network *network, uint32_t seed)
+bool atoll_interface_start(const atoll_identity_network *network, uint32_t who, uint32_t seed)
 {
     ip4_addr_t address = address_of(network->address), mask = address_of(network->mask);
     ip4_addr_t router = address_of(network->router);
     /* Where the chip has no address of its own: a local one, by which boards differ. */
     uint8_t chip[ATOLL_ETHERNET_ADDRESS] = {2, 'A'};
     own.random = seed != 0u ? seed : 1u;
-    memcpy(chip + 2, &own.random, sizeof own.random);
+    memcpy(chip + 2, &who, sizeof who);
     if (!atoll_ethernet_start(chip)) {
         return false;
     }

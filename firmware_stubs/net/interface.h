@@ -7,8 +7,9 @@
 
 #include "identity.h"
 
-/* Start lwIP. `seed`: of ports and sequence numbers, another one at each boot. False: no such chip. */
-bool atoll_interface_start(const atoll_identity_network *network, uint32_t seed);
+/* Start lwIP. `who`: of the address of a chip that brings none, the same at each boot. `seed`: of
+ * ports and sequence numbers, another one at each. False: no such chip. */
+bool atoll_interface_start(const atoll_identity_network *network, uint32_t who, uint32_t seed);
 
 /* Pass on what was received, and let lwIP's time pass. True: there may be more. */
 bool atoll_interface_serve(uint64_t now_ms);
