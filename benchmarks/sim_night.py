@@ -23,13 +23,13 @@ OUTPUT = Path("build/bench/sim-night.json")
 EVENTS, SEEDS = 100_000_000, 10_000
 FIRST = 10_000_000  # apart from the seeds of the tests and of `make sim-ci`
 CHUNK = 100
-# In turn: the usual small site, many devices, few of everything, zones of several devices; each so
-# long that a seed has some 10,000 events, and both counts are reached together.
+# In turn: the usual small site, many devices, few of everything, zones of several devices; long
+# enough for a device to be out after 60 s where that is drawn.
 SETUPS = (
-    Setup(hours=0.012),
-    Setup(devices=12, hours=0.007),
-    Setup(devices=4, shards=4, hours=0.014),
-    Setup(devices=20, shards=16, hours=0.006),
+    Setup(hours=0.02),
+    Setup(devices=12, hours=0.012),
+    Setup(devices=4, shards=4, hours=0.02),
+    Setup(devices=20, shards=16, hours=0.008),
 )
 SUMS = ("seeds", "events", "messages", "answers", *KINDS)
 
