@@ -260,7 +260,7 @@ class Emulated:
             stream.readline()  # QEMU says who it is
             for order in ("qmp_capabilities", "system_reset"):
                 print(json.dumps({"execute": order}), file=stream, flush=True)
-                while "return" not in json.loads(stream.readline()):
+                while not {"return", "error"} & json.loads(stream.readline()).keys():
                     pass  # events come in between
 
     def end(self) -> None:

@@ -143,7 +143,13 @@ def run(options: Any) -> int:
             print("\n".join(shlex.join(words) for words in commands))
             return 0
         for words in commands:
-            _call(words, way)
+            try:
+                _call(words, way)
+            except FirmwareError as error:
+                if not options.token:
+                    raise
+                again = f"the token is used up: atoll enroll {options.id} again"
+                raise FirmwareError(f"{error}; {again}") from None
     return _await_birth(options, who.floor)
 
 
