@@ -170,9 +170,13 @@ def broken(result: dict[str, Any]) -> list[str]:
         if result[name] > most
     ]
     for board, most in BOARDS_MAX.items():
+        row = result["boards"].get(board)
+        if row is None:
+            found.append(f"{board} was not measured")
+            continue
         found += [
             f"{part} of {board} is {size} bytes, at most {most[part]} are allowed"
-            for part, size in result["boards"].get(board, {}).items()
+            for part, size in row.items()
             if size > most.get(part, size)
         ]
     return found

@@ -165,7 +165,7 @@ def test_birth_and_lease(node, gateway):
         1,
         m.PROTOCOL,
         "bench",
-        0.0,
+        0.25,
     )
     assert birth.message_max == 1024
     first = gateway.expect(m.LeaseRequest)

@@ -88,7 +88,6 @@ EXTREMES = [
     ("mahalanobis", "window 2 | mahalanobis @unit", "f", [3e38, 1, NAN, INF], [INF, NAN]),
     ("novelty", "window 2 | novelty 1", "f", [1, 2, 3e38, 1, 1, 3], [0, INF, 0]),
 ]
-ROW = "window 16 | crest, kurtosis, skewness"
 REDUCED = [
     ("count", "count", "f", [NAN, INF], 1),
     ("sum", "sum", "f", [3e38] * 3, 3 * big(3e38)[0]),

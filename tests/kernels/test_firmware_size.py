@@ -55,9 +55,12 @@ def test_the_smallest_sets_state_fits_beside_its_window(sizes, dtype):
 
 
 def test_a_bound_that_is_broken_is_said(sizes):
-    board = {"microbit": {"flash": 49152, "ram": 12288}, "mps2-an385": {"flash": 99999}}
+    ethernet = {"lm3s6965evb by ethernet": {"flash": 98304, "ram_without_log": 32768}}
+    board = {"microbit": {"flash": 49152, "ram": 12288}, "mps2-an385": {"flash": 99999}, **ethernet}
     within = {"smallest_flash": 12288, "smallest_ram": 2048, "catalogue_flash": 1, "boards": board}
     assert sizes.broken(within) == []
     assert "12289" in sizes.broken({**within, "smallest_flash": 12289})[0]
     board["microbit"]["ram"] = 12289
     assert sizes.broken(within) == ["ram of microbit is 12289 bytes, at most 12288 are allowed"]
+    del board["microbit"]
+    assert sizes.broken(within) == ["microbit was not measured"]

@@ -155,6 +155,7 @@ def network(rng: random.Random) -> io.BytesIO:
     return file
 
 
+MANY = 512  # samples: from here on many are looked at together, parts/histogram.pxi
 LONG = 70_000  # samples: above the threshold of parts/counts.pxi
 
 
@@ -184,6 +185,6 @@ def near(x: float) -> list[float]:
 def test_values_at_the_edges_fall_into_the_same_bins(low, high, bins):
     edges = [low + (high - low) * k / bins for k in range(bins + 1)]
     values = [v for edge in edges if edge for v in near(edge)] + [low - 1, high + 1, math.nan, 0.0]
-    samples = array("f", values * 3)
+    samples = array("f", values * (1 + 2 * MANY // len(values)))
     plan = Plan(f"histogram {low} {high} bins={bins}")
     assert bytes_of(plan, samples, len(samples)) == bytes_of(plan, samples, 1)

@@ -42,7 +42,8 @@ def test_every_kernel_has_a_twin_a_finisher_and_a_receipt():
 
 def test_every_kernel_is_held_against_float64():
     files = Path(__file__).parent.glob("test_accuracy*.py")
-    plans = " ".join(path.read_text() for path in files)
+    code = re.sub(r'""".*?"""', "", " ".join(path.read_text() for path in files), flags=re.DOTALL)
+    plans = " ".join(re.findall(r'"((?:[^"\\\n]|\\.)*)"', code))  # in texts, not in numpy's words
     assert {k.name for k in catalogue()} <= set(re.findall(r"[a-z0-9_]+", plans))
 
 

@@ -160,6 +160,7 @@ int main(int argc, char **argv)
     atoll_node_config config = {.zone = {"bench", 5},
                                 .software = {"0.1.0", 5},
                                 .profile = {"normal", 6},
+                                .capacity = 0.25f,
                                 .memory_bytes = 16384,
                                 .storage_bytes = 32768};
     uint8_t *bytes;
