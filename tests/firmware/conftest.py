@@ -141,7 +141,7 @@ class Emulator:
         words = {"execute": command, "arguments": arguments}
         print(json.dumps(words), file=self.control, flush=True)
 
-    def until(self, claim, timeout_s=30):
+    def until(self, claim, timeout_s=100):
         """Be the bridge until `claim` holds."""
         deadline = time.monotonic() + timeout_s
         while not claim():
