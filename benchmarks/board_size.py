@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any, NamedTuple
 
-from atoll.cli.firmware import BOARDS, build, symbol
+from atoll.cli.firmware import BOARDS, build, emulator, symbol
 from atoll.wire.identity import Identity, encode_identity
 
 SPEAKS_S = 60.0  # an emulated board takes one or two, on a machine that has time
@@ -51,7 +51,8 @@ def stack_of(board: str, elf: Path, identity: int, folder: Path) -> tuple[int, i
     """Stack used until the board has spoken, and stack there is."""
     block, line, control = folder / "identity", folder / "line", folder / "control"
     block.write_bytes(encode_identity(Identity("size", board, board)))
-    command = ["qemu-system-arm", "-M", board, "-kernel", str(elf), "-display", "none"]
+    command = [*emulator(board), "-kernel", str(elf), "-display", "none"]
+    command += ["-kept", "none"] if board == "pico" else []  # it takes its receipts
     command += ["-monitor", "none", "-qmp", f"unix:{control},server=on,wait=off", "-nic", "none"]
     command += ["-chardev", f"socket,id=line,path={line}", "-serial", "chardev:line"]
     command += ["-device", f"loader,file={block},addr={identity:#x},force-raw=on"]

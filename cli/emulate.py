@@ -1,4 +1,4 @@
-"""`atoll emulate`: microcontrollers in QEMU that join the site as real ones do: by Ethernet, or
+"""`atoll emulate`: emulated microcontrollers that join the site as real ones do: by Ethernet, or
 over a serial line whose bridge this is.
 """
 
@@ -16,11 +16,12 @@ from typing import IO, Any
 
 from atoll.cli.firmware import (
     BOARDS,
-    QEMU,
     TOOLS,
     Image,
     broker_address,
     build,
+    emulator,
+    emulator_tools,
     floor_now,
     need,
     plain,
@@ -91,7 +92,7 @@ def run(options: Any) -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="atoll-emulate-")))
         samples = _samples(options, folder)
-        need({**TOOLS, **QEMU})  # what is said wrongly is told wherever it is said
+        need({**TOOLS, **emulator_tools(options.board)})  # what is said wrongly is told wherever it is said
         image = build(options.board, "emulated" if samples else "node", link)
         loop = Loop()
         stack.callback(loop.close)
@@ -102,7 +103,7 @@ def run(options: Any) -> int:
             board = Emulated(name, options, image, folder, samples, reached)
             stack.callback(board.end)
             boards.append(board)
-            say(f"{name}: {options.board} in QEMU, process {board.process.pid}")
+            say(f"{name}: {options.board} in emulation, process {board.process.pid}")
             if reached:
                 loop.watch(board.console.fileno(), readable=partial(_tell, loop, board))
             else:
@@ -152,9 +153,9 @@ def _reset(boards: "list[Emulated]") -> None:
 
 
 def _ended(loop: Any, board: "Emulated", ended: list[str]) -> None:
-    """QEMU ended by itself, which it never should."""
+    """The emulator ended by itself, which it never should."""
     loop.unwatch(board.pidfd)
-    ended.append(f"{board.name}: QEMU ended with {board.process.wait()}: {board.said()}")
+    ended.append(f"{board.name}: the emulator ended with {board.process.wait()}: {board.said()}")
     loop.stop()
 
 
@@ -209,7 +210,7 @@ class Emulated:
             who = who._replace(secret=secret_for(name, options.site, broker, options.token))
         block = folder / f"{name}.identity"
         block.write_bytes(encode_identity(who))
-        command = ["qemu-system-arm", "-M", options.board, "-kernel", str(image.elf)]
+        command = [*emulator(options.board), "-kernel", str(image.elf)]
         command += ["-display", "none", "-monitor", "none"]
         command += ["-qmp", f"unix:{self._control},server=on,wait=off"]
         if reached:

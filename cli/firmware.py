@@ -4,6 +4,7 @@ import fcntl
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,8 +20,9 @@ TOOLS = {
     "arm-none-eabi-nm": "binutils-arm-none-eabi",
 }
 
-
+# ... and emulation.
 QEMU = {"qemu-system-arm": "qemu-system-arm"}
+NODE = {"node": "nodejs", "npm": "npm"}
 
 
 class FirmwareError(Exception):
@@ -40,6 +42,7 @@ class Board(NamedTuple):
 BOARDS = {
     "microbit": Board("Cortex-M0", True, False),
     "netduinoplus2": Board("Cortex-M4F", True, False),
+    "pico": Board("Cortex-M0+", True, False),
     "lm3s6965evb": Board("Cortex-M3", True, True),
     "mps2-an385": Board("Cortex-M3", False, True),
     "mps2-an386": Board("Cortex-M4F", False, True),
@@ -71,6 +74,25 @@ def need(tools: dict[str, str], install: str = "") -> None:
     if missing:
         how = install or f"apt install {' '.join(missing)}"
         raise FirmwareError(f"missing on this machine: {how}")
+
+
+def emulator_tools(board: str) -> dict[str, str]:
+    """What a board's emulation takes, and the Debian package that has it."""
+    return NODE if board == "pico" else QEMU
+
+
+def emulator(board: str) -> list[str]:
+    """The words that start a board's emulator; all that follow them are QEMU's.
+
+    QEMU has no RP2040: emulator/pico.mjs makes one of rp2040js, which is had when it is first needed.
+    """
+    if board != "pico":
+        return ["qemu-system-arm", "-M", board]
+    script = [sys.executable, str(SOURCES / "rp2040js.py"), str(ROOT / "build" / "rp2040js")]
+    done = subprocess.run(script, capture_output=True, text=True)
+    if done.returncode:
+        raise FirmwareError(done.stderr.strip())
+    return ["node", str(SOURCES / "emulator" / "pico.mjs")]
 
 
 def build(board: str, app: str, link: str = "serial") -> Image:

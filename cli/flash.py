@@ -57,6 +57,16 @@ WAYS = {
             "dfu-util -d 0483:df11 -a 0 -s {address}:leave -D {identity}",
         ),
     ),
+    "pico": Way(
+        "picotool",
+        "build picotool, or copy the file by hand",
+        "hold BOOTSEL while you plug the Pico in by USB",
+        (
+            "picotool load -v {uf2}",
+            "picotool load -v {identity_uf2}",
+            "picotool reboot",
+        ),
+    ),
     "lm3s6965evb": Way(
         "openocd",
         "apt install openocd",

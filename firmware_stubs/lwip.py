@@ -8,15 +8,12 @@ lwIP is under a BSD licence of three clauses (COPYING in the folder): an image t
 handed on with that text.
 """
 
-import hashlib
-import os
 import re
-import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
-from tempfile import TemporaryDirectory
+
+from pinned import Missing, run, unpacked
 
 VERSION = "2.1.3+dfsg1"
 ARCHIVE = f"lwip_{VERSION}.orig.tar.xz"
@@ -25,10 +22,6 @@ SHA256 = "0a8276d09fc4e97bbba2f953d74af2388fc2195ea156be9d7589e297a68fde24"
 PLACES = ("pool/main/l/lwip", "pool/universe/l/lwip")
 HELPER = "/usr/lib/apt/apt-helper"
 TIMEOUT_S = 300
-
-
-class Missing(Exception):
-    """It cannot be had; the message says what would help."""
 
 
 def archives() -> list[str]:
@@ -49,54 +42,23 @@ def download(target: Path) -> None:
         for place in PLACES:
             words = [HELPER, "download-file", f"{base}{place}/{ARCHIVE}", str(target)]
             words += [f"SHA256:{SHA256}"]
-            done = subprocess.run(words, capture_output=True, timeout=TIMEOUT_S)
+            try:
+                done = subprocess.run(words, capture_output=True, timeout=TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                raise Missing(f"{base} did not answer within {TIMEOUT_S} s") from None
             if done.returncode == 0 and target.exists():
                 return
     raise Missing("none of this machine's package archives has it")
 
 
-def fetch(folder: Path) -> Path:
-    """The unpacked sources below `folder`; nothing is done where they are there."""
-    home = folder / f"lwip-{VERSION}"
-    if home.is_dir():
-        return home
-    folder.mkdir(parents=True, exist_ok=True)
-    # Whatever stops this leaves nothing that looks whole.
-    with TemporaryDirectory(dir=folder, prefix=".new-") as name:
-        archive = folder / ARCHIVE
-        if not archive.exists():
-            fresh = Path(name) / ARCHIVE
-            download(fresh)
-            fresh.rename(archive)
-        found = hashlib.sha256(archive.read_bytes()).hexdigest()
-        if found != SHA256:
-            archive.unlink()
-            raise Missing(f"the SHA-256 of {archive} was {found}; it is deleted")
-        with tarfile.open(archive) as whole:
-            whole.extractall(name, filter="data")
-        (top,) = Path(name).glob("lwip-*/")
-        try:
-            os.rename(top, home)
-        except OSError:  # another build was faster
-            if not home.is_dir():
-                raise
-            shutil.rmtree(top)
-    return home
-
-
 def main() -> int:
     """Fetch into the folder of the command line."""
     folder = Path(sys.argv[1])
-    try:
-        fetch(folder)
-    except (Missing, subprocess.TimeoutExpired, OSError) as error:
-        print(
-            f"lwip.py: no lwIP: {error}. Put {ARCHIVE} (SHA-256 {SHA256}) into {folder},"
-            " or build with LINK=serial",
-            file=sys.stderr,
-        )
-        return 1
-    return 0
+    return run(
+        "lwIP",
+        lambda: unpacked(folder / f"lwip-{VERSION}", ARCHIVE, SHA256, download),
+        f"Put {ARCHIVE} (SHA-256 {SHA256}) into {folder}, or build with LINK=serial",
+    )
 
 
 if __name__ == "__main__":

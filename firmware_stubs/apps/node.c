@@ -9,6 +9,7 @@
 #include "chip.h"
 #include "flash_slice.h"
 #include "identity.h"
+#include "kept.h"
 #include "node.h"
 #include "orders.h"
 #include "samples.h"
@@ -16,19 +17,22 @@
 #include "worker.h"
 
 #ifndef ATOLL_CHIP_PAGES
-#define ATOLL_CHIP_PAGES 16
+#define ATOLL_CHIP_PAGES 15
 #endif
 
 enum {
     PAGES_MAX = ATOLL_CHIP_PAGES,
     NUMBERS_PAGES = 3,
+    KEPT_PAGES = 1, /* behind the logs: the receipts of this build */
     ORDERS_PAGES = 4, /* with one kept for deletions, and one for what is in force: two orders */
     STORE = ATOLL_NODE_SAY_MAX + 256,
     KEY_MAX = 2 * ATOLL_NODE_NAME_MAX + 1,
     SAMPLES = 64 /* at a time; between two, the line is served and the watchdog fed */
 };
 
-extern const uint8_t atoll_identity_start[]; /* from the linker script */
+/* From the linker script. */
+extern const uint8_t atoll_identity_start[];
+extern const uint8_t atoll_build_id[];
 
 static struct app {
     atoll_node node;
@@ -63,7 +67,8 @@ static void open_logs(void)
     atoll_flash_slice_start(&app.slices[0], flash, 0, NUMBERS_PAGES);
     atoll_flash_slice_start(&app.slices[1], flash, NUMBERS_PAGES, ORDERS_PAGES);
     atoll_flash_slice_start(&app.slices[2], flash, NUMBERS_PAGES + ORDERS_PAGES,
-                            (uint16_t)(flash->page_count - NUMBERS_PAGES - ORDERS_PAGES));
+                            (uint16_t)(flash->page_count - NUMBERS_PAGES - ORDERS_PAGES -
+                                       KEPT_PAGES));
     atoll_flashlog_open(&app.numbers, &app.slices[0].flash, memory.of.pages);
     atoll_flashlog_open(&app.orders_log, &app.slices[1].flash, memory.of.pages + NUMBERS_PAGES);
     atoll_flashlog_open(&app.outbox, &app.slices[2].flash,
@@ -82,6 +87,18 @@ static void take_receipts(void)
         }
     }
     memset(&memory, 0, sizeof memory);
+}
+
+/* They cost seconds, so that an image takes them once: a later start finds them under its build's id,
+ * which is a hash of all that was linked. */
+static void find_receipts(void)
+{
+    const atoll_flash *flash = atoll_board_flash();
+    uint32_t page = flash->page_count - 1u;
+    if (!atoll_kept_read(flash, page, atoll_build_id, app.receipts, sizeof app.receipts)) {
+        take_receipts();
+        atoll_kept_write(flash, page, atoll_build_id, app.receipts, sizeof app.receipts);
+    }
 }
 
 static size_t add_text(char *to, size_t at, const char *text)
@@ -239,7 +256,7 @@ static void wait_for_help(void)
 int main(void)
 {
     atoll_board_start();
-    take_receipts();
+    find_receipts();
     open_logs();
     if (!start_node(atoll_board_now_ms())) {
         wait_for_help();

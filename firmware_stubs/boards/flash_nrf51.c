@@ -4,13 +4,14 @@
 
 #include "board.h"
 #include "bytes.h"
+#include "chip.h"
 #include "cortexm.h"
 
 #define READY ATOLL_REGISTER(0x4001E400u)
 #define CONFIG ATOLL_REGISTER(0x4001E504u)
 #define ERASEPAGE ATOLL_REGISTER(0x4001E508u)
 
-enum { PAGE = 1024, PAGES = 12, READ_ONLY = 0, WRITE = 1, ERASE = 2 };
+enum { PAGE = 1024, PAGES = ATOLL_CHIP_PAGES + 1, READ_ONLY = 0, WRITE = 1, ERASE = 2 };
 
 extern uint32_t atoll_log_start[]; /* from the linker script */
 

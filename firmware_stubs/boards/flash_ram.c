@@ -4,7 +4,7 @@
 
 #include "board.h"
 
-enum { PAGE = 1024, PAGES = 12 };
+enum { PAGE = 1024, PAGES = 13 };
 
 static uint8_t bytes[PAGES * PAGE] __attribute__((section(".noinit")));
 

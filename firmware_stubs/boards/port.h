@@ -14,6 +14,8 @@ void atoll_uart_interrupt(void);
 bool atoll_uart_put(uint8_t byte); /* false: not now */
 void atoll_watchdog_start(void);
 void atoll_watchdog_feed(void);
+bool atoll_watchdog_bit(void); /* it ended the boot before this one, and no warning of it came */
+void atoll_watchdog_reset(void); /* where chip.h has ATOLL_CHIP_RESETS_ITSELF */
 
 /* Provided by the Ethernet part (ethernet.h), in images that have it. */
 __attribute__((weak)) void atoll_ethernet_interrupt(void);

@@ -16,7 +16,7 @@ extern uint32_t atoll_bss_start[], atoll_bss_end[];
 int main(void);
 void atoll_reset_interrupt(void);
 
-enum { FILL = 0x5A, NMI = 2, GUARD_BYTES = 32, PC_IN_FRAME = 6, LR_IN_FRAME = 5 };
+enum { FILL = 0x5A, NMI = 2, GUARD_BYTES = 32, LAST_FRAME = 128, PC_IN_FRAME = 6, LR_IN_FRAME = 5 };
 
 /* What a reset leaves alone; `crc` over what stands before it tells it from what power brings. */
 struct kept {
@@ -69,10 +69,25 @@ static uint32_t kept_crc(void)
 
 /* --- reset ----------------------------------------------------------------------------------- */
 
+/* A bite that nothing warned of, with the stack used to its last frame: what overflowed had no room for
+ * the fault's registers, and the core stood still. */
+static uint32_t cause_of_bite(void)
+{
+    const volatile uint8_t *at = (const uint8_t *)atoll_stack_bottom;
+    const volatile uint8_t *end = at + LAST_FRAME;
+    while (at < end && *at == FILL) {
+        at++;
+    }
+    return at == end ? ATOLL_BOARD_WATCHDOG : ATOLL_BOARD_STACK;
+}
+
 static void recall(void)
 {
+    bool bit = atoll_watchdog_bit();
     if (kept.crc != kept_crc()) {
         kept = (struct kept){.cause = ATOLL_BOARD_POWER};
+    } else if (kept.cause == ATOLL_BOARD_RESET && bit) {
+        kept.cause = cause_of_bite();
     }
     story = (atoll_board_story){.boots = kept.boots + 1u,
                                 .cause = kept.cause,
@@ -91,6 +106,12 @@ static void guard_stack(void)
 #if defined ATOLL_CHIP_STACK_LIMIT
     __asm__ volatile("msr msplim, %0" : : "r"(atoll_stack_bottom));
     ATOLL_SHCSR |= 7u << 16;
+#elif defined ATOLL_CHIP_MPU && defined __ARM_ARCH_6M__
+    ATOLL_MPU_RNR = 0;
+    ATOLL_MPU_RBAR = (uint32_t)(uintptr_t)atoll_guard_bottom;
+    ATOLL_MPU_RASR = 1u << 28 | 0xFEu << 8 | 7u << 1 | 1u; /* the first 32 of 256 bytes, as below */
+    ATOLL_MPU_CTRL = 5;
+    __asm__ volatile("dsb\n isb" : : : "memory");
 #elif defined ATOLL_CHIP_MPU
     ATOLL_MPU_RNR = 0;
     ATOLL_MPU_RBAR = (uint32_t)(uintptr_t)atoll_guard_bottom;
@@ -146,7 +167,11 @@ const atoll_board_story *atoll_board_story_of_boot(void)
 void atoll_board_reset(void)
 {
     __asm__ volatile("dsb" : : : "memory");
+#ifdef ATOLL_CHIP_RESETS_ITSELF
+    atoll_watchdog_reset();
+#else
     ATOLL_AIRCR = 0x05FA0004u;
+#endif
     for (;;) {
     }
 }
@@ -203,7 +228,7 @@ void atoll_fault_record(const uint32_t *frame)
         kept.lr = frame[LR_IN_FRAME];
         kept.pc = frame[PC_IN_FRAME];
     }
-#if defined ATOLL_CHIP_MPU || defined ATOLL_CHIP_STACK_LIMIT
+#if (defined ATOLL_CHIP_MPU || defined ATOLL_CHIP_STACK_LIMIT) && !defined __ARM_ARCH_6M__
     kept.status = ATOLL_CFSR;
     kept.address = ATOLL_MMFAR;
     if ((kept.status & 0x00100010u) != 0u) { /* STKOF, or stacking hit the guard */

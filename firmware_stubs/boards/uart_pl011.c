@@ -1,4 +1,5 @@
-/* PrimeCell UART PL011 (ARM DDI 0183), without its FIFO: a byte, an interrupt. */
+/* PrimeCell UART PL011 (ARM DDI 0183): without its FIFO a byte, an interrupt; with it (chip.h), when
+ * there are some, or when no more came for a while. */
 #include "chip.h"
 #include "cortexm.h"
 #include "port.h"
@@ -12,7 +13,13 @@
 #define MASK ATOLL_REGISTER(ATOLL_CHIP_UART + 0x38u)
 #define CLEAR ATOLL_REGISTER(ATOLL_CHIP_UART + 0x44u)
 
-enum { RX_EMPTY = 1 << 4, TX_FULL = 1 << 5, RX_INTERRUPT = 1 << 4 };
+#ifdef ATOLL_CHIP_UART_FIFO
+enum { WITH_FIFO = 1 << 4, RX_INTERRUPT = 1 << 4 | 1 << 6 };
+#else
+enum { WITH_FIFO = 0, RX_INTERRUPT = 1 << 4 };
+#endif
+
+enum { RX_EMPTY = 1 << 4, TX_FULL = 1 << 5 };
 
 void atoll_uart_start(void)
 {
@@ -20,7 +27,7 @@ void atoll_uart_start(void)
     CONTROL = 0;
     IBRD = divisor / 64u;
     FBRD = divisor % 64u;
-    LINE = 3u << 5; /* 8 bits */
+    LINE = 3u << 5 | (uint32_t)WITH_FIFO; /* 8 bits */
     MASK = RX_INTERRUPT;
     CONTROL = 0x301; /* on, both ways */
     atoll_nvic_enable(ATOLL_CHIP_UART_IRQ);

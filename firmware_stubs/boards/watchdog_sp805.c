@@ -20,6 +20,11 @@ void atoll_watchdog_start(void)
 #endif
 }
 
+bool atoll_watchdog_bit(void)
+{
+    return false; /* it has called before */
+}
+
 void atoll_watchdog_feed(void)
 {
     LOCK = 0x1ACCE551u;

@@ -5,6 +5,10 @@
  * Vectors are made as they are needed, so that a receipt takes the largest state and little more. */
 #include <string.h>
 
+#ifdef ATOLL_RECEIPT_PAUSE
+void ATOLL_RECEIPT_PAUSE(void);
+#endif
+
 struct golden {
     uint32_t word; /* of xorshift32 */
     uint32_t dtype;
@@ -130,6 +134,9 @@ static uint32_t run(const struct program *program, struct golden *vector, struct
         return ATOLL_STATUS_NO_SPACE;
     }
     while (vector->at < SAMPLES) {
+#ifdef ATOLL_RECEIPT_PAUSE
+        ATOLL_RECEIPT_PAUSE(); /* a slow board feeds its watchdog */
+#endif
         size_t rows_bytes = piece_bytes(program, piece, width) - piece_bytes(program, piece, 0);
         uint32_t status;
         count = SAMPLES - vector->at < piece ? SAMPLES - vector->at : piece;

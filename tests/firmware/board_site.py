@@ -12,7 +12,7 @@ from atoll.wire.codec import decode, encode
 from atoll.wire.topics import Topics
 
 BOARDS = ("lm3s6965evb", "microbit", "mps2-an385", "mps2-an386")
-BOARDS += ("mps2-an500", "mps2-an505", "netduinoplus2")
+BOARDS += ("mps2-an500", "mps2-an505", "netduinoplus2", "pico")
 ETHERNET = ("lm3s6965evb", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505")
 # Each board with each of its links.
 LINKED = [(board, "serial") for board in BOARDS] + [(board, "ethernet") for board in ETHERNET]

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from atoll.cli.firmware import emulator, emulator_tools
 from atoll.transport.serial_link import BYTES, DATA_MAX, DOWN, OPEN, UP, Message, Ready, SerialLink
 
 sys.path.insert(0, str(Path(__file__).parent))  # board_site and ethernet_board, by name
@@ -80,7 +81,7 @@ class Firmware:
 
     def image(self, board: str, app: str, link: str = "serial") -> Path:
         """The image of an application for a board, with this link to the broker."""
-        self.need("arm-none-eabi-gcc", "qemu-system-arm")
+        self.need("arm-none-eabi-gcc", *emulator_tools(board))
         self.make(f"BOARD={board}", f"APP={app}", f"LINK={link}", "image")
         return self.build / board / f"{app}{'-ethernet' * (link == 'ethernet')}.elf"
 
@@ -100,7 +101,7 @@ def firmware() -> Firmware:
 
 
 class Emulator:
-    """QEMU with a board, and the bridge's end of its serial line."""
+    """An emulator with a board, and the bridge's end of its serial line."""
 
     def __init__(self, board, image, folder, *, noise=0.0, broker=0, more=()):
         """`broker`: a port, for an image that wants a stream; `more`: words for QEMU."""
@@ -110,7 +111,7 @@ class Emulator:
         self.server = socket.socket(socket.AF_UNIX)
         self.server.bind(str(line))
         self.server.listen()
-        command = ["qemu-system-arm", "-M", board, "-kernel", str(image), "-display", "none"]
+        command = [*emulator(board), "-kernel", str(image), "-display", "none"]
         command += ["-monitor", "none", "-qmp", f"unix:{control},server=on,wait=off"]
         command += ["-chardev", f"socket,id=line,path={line}", "-serial", "chardev:line", *more]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
@@ -123,7 +124,7 @@ class Emulator:
         self.broker = broker
         self.stream = None
         self.owed = bytearray()  # from the broker to the board
-        self.until(lambda: self.readies == 1)
+        self.until(lambda: self.readies == 1, timeout_s=300)  # the receipts may come first
 
     @staticmethod
     def _connect_control(path):

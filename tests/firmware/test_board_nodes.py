@@ -61,7 +61,7 @@ def test_board_joins_and_comes_back(site, board, link):
     lab.expect(m.LeaseRequest, lambda request: request.backlog == 0)
 
 
-@pytest.mark.parametrize("board", ["microbit", "mps2-an385"])
+@pytest.mark.parametrize("board", ["microbit", "mps2-an385", "pico"])
 def test_noise_and_resets(site, board):
     """A noisy line, and a reset as soon as the device is ready: each boot is a new one."""
     lab = site(board, noise=1e-4)

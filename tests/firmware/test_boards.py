@@ -12,10 +12,10 @@ pytestmark = pytest.mark.emulator
 
 BOARDS = (
     *("lm3s6965evb", "microbit", "mps2-an385", "mps2-an386"),
-    *("mps2-an500", "mps2-an505", "netduinoplus2"),
+    *("mps2-an500", "mps2-an505", "netduinoplus2", "pico"),
 )
 # QEMU has no watchdog of the nRF51 and of the STM32.
-WATCHED = ("lm3s6965evb", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505")
+WATCHED = ("lm3s6965evb", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505", "pico")
 POWER, RESET, WATCHDOG, FAULT, STACK = range(5)
 
 

@@ -54,7 +54,7 @@ def test_the_walk_compiles_for_the_smallest_core_without_a_warning(firmware, tmp
     assert listed == "", "it calls nothing: no division, no memory"
 
 
-@pytest.mark.parametrize("board", ["microbit", "mps2-an386"])
+@pytest.mark.parametrize("board", ["microbit", "mps2-an386", "pico"])
 def test_a_board_places_as_the_gateway_does(emulate, board, site):
     table, sites = site
     machine = emulate(board)

@@ -7,6 +7,7 @@
 #include "flash_emulator.h"
 #include "flash_slice.h"
 #include "identity.h"
+#include "kept.h"
 #include "node.h"
 #include "numbers.h"
 
@@ -133,8 +134,49 @@ static void test_jitter(void)
     expect(first >= 250u && first <= 500u && second >= 250u && second <= 500u, "soon");
 }
 
+/* What is kept is there whole or not at all, wherever the power goes, and under its own key only. */
+static void test_kept(void)
+{
+    static emulator flash, cut;
+    static const uint8_t key[ATOLL_KEPT_KEY] = "this build's id", other[ATOLL_KEPT_KEY] = "another";
+    uint8_t first[200], second[200], found[256];
+    memset(first, 0x5C, sizeof first);
+    memset(second, 0xA1, sizeof second);
+    for (uint16_t unit = 1; unit <= 32; unit = (uint16_t)(unit * 2)) {
+        emulator_start(&flash, 256, 3, unit, 1);
+        expect(!atoll_kept_read(&flash.port, 2, key, found, sizeof first), "nothing on blank flash");
+        expect(atoll_kept_write(&flash.port, 2, key, first, sizeof first), "something is kept");
+        expect(atoll_kept_read(&flash.port, 2, key, found, sizeof first), "and there");
+        expect(memcmp(found, first, sizeof first) == 0, "as it was");
+        expect(!atoll_kept_read(&flash.port, 2, other, found, sizeof first), "not for another build");
+        expect(!atoll_kept_read(&flash.port, 2, key, found, sizeof first - 1), "nor of another size");
+        expect(!atoll_kept_write(&flash.port, 2, key, found, 256 - ATOLL_KEPT_MORE + 1), "too much");
+        expect(atoll_kept_read(&flash.port, 2, key, found, sizeof first), "which changed nothing");
+        expect(flash.violations == 0, "by the rules of flash");
+    }
+    for (int tear = TEAR_NOTHING; tear < TEARS; tear++) {
+        for (uint64_t at = 0; at < 10; at++) {
+            uint8_t *wanted;
+            emulator_copy(&cut, &flash);
+            cut.cut_at = cut.operations + at;
+            cut.tear = (enum tear)tear;
+            atoll_kept_write(&cut.port, 2, key, second, sizeof second);
+            emulator_copy(&flash, &cut);
+            memset(found, 0, sizeof found);
+            if (atoll_kept_read(&flash.port, 2, key, found, sizeof second)) {
+                wanted = found[0] == 0xA1 ? second : first;
+                expect(memcmp(found, wanted, sizeof second) == 0, "whole after a cut");
+            }
+            expect(atoll_kept_write(&flash.port, 2, key, first, sizeof first), "kept anew");
+        }
+    }
+    flash.bytes[2 * 256 + 100] ^= 4;
+    expect(!atoll_kept_read(&flash.port, 2, key, found, sizeof first), "a rotten bit is seen");
+}
+
 int main(void)
 {
+    test_kept();
     test_identity();
     test_jitter();
     test_slices();
