@@ -92,7 +92,9 @@ def run(options: Any) -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="atoll-emulate-")))
         samples = _samples(options, folder)
-        need({**TOOLS, **emulator_tools(options.board)})  # what is said wrongly is told wherever it is said
+        need(
+            {**TOOLS, **emulator_tools(options.board)}
+        )  # what is said wrongly is told wherever it is said
         image = build(options.board, "emulated" if samples else "node", link)
         loop = Loop()
         stack.callback(loop.close)

@@ -84,7 +84,7 @@ def emulator_tools(board: str) -> dict[str, str]:
 def emulator(board: str) -> list[str]:
     """The words that start a board's emulator; all that follow them are QEMU's.
 
-    QEMU has no RP2040: emulator/pico.mjs makes one of rp2040js, which is had when it is first needed.
+    QEMU has no RP2040: emulator/pico.mjs makes one of rp2040js, had when it is first needed.
     """
     if board != "pico":
         return ["qemu-system-arm", "-M", board]

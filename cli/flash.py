@@ -3,6 +3,7 @@
 import argparse
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ from atoll.cli.firmware import (
 )
 from atoll.cli.options import UsageError, add_site, example, with_password
 from atoll.cli.serial import say
+from atoll.cli.uf2 import encode_uf2
 
 # How a board is written: the tool and its package, what to plug in, and the commands. Of the words,
 # {elf}, {bin}, {identity} are files, {address} and {start} where identity and image belong.
@@ -59,7 +61,7 @@ WAYS = {
     ),
     "pico": Way(
         "picotool",
-        "build picotool, or copy the file by hand",
+        "hold BOOTSEL while you plug the Pico in by USB and mount RPI-RP2, or install picotool",
         "hold BOOTSEL while you plug the Pico in by USB",
         (
             "picotool load -v {uf2}",
@@ -77,7 +79,13 @@ WAYS = {
         ),
     ),
 }
-START = {"netduinoplus2": 0x0800_0000}
+# A Pico without picotool: its boot ROM is a volume, and takes one file with everything. It starts
+# the image when it has all of it, so that a second file would come too late.
+BY_COPY = Way(
+    "cp", "", "hold BOOTSEL while you plug the Pico in by USB", ("cp {all_uf2} {volume}", "sync")
+)
+VOLUME, VOLUME_SAYS = "RPI-RP2", "INFO_UF2.TXT"
+START = {"netduinoplus2": 0x0800_0000, "pico": 0x1000_0000}
 BIRTH_S = 30.0
 
 
@@ -130,7 +138,7 @@ def run(options: Any) -> int:
     from atoll.transport.url import parse_broker
     from atoll.wire.identity import Identity, encode_identity
 
-    way = WAYS.get(options.board)
+    way = _way(options.board)
     if way is None:
         raise FirmwareError(
             f"{options.board} exists in emulation only: atoll emulate --board {options.board}"
@@ -148,6 +156,8 @@ def run(options: Any) -> int:
     with TemporaryDirectory(prefix="atoll-flash-") as folder:
         identity = Path(folder) / "identity.bin"
         identity.write_bytes(encode_identity(who))
+        if options.board == "pico":
+            _write_uf2(image, identity)
         commands = _commands(options.board, way, image, identity)
         if options.dry_run:
             print("\n".join(shlex.join(words) for words in commands))
@@ -182,6 +192,30 @@ def _reached(options: Any) -> str:
     return f"{address}:{broker.port}"
 
 
+def _way(board: str) -> Way | None:
+    """How a board is written here: a Pico by copying, where that is how it can be."""
+    if board == "pico" and shutil.which("picotool") is None and _volume():
+        return BY_COPY
+    return WAYS.get(board)
+
+
+def _volume(mounts: Path = Path("/proc/mounts")) -> str:
+    """Where a Pico's boot ROM is mounted; empty: nowhere."""
+    for line in mounts.read_text(errors="replace").splitlines():
+        place = Path(line.split()[1].replace("\\040", " "))
+        if place.name == VOLUME and (place / VOLUME_SAYS).is_file():
+            return str(place)
+    return ""
+
+
+def _write_uf2(image: Image, identity: Path) -> None:
+    """The identity as a UF2 file of its own, and one with the image too, beside it."""
+    block = (image.identity, identity.read_bytes())
+    whole = (START["pico"], image.elf.with_suffix(".bin").read_bytes())
+    identity.with_suffix(".uf2").write_bytes(encode_uf2([block]))
+    identity.with_name("all.uf2").write_bytes(encode_uf2([whole, block]))
+
+
 def _commands(board: str, way: Way, image: Image, identity: Path) -> list[list[str]]:
     """The commands, word by word."""
     values = {
@@ -190,6 +224,10 @@ def _commands(board: str, way: Way, image: Image, identity: Path) -> list[list[s
         "identity": str(identity),
         "address": f"{image.identity:#x}",
         "start": f"{START.get(board, 0):#x}",
+        "uf2": str(image.elf.with_suffix(".uf2")),
+        "identity_uf2": str(identity.with_suffix(".uf2")),
+        "all_uf2": str(identity.with_name("all.uf2")),
+        "volume": _volume() if way is BY_COPY else "",
     }
     return [[word.format(**values) for word in shlex.split(text)] for text in way.commands]
 

@@ -1,5 +1,5 @@
-"""The seal of the RP2040's second stage: 252 bytes of code, and a CRC without which the boot ROM does
-not run it.
+"""The seal of the RP2040's second stage: 252 bytes of code, and a CRC without which the boot ROM
+does not run it.
 
     python boot2.py seal CODE.bin BOOT2.c     the code, padded and sealed, as C
     python boot2.py check IMAGE.bin           whether an image begins with a sealed one

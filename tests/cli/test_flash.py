@@ -9,7 +9,8 @@ import subprocess
 
 import pytest
 
-from atoll.cli.firmware import BOARDS, build, floor_now
+from atoll.cli import flash
+from atoll.cli.firmware import BOARDS, Image, build, floor_now
 from atoll.cli.flash import WAYS
 from atoll.cli.main import run
 from atoll.gateway.broker import BrokerChild, find_mosquitto
@@ -51,8 +52,29 @@ def test_a_dry_run_prints_the_commands(board, capsys):
     assert {words[0] for words in lines} == {WAYS[board].tool}
     image = build(board, "node")
     text = json.dumps(lines)
-    assert f"{image.identity:#x}" in text
+    # A UF2 file bears the address in itself.
+    assert f"{image.identity:#x}" in text or "identity.uf2" in text
     assert str(image.elf.with_suffix("")) in text
+
+
+def test_a_pico_is_written_by_a_copy_where_its_volume_is(tmp_path):
+    volume = tmp_path / "RPI-RP2"
+    volume.mkdir()
+    mounts = tmp_path / "mounts"
+    mounts.write_text(f"/dev/sda1 / ext4 rw 0 0\n/dev/sdb1 {volume} vfat rw 0 0\n")
+    assert flash._volume(mounts) == ""  # of that name, and no boot ROM's
+    (volume / "INFO_UF2.TXT").write_text("UF2 Bootloader v3.0\nBoard-ID: RPI-RP2\n")
+    assert flash._volume(mounts) == str(volume)
+
+
+def test_identity_and_image_of_a_pico_in_one_file(tmp_path):
+    (tmp_path / "node.bin").write_bytes(b"image" * 1000)
+    (tmp_path / "identity.bin").write_bytes(b"who")
+    flash._write_uf2(Image(tmp_path / "node.elf", 0x101E_F000), tmp_path / "identity.bin")
+    alone, both = ((tmp_path / f"{name}.uf2").read_bytes() for name in ("identity", "all"))
+    assert len(alone) == 16 * 512
+    assert len(both) == (2 * 16 + 16) * 512
+    assert both[32 * 512 + 32 :][:4] == b"who\xff"
 
 
 @pytest.mark.emulator
