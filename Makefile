@@ -163,7 +163,7 @@ sim-ci:  ## a site under faults, simulated: 2 M events from fixed seeds, nothing
 	@$(ATOLL) sim --hours 0.01 --seeds 100000 --events 2000000 --json | tee build/bench/sim-ci.json
 
 sim-night:  ## the same for 100 M events and over 10,000 seeds, fleets of several sizes (ARGS=--resume)
-	@scripts/setup run
+	@scripts/setup dev
 	@$(PY) benchmarks/sim_night.py $(ARGS)
 
 pressure:  ## ten times more input than the disks bear, for ten minutes: memory flat, drops counted

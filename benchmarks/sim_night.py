@@ -2,34 +2,46 @@
 
     make sim-night        or: .venv/bin/python benchmarks/sim_night.py [--events N] [--resume]
 
-One process, one chunk after the other, each of other seeds; what a chunk found is said at once,
-with the command that shows it again, and the run goes on. The sums are written after each chunk, so
-that a run that was stopped goes on with `--resume`. Writes build/bench/sim-night.json: `events`,
-`messages`, `seeds`, `events_per_s`, `lost`, `duplicated`, `wrong`, `double_owners`, `unfinished`,
-and a row a chunk. Ends with 1 if an invariant was broken.
+A process a core, each with one chunk of seeds after the other, over cores that are compiled from
+the same sources (scripts/compile_cores.py, which sees that they do the same; `--interpreted` goes
+without). What a chunk found is said at once, with the command that shows it again, and the run goes
+on. The sums are written after each chunk, so that a run that was stopped goes on with `--resume`.
+Writes build/bench/sim-night.json: `events`, `messages`, `seeds`, `events_per_s`, `lost`,
+`duplicated`, `wrong`, `double_owners`, `unfinished`, and a row a chunk. Ends with 1 if an invariant
+was broken.
 """
 
 import argparse
 import json
+import os
 import subprocess
 import sys
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from atoll.sim.runner import KINDS, Report, replay_command, run_seeds
+from atoll.sim.runner import KINDS, replay_command, run_seeds
 from atoll.sim.site import Setup
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
+from compile_cores import compiled
 
 OUTPUT = Path("build/bench/sim-night.json")
 EVENTS, SEEDS = 100_000_000, 10_000
 FIRST = 10_000_000  # apart from the seeds of the tests and of `make sim-ci`
 CHUNK = 100
-# In turn: the usual small site, many devices, few of everything, zones of several devices; long
-# enough for a device to be out after 60 s where that is drawn.
+# In turn: the usual small site, many devices, few of everything, zones of several devices; every
+# other round long enough for a device to be out after 60 s where that is drawn.
 SETUPS = (
     Setup(hours=0.02),
     Setup(devices=12, hours=0.012),
     Setup(devices=4, shards=4, hours=0.02),
     Setup(devices=20, shards=16, hours=0.008),
+    Setup(hours=0.008),
+    Setup(devices=12, hours=0.006),
+    Setup(devices=4, shards=4, hours=0.008),
+    Setup(devices=20, shards=16, hours=0.004),
 )
 SUMS = ("seeds", "events", "messages", "answers", *KINDS)
 
@@ -41,12 +53,26 @@ def commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def row_of(number: int, setup: Setup, report: Report, built: str) -> dict[str, Any]:
-    """A chunk's row."""
+def run_chunk(number: int) -> dict[str, Any]:
+    """The seeds of one chunk, in this process: its row; failures are said as they come."""
+    setup = SETUPS[number % len(SETUPS)]
+    first = FIRST + number * CHUNK
+    report = run_seeds(range(first, first + CHUNK), setup, failures_max=CHUNK)
+    for outcome in report.failures:
+        print(f"seed {outcome.seed}: {outcome.violation}", file=sys.stderr)
+        print(f"again: {replay_command(outcome.seed, setup)}", file=sys.stderr, flush=True)
     figures = report.figures()
+    row = {"chunk": number, "devices": setup.devices, "shards": setup.shards, "hours": setup.hours}
     names = ("cpu_s", "virtual_hours", "failed_seeds")
-    row = {"chunk": number, "devices": setup.devices, "shards": setup.shards, "commit": built}
     return row | {name: figures[name] for name in (*SUMS, *names)}
+
+
+def chunk_apart(number: int, environment: dict[str, str]) -> dict[str, Any]:
+    """The row of a chunk that a process of its own runs."""
+    command = [sys.executable, __file__, "--chunk", str(number)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=True)
+    row: dict[str, Any] = json.loads(done.stdout)
+    return row
 
 
 def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -59,42 +85,77 @@ def summed(rows: list[dict[str, Any]]) -> dict[str, Any]:
     return total
 
 
-def run_chunk(number: int) -> tuple[Setup, Report]:
-    """The seeds of one chunk; failures are said as they come."""
-    setup = SETUPS[number % len(SETUPS)]
-    first = FIRST + number * CHUNK
-    report = run_seeds(range(first, first + CHUNK), setup, failures_max=CHUNK)
-    for outcome in report.failures:
-        print(f"seed {outcome.seed}: {outcome.violation}", file=sys.stderr)
-        print(f"again: {replay_command(outcome.seed, setup)}", file=sys.stderr, flush=True)
-    return setup, report
+class Night:
+    """Rows of chunks, and what is still to be run."""
 
+    def __init__(self, options: argparse.Namespace) -> None:
+        self.rows: list[dict[str, Any]] = []
+        if options.resume and options.to.exists():
+            self.rows = json.loads(options.to.read_text())["rows"]
+        self._options, self._commit = options, commit()
+        done = {row["chunk"] for row in self.rows}
+        self._numbers = (number for number in count() if number not in done)
+        self._environment = dict(os.environ)
+        if not options.interpreted:
+            self._environment["PYTHONPATH"] = str(compiled())
 
-def main() -> int:
-    """Chunks until there are enough events and seeds."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--events", type=int, default=EVENTS, help=f"at least so many ({EVENTS:,})")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"at least so many ({SEEDS:,})")
-    parser.add_argument("--resume", action="store_true", help="go on behind the last chunk written")
-    parser.add_argument("--to", type=Path, default=OUTPUT, help=f"where to write ({OUTPUT})")
-    options = parser.parse_args()
-    rows: list[dict[str, Any]] = []
-    if options.resume and options.to.exists():
-        rows = json.loads(options.to.read_text())["rows"]
-    built = commit()
-    total = summed(rows)
-    while total["events"] < options.events or total["seeds"] < options.seeds:
-        number = rows[-1]["chunk"] + 1 if rows else 0
-        rows.append(row_of(number, *run_chunk(number), built))
-        total = summed(rows)
+    @property
+    def enough(self) -> bool:
+        """Whether there are as many events and seeds as wanted."""
+        total = summed(self.rows)
+        return bool(
+            total["events"] >= self._options.events and total["seeds"] >= self._options.seeds
+        )
+
+    def run(self) -> None:
+        """Chunks, a process a core, until there are enough."""
+        running: set[Future[dict[str, Any]]] = set()
+        with ThreadPoolExecutor(self._options.processes) as pool:
+            while running or not self.enough:
+                while len(running) < self._options.processes and not self.enough:
+                    number = next(self._numbers)
+                    running.add(pool.submit(chunk_apart, number, self._environment))
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    self._add(future.result() | {"commit": self._commit})
+
+    def _add(self, row: dict[str, Any]) -> None:
+        options = self._options
+        self.rows.append(row)
+        total = summed(self.rows)
         options.to.parent.mkdir(parents=True, exist_ok=True)
-        options.to.write_text(json.dumps(total | {"rows": rows}, indent=1) + "\n")
+        options.to.write_text(json.dumps(total | {"rows": self.rows}, indent=1) + "\n")
         share = min(total["events"] / options.events, total["seeds"] / options.seeds)
         print(
             f"{100 * share:5.1f} %  {total['seeds']:,} seeds, {total['events']:,} events at"
             f" {total['events_per_s']:,} a second, {sum(total[kind] for kind in KINDS)} broken",
             file=sys.stderr, flush=True,
         )  # fmt: skip
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--events", type=int, default=EVENTS, help=f"at least so many ({EVENTS:,})")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"at least so many ({SEEDS:,})")
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--processes", type=int, default=cores, help=f"at once ({cores})")
+    parser.add_argument("--interpreted", action="store_true", help="the cores as they are")
+    parser.add_argument("--resume", action="store_true", help="go on behind the last chunk written")
+    parser.add_argument("--to", type=Path, default=OUTPUT, help=f"where to write ({OUTPUT})")
+    parser.add_argument("--chunk", type=int, default=-1, help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Chunks until there are enough events and seeds."""
+    options = parse()
+    if options.chunk >= 0:
+        print(json.dumps(run_chunk(options.chunk)))
+        return 0
+    night = Night(options)
+    night.run()
+    total = summed(night.rows)
     print(json.dumps(total))
     return 1 if any(total[kind] for kind in KINDS) else 0
 

@@ -43,6 +43,7 @@ class Owners:
         self.owned: dict[str, dict[ShardId, Shard]] = {}
         self.acting_changed: Callable[[Shard], None] = lambda shard: None
         self.goal_changed: Callable[[Shard], None] = lambda shard: None
+        self.decide: Callable[[Shard, tuple[str, ...]], bool] = self._decide
         self._stale: dict[str, None] = {}  # devices whose map is to be sent
         self._fresh: set[str] = set()
         self._replan = False
@@ -363,7 +364,7 @@ class Owners:
                 short.append((shard, len(goal)))
             if not goal or (shard.pinned and want.sampler < 0):
                 continue  # nowhere to go: what is there stays
-            if self._decide(shard, goal) and (even or shard.id in self._budget):
+            if self.decide(shard, goal) and (even or shard.id in self._budget):
                 choices.append((shard.id, goal))
         self._budget.offer(choices)
         self._tell_unfit(short)

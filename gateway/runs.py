@@ -87,10 +87,15 @@ def missing(wanted: Sequence[BlockRun], held: Sequence[BlockRun]) -> list[tuple[
 
 def lacks(held: Sequence[BlockRun], wanted: Sequence[BlockRun]) -> bool:
     """Whether a block that is in `wanted` is not in `held`; `missing` says which."""
-    if held == wanted:  # the usual case, and compared without a step of ours
-        return False
-    at = 0
-    for run in wanted:
+    if wanted and (not held or held[-1].last_seq < wanted[-1].last_seq):
+        return True
+    # Most that are compared have the same past.
+    at = min(len(held), len(wanted))
+    while at and held[at - 1] != wanted[at - 1]:
+        at -= 1
+    if held[:at] != wanted[:at]:
+        at = 0
+    for run in wanted[at:]:
         first, last = run.first_seq, run.last_seq
         while at < len(held) and held[at].last_seq < first:
             at += 1

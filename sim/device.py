@@ -28,6 +28,8 @@ READ_S = 0.01
 TASK_S = 0.002
 UNKNOWN = wire.Health(-1, -1, -1, -1, -1, -1, -1, -1)
 PARTIALS_KEPT, PLANS_KEPT = 4_096, 256
+# What a site without screens and files has no use for; SaveState is looked at apart.
+SEEN = (do.PublishHealth, do.Say, do.Retain, do.ForgetJob, do.SaveState)
 
 
 class Kind(NamedTuple):
@@ -89,7 +91,8 @@ class Device:
         self._paused: list[Any] | None = None
         self._disk_at = 0.0  # when what was asked of the disk is done
         self._offset = world.random.random() * 1_000
-        self._carry_out = {kind: getattr(self, "_" + kind.__name__) for kind in do.Effect.__args__}
+        carried = {k: getattr(self, "_" + k.__name__) for k in do.Effect.__args__ if k not in SEEN}
+        self._carry_out = carried | dict.fromkeys(SEEN, lambda effect: None)
 
     @property
     def alive(self) -> bool:
@@ -258,11 +261,6 @@ class Device:
     def _PublishStatus(self, effect: do.PublishStatus) -> None:
         data = encode_status(Status(effect.state, self.disk.state.boot, effect.epoch))
         self.network.send(self.name, HUB, "status", data, retain=True)
-
-    def _nothing(self, effect: Any) -> None:
-        pass
-
-    _PublishHealth = _Say = _Retain = _ForgetJob = _SaveState = _nothing
 
     def _MeasureHealth(self, effect: Any) -> None:
         self._later(0.0, on.HealthRead(self.health, 0))

@@ -5,7 +5,7 @@ carried out. A kill may come before the commit, between it and the first effect,
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from atoll.gateway import effects as do
 from atoll.gateway import events as on
@@ -26,23 +26,25 @@ from atoll.wire.limits import OBJECT_BYTES_MAX
 from atoll.wire.status import decode_status
 
 COMMIT_S = 0.002
+L = TypeVar("L", bound=MemoryLedger)
+N = TypeVar("N", bound=Network)
 
 
-class Gateway:
+class Gateway(Generic[L, N]):
     """One gateway process after the other, over one ledger."""
 
     def __init__(
         self,
         world: World,
-        network: Network,
+        network: N,
+        ledger: L,
         checker: Checker,
         profile: Profile,
         seed: int,
         name: str = HUB,
     ) -> None:
         self.world, self.network, self.checker, self.name = world, network, checker, name
-        self.ledger = MemoryLedger()
-        checker.ledger = self.ledger
+        self.ledger = checker.ledger = ledger
         hexed: Mapping[str, str] = {k: d.hex() for k, d in checker.receipts.items()}
         self._options = Options("sim", profile, hexed, seed)
         self.core: GatewayCore | None = None
@@ -74,7 +76,7 @@ class Gateway:
 
     def _watch(self, core: GatewayCore) -> None:
         """Look at what the core decides before its own parts hear of it."""
-        told, decide, trust = core.members.changed, core.owners._decide, core.members.trusted
+        told, decide, trust = core.members.changed, core.owners.decide, core.members.trusted
 
         def changed(change: Change) -> None:
             self._changing(change)
@@ -90,7 +92,7 @@ class Gateway:
             trust(member)
 
         core.members.changed, core.members.trusted = changed, trusted
-        core.owners._decide = planned  # type: ignore[method-assign]
+        core.owners.decide = planned
 
     def _changing(self, change: Change) -> None:
         self.checker.changed(change)

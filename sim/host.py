@@ -39,15 +39,14 @@ class StandsOn(NamedTuple):
     number: int
 
 
-class Host(Gateway):
+class Host(Gateway[PairLedger, PairNetwork]):
     """A machine with a ledger, and the gateway's processes on it."""
 
-    ledger: PairLedger
-    network: PairNetwork
-
     def __init__(self, pair: "Pair", name: str, purpose: Purpose) -> None:
-        super().__init__(pair.world, pair.network, pair.checker, pair.profile, pair.seed, name)
-        self.ledger = PairLedger()
+        ledger = PairLedger()
+        super().__init__(
+            pair.world, pair.network, ledger, pair.checker, pair.profile, pair.seed, name
+        )
         self.topics = Topics("sim")
         self.alive = False
         self.feeder: Feeder | None = None

@@ -19,6 +19,7 @@ from atoll.sim.client import EVERY_SAMPLE, LIVE, PLANS, Client, Wanted
 from atoll.sim.device import UNKNOWN, Computer, Device, Kind
 from atoll.sim.gateway import Gateway
 from atoll.sim.knobs import reset, turn
+from atoll.sim.ledger import MemoryLedger
 from atoll.sim.nemesis import KINDS, Nemesis, is_paired
 from atoll.sim.network import Network
 from atoll.sim.pair import Pair
@@ -78,11 +79,12 @@ class Site:
         profile = Profile("sim", random.choice((0.5, 1.0, 2.0)), out_after_s, 10.0)
         profile = setup.profile or profile
         number = random.getrandbits(32)
-        self.gateway: Gateway | Pair
+        self.gateway: Gateway[MemoryLedger, Network] | Pair
         if isinstance(self.network, PairNetwork):
             self.gateway = Pair(world, self.network, self.checker, profile, number)
         else:
-            self.gateway = Gateway(world, self.network, self.checker, profile, number)
+            ledger = MemoryLedger()
+            self.gateway = Gateway(world, self.network, ledger, self.checker, profile, number)
         self.devices = {
             kind.name: Device(world, self.network, self.checker, _COMPUTER, kind)
             for kind in setup.kinds or self._fleet()

@@ -1,0 +1,129 @@
+"""Compile the cores and the simulator with mypyc, from the same sources, for long runs.
+
+    .venv/bin/python scripts/compile_cores.py      prints the folder for PYTHONPATH, build/compiled
+
+A copy of the packages is made there, and those modules that a simulated site loads are compiled in
+it; nothing in the checkout changes, and nothing of it is ever installed. Types that are checked
+become C, so that the same decisions are made half as fast again; that they are the same is seen
+each time: a site runs the same seeds both ways, and their traces, a sum over every message and its
+time, have to be equal. (Python's kernels are left out: an int where a float is declared becomes a
+float there, and is written otherwise.)
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+OUTPUT = Path("build/compiled")
+PACKAGES = ("kernels", "wire", "transport", "runtime", "gateway", "sim")
+COMPILED = ("wire", "runtime", "gateway", "sim")
+# What stays as it is, and what mypyc (of mypy 1.11 to 1.19) makes of it otherwise.
+AS_IT_IS = {
+    "atoll.gateway.query": "it goes through a bytearray, which is no sequence there",
+    "atoll.runtime.workers": "an attribute _thread becomes a keyword of C",
+    "atoll.wire.schema": "a positional argument and a field by name may not have the same name",
+    "atoll.wire._cbor": "the other build of what is C already",
+}
+SETTINGS = """[mypy]
+check_untyped_defs = true
+ignore_missing_imports = true
+mypy_path = .
+explicit_package_bases = true
+namespace_packages = true
+"""
+BUILD = """import sys
+from mypyc.build import mypycify
+from setuptools import setup
+words = ["--config-file", "mypy.ini", *open("modules").read().split()]
+setup(name="cores", ext_modules=mypycify(words, opt_level="2", debug_level="0", multi_file=True))
+"""
+LOADED = "import sys, atoll.sim.runner; print(*(n for n in sys.modules if n.startswith('atoll.')))"
+TRACES = """import json
+from atoll.sim.site import Setup, Site
+import atoll.gateway.jobs as jobs
+runs = [(s, Setup(hours=0.004)) for s in range(4)] + [(4, Setup(devices=12, hours=0.002))]
+traces = [(o.events, o.trace) for o in (Site(*run).run() for run in runs)]
+print(json.dumps([jobs.__file__.endswith(".py"), traces]))
+"""
+
+
+def sources() -> list[Path]:
+    """All that the copy consists of."""
+    return [
+        path
+        for package in PACKAGES
+        for path in sorted(Path(package).rglob("*"))
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
+
+
+def digest(paths: list[Path]) -> str:
+    """Of their content, of this program and of the compiler."""
+    summed = hashlib.sha256(Path(__file__).read_bytes() + sys.version.encode())
+    for path in paths:
+        summed.update(str(path).encode() + b"\0" + path.read_bytes())
+    return summed.hexdigest()
+
+
+def run(words: list[str], folder: Path | None = None, **more: str) -> str:
+    """What a command prints; SystemExit with its last words where it fails."""
+    environment = {**os.environ, **more}
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, env=environment)
+    if done.returncode:
+        sys.exit(f"compile_cores: {' '.join(words[:3])}\n{(done.stdout + done.stderr)[-3000:]}")
+    return done.stdout
+
+
+def modules() -> list[str]:
+    """Paths of the modules to compile, from the copy's root."""
+    loaded = run([sys.executable, "-c", LOADED]).split()
+    paths = []
+    for name in loaded:
+        parts = name.split(".")
+        path = Path(*parts[1:]).with_suffix(".py")
+        if len(parts) > 2 and parts[1] in COMPILED and name not in AS_IT_IS and path.exists():
+            paths.append(f"atoll/{path}")
+    return sorted(paths)
+
+
+def compile_all(folder: Path) -> None:
+    """Make the copy, and compile in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for path in sources():
+        to = folder / "atoll" / path
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, to)
+    (folder / "mypy.ini").write_text(SETTINGS)
+    (folder / "build.py").write_text(BUILD)
+    (folder / "modules").write_text("\n".join(modules()))
+    run([sys.executable, "build.py", "build_ext", "--inplace"], folder)
+
+
+def compare(folder: Path) -> None:
+    """SystemExit unless a site does the same compiled and not."""
+    command = [sys.executable, "-c", TRACES]
+    plain, usual = json.loads(run(command))
+    native, found = json.loads(run(command, PYTHONPATH=str(folder.resolve())))
+    if not plain or native:
+        sys.exit("compile_cores: the compiled modules are not those that are imported")
+    if usual != found:
+        sys.exit(f"compile_cores: compiled, a site does otherwise: {found}, and not {usual}")
+
+
+def compiled(folder: Path = OUTPUT) -> Path:
+    """The folder with compiled packages, made again where a source has changed since."""
+    stamp, wanted = folder / "stamp", digest(sources())
+    if not stamp.exists() or stamp.read_text() != wanted:
+        print("compiling the cores, some minutes", file=sys.stderr, flush=True)
+        compile_all(folder)
+        compare(folder)
+        stamp.write_text(wanted)
+    return folder.resolve()
+
+
+if __name__ == "__main__":
+    print(compiled())
