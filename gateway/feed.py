@@ -13,7 +13,6 @@ the whole ledger first. Lost messages are said again; a batch is one transaction
 A ledger that never had a standby has no place, and its gateway pays nothing for one.
 """
 
-from math import inf
 from typing import Any
 
 from atoll.gateway.copying import Copying
@@ -23,7 +22,6 @@ from atoll.gateway.pairing import (
     AGAIN_S,
     BEAT_S,
     LAG_S,
-    LEASE_S,
     NOWHERE,
     SILENCE_S,
     Closed,
@@ -85,11 +83,9 @@ class Feed:
         self._now = 0.0
         self._heard_at = self._gained_at = self._said_again_at = 0.0
         self._beat_at = self._expected = 0.0
-        self._served = False
-        self._sure_at = -inf  # when the standby was last heard, which had not taken over by then
+        self._overwritten = False  # what is retained is not our turn
         self._hears = False  # since it last said again what it wants
-        self._lagged = False  # what this session brings may be old
-        self.doubtful = False  # the broker has forgotten who leads, and the standby may
+        self.doubtful = False  # the standby may have taken over: the broker cannot tell
         self._strangers: set[str] = set()
         self._out: list[Any] = []
 
@@ -105,7 +101,8 @@ class Feed:
         return [
             SettingSet("place", self.place.number + 1),
             SettingSet("place_term", self._term),
-            SettingSet("turn", self._register.current.turn),
+            SettingSet("turn", self._register.won),
+            SettingSet("led", alone_mark(self._register.name)),
             SettingSet("alone", 0 if self._paired_from else alone_mark(self._register.name)),
         ]
 
@@ -121,7 +118,6 @@ class Feed:
         self._now = now
         if now - self._expected > LAG_S:
             self._excuse()
-            self._lagged = True
         match event:
             case Opened():
                 self._opened()
@@ -167,17 +163,18 @@ class Feed:
     def _take_lead(self, lead: wire.Lead, retained: bool) -> None:
         register = self._register
         if self._must_refuse(lead, retained):
-            again = register.current._replace(turn=lead.turn + 1)
-            register.wanted = again
-            self._out.append(Publish(again, retain=True))
+            register.heard_of(lead.turn)
+            self._say_again()
             return
-        match register.take(lead, self._now):
+        match register.take(lead):
             case Seen.OTHER:
                 self._out.append(StepDown(lead))
             case Seen.MENDED:
-                self._out.append(Publish(register.current, retain=True))
+                self._say_again()
             case Seen.WON:
                 self._turned(lead)
+                if self._overwritten:
+                    self._say_again()  # what was refused meanwhile
             case Seen.KNOWN:
                 self._beat_at = self._now
                 if self._may_be_replaced():
@@ -189,6 +186,17 @@ class Feed:
             case Seen.NOTHING:
                 pass
 
+    def _say_again(self) -> None:
+        """What is retained is not ours any more. It is a turn of its own, so that it counts only if
+        the standby has not taken over before: a turn is never said again by whoever was replaced.
+        """
+        register = self._register
+        self._overwritten = True
+        if register.leads and not self.doubtful and register.wanted is None:
+            self._overwritten = False
+            _, term, _, standby, number = register.current
+            self._out.append(Publish(register.want(term, standby, number), retain=True))
+
     def _may_be_replaced(self) -> bool:
         """Whether the standby may lead without this session saying so: the broker has forgotten it,
         or keeps our own claim to go on alone, which may have come after its claim.
@@ -196,27 +204,33 @@ class Feed:
         register = self._register
         if self.mode != PAIRED:
             return False
-        if register.doubted_until:
-            return not register.current.standby
-        return register.forgotten and self._now - self._sure_at >= LEASE_S
+        return register.forgotten or not (register.certain or register.current.standby)
 
     def _go_on(self) -> None:
         """It is certain that we lead. A broker that has lost its memory is told again."""
-        self.doubtful = self._lagged = False
-        if self._register.doubted_until:
-            self._register.adopt(self._register.current)
-            self._turned(self._register.current)
-        self._out.append(Publish(self._register.current, retain=True))
-        self._served = True
+        self.doubtful = False
+        register = self._register
+        if not register.certain:
+            register.adopt(register.current)
+            self._turned(register.current)
+        if self._overwritten:
+            self._say_again()
+        elif register.forgotten:
+            self._out.append(Publish(register.current, retain=True))
         self._out.append(Ready())
 
     def _settle_doubt(self, heard: wire.Heard) -> None:
-        """The standby stands by: it has not taken over, or has and does not lead any more."""
+        """The standby stands by, by the turn that it has seen: it has not taken over by that, nor
+        by any before. If it has led since, or knows of a later turn, its word counts.
+        """
         assert self.place is not None
-        if (heard.number_term, heard.number) > (self.place.term, self.place.number):
-            self._register.floor_term = max(self._register.floor_term, heard.number_term)
+        register = self._register
+        beyond = (heard.number_term, heard.number) > (self.place.term, self.place.number)
+        if beyond or heard.turn > register.current.turn:
+            register.floor_term = max(register.floor_term, heard.number_term)
+            register.heard_of(heard.turn)
             self._out.append(StepDown(wire.Lead(0, heard.number_term, heard.name, "", 0)))
-        else:
+        elif register.certain or heard.turn == register.current.turn:
             self._go_on()
 
     def _must_refuse(self, lead: wire.Lead, retained: bool) -> bool:
@@ -234,6 +248,7 @@ class Feed:
     def _turned(self, lead: wire.Lead) -> None:
         assert self.place is not None or not lead.standby
         if lead.standby:
+            self._out.append(Stamp())  # our ledger knows that this turn was ours
             self._tell(f"standby {lead.standby} is in step: acknowledgements wait for both ledgers")
             return
         if self.mode == PAIRED:
@@ -322,8 +337,6 @@ class Feed:
             self._tell(f"standby {heard.name} is here and catches up")
         if heard.beat <= standby.beat:
             return  # it comes late
-        if not self._lagged or self.doubtful:
-            self._sure_at = self._now
         if self.doubtful:
             self._settle_doubt(heard)
         self._heard_at = self._now

@@ -35,8 +35,10 @@ def topic_of(topics: Topics, message: pair.Message) -> str:
 
 
 def quality_of(message: pair.Message) -> int:
-    """Beats are now or never; the rest arrives."""
-    return 0 if isinstance(message, wire.Beat | wire.Heard) else 1
+    """Batches and copies arrive. Beats are now or never, and so is who leads: a claim that a link
+    kept for its next session would come after turns that it knows nothing of.
+    """
+    return 1 if isinstance(message, wire.Batch | wire.Copy) else 0
 
 
 class Feeder:

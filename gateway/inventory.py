@@ -7,6 +7,7 @@ the books.
 
 from collections.abc import Callable, Sequence
 
+from atoll.gateway import runs
 from atoll.gateway.catalog import (
     PINNED,
     Catalog,
@@ -69,7 +70,7 @@ class Inventory:
             self.ask(device)
 
     def device_lost(self, device: str) -> None:
-        """A device is gone: its list will not come."""
+        """A device is dead: its list will not come, and it is asked for one when it is back."""
         self._lists.pop(device, None)
         self._doubted.pop(device, None)
 
@@ -94,8 +95,8 @@ class Inventory:
             # A device that found rot lists unasked what is left; it is asked before it is believed.
             self.doubt(device)
             return
-        for info, _, runs in message.streams:
-            pending.seen.setdefault((info.dataset, info.key), []).extend(runs)
+        for info, _, listed in message.streams:
+            pending.seen.setdefault((info.dataset, info.key), []).extend(listed)
         if message.more:
             return
         if pending.outdated:
@@ -187,9 +188,12 @@ class Inventory:
         self.listed(device, whole=not absent)
         for dataset, key in sorted(absent):  # the same in every process
             stream = self._catalog.datasets[dataset].streams[key]
+            before = stream.held.get(device, ())
             self._catalog.drop_runs(device, stream, pending.seen.get((dataset, key), ()))
             shard = self._catalog.find(ShardId(dataset, stream.shard))
             if shard is not None:
+                if runs.missing(before, stream.all_runs()):
+                    self._seek(device, shard)
                 self.grown(shard)
         if absent:
             self._desk.count("streams missed by inventory", len(absent))
@@ -198,6 +202,15 @@ class Inventory:
                 f"{device} has lost blocks of {len(absent)} streams that it had",
                 device=device,
             )
+
+    def _seek(self, device: str, shard: Shard) -> None:
+        """Nobody is known to have what a device has lost. Whoever was to get it may have it, and
+        its word of that was lost with a session: they are asked.
+        """
+        holders = {holder for stream in shard.streams.values() for holder in stream.held}
+        for other in sorted({*shard.owners, *shard.goal, *holders} - {device}):
+            if other not in self._lists:
+                self._lists[other] = _List(self._desk.now)  # `tick` asks, once it serves
 
     def _absent(self, device: str, pending: _List) -> Names:
         """Streams of which the ledger has more on this device than its list says."""

@@ -6,6 +6,9 @@ was first. What is retained is looked at after each connection before anything i
 message of turn 0, which changes nothing, goes out and comes back behind it (`known`). So a gateway
 that was away learns that it was replaced before it does anything else.
 
+What is retained is the last claim, not the winner: one's own claim that is found retained, and was
+not seen to come first, proves nothing (`certain` is false), however long nobody speaks up.
+
 A broker keeps order on a topic and its retained message; that is all that is asked of it. One that
 forgot what was retained is told again by the leader; until then what a gateway remembers of it is
 `forgotten`: later turns may have been lost with it.
@@ -16,9 +19,6 @@ from enum import Enum
 from atoll.wire.gateways import Lead
 
 NOBODY = Lead(0, 0, "", "", 0)
-# How long a claim of one's own, found retained but never seen in order, is doubted: its winner, if
-# there was another, says so at once.
-DOUBT_S = 1.0
 
 
 class Seen(Enum):
@@ -39,19 +39,25 @@ class Register:
         self.current = NOBODY
         self.known = False
         self.forgotten = False
-        # The last turn that the own ledger knows, and the term of its last batch: the next turn is
-        # above it, and a message under a lower term is one that came too late and stayed.
+        self.certain = True  # if `current` is ours: that it was the first of its turn
+        self.won = 0  # the last turn that was certainly ours
+        # The last turn that the own ledger knows, or another gateway, and the term of its last
+        # batch: the next turn is above it, and a message under a lower term is one that came too
+        # late and stayed.
         self.floor, self.floor_term = 0, 0
         self.wanted: Lead | None = None
-        self.doubted_until = 0.0
-        self._confirmed: Lead | None = None  # the last turn that was certainly ours
         self._marks = 0
         self._told = False  # anything by this session
 
     @property
     def leads(self) -> bool:
         """Whether this gateway leads, for certain."""
-        return self.known and self.current.leader == self.name and not self.doubted_until
+        return self.known and self.current.leader == self.name and self.certain
+
+    @property
+    def seen(self) -> int:
+        """The last turn that this gateway knows of."""
+        return max(self.current.turn, self.floor)
 
     def opened(self) -> Lead:
         """A session begins: what to send, not retained, to learn what is retained."""
@@ -65,36 +71,31 @@ class Register:
 
     def want(self, term: int, standby: str, number: int) -> Lead:
         """The next turn, for this gateway: to be published, retained."""
-        turn = max(self.current.turn, self.floor) + 1
-        self.wanted = Lead(turn, term, self.name, standby, number)
+        self.wanted = Lead(self.seen + 1, term, self.name, standby, number)
         return self.wanted
 
-    def settle(self, now: float) -> bool:
-        """Whether a turn that was in doubt is ours, since nobody has spoken up."""
-        settled = self.known and 0.0 < self.doubted_until <= now
-        if settled:
-            self.adopt(self.current)
-        return settled
-
     def adopt(self, lead: Lead) -> None:
-        """A turn that this gateway won in an earlier session."""
-        self.current = self._confirmed = lead
-        self.doubted_until = 0.0
+        """A turn that this gateway has certainly won."""
+        self.current, self.certain = lead, True
+        self.won = max(self.won, lead.turn)
 
-    def take(self, lead: Lead, now: float) -> Seen:
+    def heard_of(self, turn: int) -> None:
+        """Another gateway has seen a turn; if it is a later one, this broker has forgotten it."""
+        if turn > self.seen:
+            self.floor, self.forgotten, self._told = turn, True, False
+
+    def take(self, lead: Lead) -> Seen:
         """A message of the topic, in the broker's order."""
         if lead.turn == 0:
             return self._mark(lead)
-        if lead.turn >= max(self.current.turn, self.floor) and lead.term >= self.floor_term:
+        if lead.turn >= self.seen and lead.term >= self.floor_term:
             self._told, self.forgotten = True, False
         if lead.turn > self.current.turn:
-            return self._advance(lead, now)
-        if lead == self.current:
+            return self._advance(lead)
+        if lead == self.current or self.current.leader != self.name:
             return Seen.NOTHING
-        if self.current.leader != self.name:
-            return Seen.NOTHING
-        if self.doubted_until and lead.turn == self.current.turn and lead.leader != self.name:
-            self.current, self.doubted_until = lead, 0.0
+        if not self.certain and lead.turn == self.current.turn and lead.leader != self.name:
+            self.current = lead
             return Seen.OTHER
         return Seen.MENDED
 
@@ -104,14 +105,12 @@ class Register:
         self.known, self.forgotten = True, not self._told
         return Seen.KNOWN
 
-    def _advance(self, lead: Lead, now: float) -> Seen:
+    def _advance(self, lead: Lead) -> Seen:
         wanted, self.wanted = self.wanted, None
-        self.current, self.doubted_until = lead, 0.0
-        if lead == wanted:
-            self._confirmed = lead
-            return Seen.WON
+        self.current, self.certain = lead, lead.leader != self.name
         if lead.leader != self.name:
             return Seen.OTHER
-        if lead != self._confirmed:
-            self.doubted_until = now + DOUBT_S
+        if lead == wanted:
+            self.adopt(lead)
+            return Seen.WON
         return Seen.NOTHING

@@ -40,7 +40,8 @@ NOWHERE = Place(0, 0)  # of a ledger that never had a pair
 
 def alone_mark(name: str) -> int:
     """What a ledger says, as its setting `alone`, while a gateway of this name leads without a
-    standby in step: whoever reads its own mark there was the last one to lead. 0: with one.
+    standby in step: whoever reads its own mark there was the last one to lead. 0: with one. And, as
+    its setting `led`, of whom its last batch is: two may claim one turn under one term.
     """
     return crc32c(name.encode()) or 1
 

@@ -4,9 +4,13 @@
        └────────────────nobody leads, or we did──────────────────────────────────┘
 
 Every gateway on an external broker begins here; one that is no standby expects to lead and claims
-the next turn as soon as it is certain that nobody else does. A standby claims only while the
-register says that it is in step: then nothing was acknowledged that its ledger lacks. It comes to
-lead when its claim is the next turn in the broker's order (lead.py).
+the next turn as soon as it is certain that nobody else does. It comes to lead when its claim is the
+next turn in the broker's order (lead.py). One with a past claims only
+
+- on the word of its own ledger: that it leads alone, or that it had won the turn that is retained;
+- as the standby in step of the turn that is retained, when the leader is silent;
+- when all who are there stand by, have seen the same last turn, and none has more: none of them can
+  have led since, and none can lead but by the next turn, of which the broker's order decides.
 """
 
 from collections.abc import Mapping
@@ -53,19 +57,22 @@ class Purpose(NamedTuple):
 
 class Ours(NamedTuple):
     """What its ledger says: its place (NOWHERE: it never had a pair) and its term; the last turn
-    that it knew, and whether it led alone then.
+    that it knew, whether it led alone then, and whether it led at all: its last batch is its own.
     """
 
     place: Place
     term: int
     turn: int
     alone: bool = False
+    led: bool = False
 
 
 def ours_of(settings: Mapping[str, int], name: str, term: int) -> Ours:
     """What the settings of a gateway's ledger say, under this term."""
     place = Place(settings.get("place", 0), settings.get("place_term", 0))
-    return Ours(place, term, settings.get("turn", 0), settings.get("alone", 0) == alone_mark(name))
+    mark = alone_mark(name)
+    alone, led = settings.get("alone", 0) == mark, settings.get("led", 0) == mark
+    return Ours(place, term, settings.get("turn", 0), alone, led)
 
 
 class Standby:
@@ -78,15 +85,17 @@ class Standby:
         self.place, self._term = ours.place, ours.term
         self._fresh = ours.place == NOWHERE
         self._alone = ours.alone
-        self._turn = register.floor = ours.turn
+        self._won_turn = ours.turn if ours.led else 0  # by this gateway, as its ledger says
+        register.floor = max(register.floor, ours.turn)
         register.floor_term = max(register.floor_term, ours.place.term)
-        self._others: dict[str, tuple[Place, float]] = {}  # that stand by: where, heard when
+        self._others: dict[str, tuple[wire.Heard, float]] = {}  # that stand by, heard when
         self._version, self._beat = version, first_beat
         self._now = self._heard_at = self._opened_at = self._beat_at = self._expected = 0.0
         self._leader, self._leader_term = "", 0  # whom we hear
         self._said = ""
         self._batches: dict[int, dict[int, wire.Batch]] = {}
         self._copy: _Taking | None = None
+        self._won = False
         self._out: list[Any] = []
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -98,6 +107,7 @@ class Standby:
             case Opened():
                 self._heard_at = self._opened_at = self._beat_at = now
                 self._leader, self._leader_term = "", 0
+                self._others.clear()  # what they said to a broker that may have forgotten it
                 self._out.append(Publish(self._register.opened()))
             case Closed():
                 self._register.closed()
@@ -108,7 +118,7 @@ class Standby:
                 self._take_other(heard)
             case Said(message):
                 self._take(message)
-        if self._register.known and now >= self._beat_at:
+        if self.next_wakeup() is not None and now >= self._beat_at:
             self._tick()
         self._expected = max(now, self._beat_at)
         out, self._out = self._out, []
@@ -116,25 +126,21 @@ class Standby:
 
     def next_wakeup(self) -> float | None:
         """When `Woken` is due."""
-        return self._beat_at if self._register.known else None
+        return self._beat_at if self._register.known and not self._won else None
 
     # --- who leads ---
 
     def _take_lead(self, lead: wire.Lead) -> None:
-        seen = self._register.take(lead, self._now)
+        seen = self._register.take(lead)
         if seen is Seen.WON:
+            self._won = True  # whoever has won does not say that it stands by
             self._out.append(TakeOver(lead))
         elif seen is Seen.KNOWN:
-            register = self._register
-            if register.current.leader == register.name and register.current.turn <= self._turn:
-                register.adopt(register.current)  # our ledger says so too
             self._beat_at = self._now
 
     def _tick(self) -> None:
         self._beat_at = self._now + BEAT_S
         register = self._register
-        if not self._is_outdated():
-            register.settle(self._now)
         if register.wanted is not None:
             self._out.append(Publish(register.wanted, retain=True))
         elif self._may_claim():
@@ -148,48 +154,57 @@ class Standby:
 
     def _may_claim(self) -> bool:
         lead, name = self._register.current, self._register.name
-        if self._register.doubted_until or (self._is_outdated() and not self._purpose.alone):
+        if self._is_outdated() and not self._purpose.alone:
             return False
         if self._register.forgotten and not self._fresh:
-            return self._may_recover(lead)
-        if lead.leader == name:
+            return self._may_recover()
+        if lead.leader == name and (self._fresh or self._alone or self._had_won(lead)):
             return True
         if lead.standby == name and self.place.number >= lead.number:
             return self._silent_s() >= LEASE_S
         if self._purpose.alone:
             return self._silent_s() >= LEASE_S
-        if not self._fresh and self._may_recover(lead):
+        if not self._fresh and self._may_recover():
             return True
         return self._purpose.lead and self._may_begin(lead)
 
-    def _standing_by(self) -> dict[str, Place]:
-        """Where the others are that stand by, too."""
-        others = self._others.items()
-        return {name: place for name, (place, at) in others if self._now - at < SILENCE_S}
+    def _had_won(self, lead: wire.Lead) -> bool:
+        """Whether the own ledger says that a turn of ours was the first of its number: a claim that
+        came second may be what is retained.
+        """
+        return lead.turn <= self._won_turn and lead.term == self.place.term
+
+    def _standing_by(self) -> list[wire.Heard]:
+        """What the others have said last that stand by, too."""
+        return [heard for heard, at in self._others.values() if self._now - at < SILENCE_S]
 
     def _is_outdated(self) -> bool:
         """Whether another one that stands by has led, or followed, under a later term than any
         batch here: whatever turn this one had won, it was replaced since.
         """
-        return any(place.term > self.place.term for place in self._standing_by().values())
+        return any(heard.number_term > self.place.term for heard in self._standing_by())
 
-    def _may_recover(self, lead: wire.Lead) -> bool:
+    def _may_recover(self) -> bool:
         """Whether one with a past may lead though the register does not say so, as when the broker
         has forgotten who does, or keeps a claim that came too late. Of gateways that all stand by,
         the ledger of the last leader has all that was ever acknowledged: no other has a batch of a
-        later term.
+        later term, or as many of the same.
         """
+        register = self._register
         if self._purpose.alone:
             return self._silent_s() >= LEASE_S
         if self._leader or self._silent_s() < SILENCE_S:
             return False  # whoever leads says so again
-        places = self._standing_by()
-        best = max(places, key=lambda name: places[name][::-1], default="")
-        if best and places[best][::-1] > self.place[::-1]:
-            text = f"gateway {best} has more than this one, and is to lead"
-            self._note("waiting", f"the broker has forgotten who leads; {text}")
-            return False
-        return bool(best) or (self._alone and lead == NOBODY)
+        others = self._standing_by()
+        for heard in others:
+            theirs, ours = (heard.number_term, heard.number), self.place[::-1]
+            if theirs > ours or (theirs == ours and heard.alone):
+                text = f"gateway {heard.name} has more than this one, and is to lead"
+                self._note("waiting", f"the broker has forgotten who leads; {text}")
+                return False
+            if heard.turn != register.seen:
+                return False  # it may have led, or be about to, by a turn that one of us missed
+        return bool(others) or (self._alone and register.forgotten)
 
     def _may_begin(self, lead: wire.Lead) -> bool:
         """Whether one that expects to lead, and is not said to, may."""
@@ -223,10 +238,11 @@ class Standby:
 
     def _take_other(self, heard: wire.Heard) -> None:
         """Another one that does not lead: two, and some more that came by mistake."""
-        if heard.name != self._register.name and (
-            heard.name in self._others or len(self._others) < OTHERS_MAX
-        ):
-            self._others[heard.name] = (Place(heard.number, heard.number_term), self._now)
+        if not self._register.known or heard.name == self._register.name:
+            return
+        self._register.heard_of(heard.turn)
+        if heard.name in self._others or len(self._others) < OTHERS_MAX:
+            self._others[heard.name] = (heard, self._now)
 
     def _take(self, message: Any) -> None:
         leads = self._register.current.leader
@@ -267,9 +283,13 @@ class Standby:
             return  # nobody's standby
         self._beat += 1
         copy, part = (self._copy.number, self._copy.next) if self._copy else (0, 0)
-        name = self._register.name
+        name, seen = self._register.name, self._register.seen
         self._out.append(
-            Publish(wire.Heard(name, self._beat, self._version, *self.place, copy, part))
+            Publish(
+                wire.Heard(
+                    name, self._beat, self._version, *self.place, copy, part, seen, self._alone
+                )
+            )
         )
 
     # --- batches ---

@@ -311,5 +311,5 @@ class _Followed:
 
 def _place_in(records: list[Any]) -> Place:
     """Where a batch with a stamp leaves its ledger."""
-    found = {row[0]: row[1] for row in records[-4:] if row[0] in ("place", "place_term")}
+    found = {row[0]: row[1] for row in records[-5:] if row[0] in ("place", "place_term")}
     return Place(found.get("place", 0), found.get("place_term", 0))

@@ -124,7 +124,8 @@ class Heard(NamedTuple):
     """On gateway/standby, twice a second and after each commit: how far the standby's ledger is.
 
     `beat` only grows, over restarts too; `copy` is the copy being taken (0: none), `part` the part
-    of it that is wanted next.
+    of it that is wanted next. `turn` is the last turn of gateway/lead that it has seen: whoever
+    says this does not lead by it, nor by any before. `alone`: its ledger says that it led alone.
     """
 
     name: str
@@ -134,6 +135,8 @@ class Heard(NamedTuple):
     number_term: int
     copy: int
     part: int
+    turn: int
+    alone: bool
 
 
 message(
@@ -146,4 +149,6 @@ message(
     number_term=Uint(U32),
     copy=Uint(U32),
     part=Uint(U32),
+    turn=Uint(U64),
+    alone=Flag(),
 )

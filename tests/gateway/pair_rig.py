@@ -102,7 +102,7 @@ class Node:
         self.last = 0.0
         self.feed = self.core = self.register = None
         self.stopped_for = ""
-        self.inbox, self.waiting = [], []
+        self.inbox, self.waiting, self.stuck = [], [], []
         self.held, self.pending, self.unsent, self.unheard = [], [], [], []
         self.copy = self.new = None
 
@@ -158,12 +158,16 @@ class Node:
             )
         self.world.turns.append((self.world.now, self.name, lead.term))
         self.register.adopt(lead)
-        self.ledger.commit([r.SettingSet("term", lead.term), r.SettingSet("turn", lead.turn)])
         found = self.settings()
         place = Place(found["place"], found["place_term"]) if "place" in found else None
         self.core = None
         self.feed = Feed(self.register, lead.term, place, VERSION)
         self.held, self.pending, self.copy = [], [], None
+        begun = [r.SettingSet("term", lead.term), r.SettingSet("turn", lead.turn)]
+        begun += self.feed.stamp()  # with the first commit, before anything is said
+        self.ledger.commit(begun)
+        if place is not None:
+            self.happen(pair.Committed(pack(begun)))
 
     # --- the session ---
 
@@ -198,24 +202,32 @@ class Node:
         self.world.after(2.0, self.drop)
 
     def heal(self):
+        """The path is whole again: what a session that outlived the cut still has, arrives."""
         self.cut = False
+        stuck, self.stuck = self.stuck, []
+        for call, arguments in stuck:
+            call(*arguments)
 
     def arrive(self, session, data, retained):
         if self.paused:
             self.waiting.append((self.arrive, (session, data, retained)))
-        elif self.up and session == self.session and not self.cut:
+        elif self.cut:
+            self.stuck.append((self.arrive, (session, data, retained)))
+        elif self.up and session == self.session:
             self.happen(pair.Said(decode(data), retained))
 
     def publish(self, message, retain):
-        kept = isinstance(message, wire.Lead | wire.Batch | wire.Copy)
-        if not self.up or self.cut:
+        kept = isinstance(message, wire.Batch | wire.Copy)
+        if not self.up:
             if kept and len(self.unsent) < 200:
                 self.unsent.append((message, retain))
         else:
             self.world.after(0.001, self.sent, self.session, message, retain)
 
     def sent(self, session, message, retain):
-        if session == self.session:
+        if self.cut:
+            self.stuck.append((self.sent, (session, message, retain)))
+        elif session == self.session:
             self.world.route(message, retain)
 
     # --- the cores ---

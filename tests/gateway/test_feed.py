@@ -30,9 +30,11 @@ class Leader:
     def happen(self, event):
         return self.feed.handle(event, self.now)
 
-    def hears(self, place, *, name="b", copy=0, part=0, version=VERSION):
+    def hears(self, place, *, name="b", copy=0, part=0, version=VERSION, turn=0):
         self.beats += 1
-        return self.happen(pair.Said(wire.Heard(name, self.beats, version, *place, copy, part)))
+        return self.happen(
+            pair.Said(wire.Heard(name, self.beats, version, *place, copy, part, turn, False))
+        )
 
     def commits(self, data=b"x"):
         return self.happen(pair.Committed(data))
@@ -72,7 +74,8 @@ def test_a_ledger_without_a_place_gets_one_with_its_first_standby():
     effects = leader.hears((0, 0))
     assert of(effects, pair.Stamp)
     assert {row.name: row.value for row in leader.feed.stamp()} == {
-        "place": 1, "place_term": 7, "turn": 9, "alone": pair.alone_mark("a"),
+        "place": 1, "place_term": 7, "turn": 9, "led": pair.alone_mark("a"),
+        "alone": pair.alone_mark("a"),
     }  # fmt: skip
     assert leader.hears((0, 0)) == [], "not at our place, which is nowhere yet"
     effects = leader.commits()
@@ -266,5 +269,5 @@ def test_one_that_hears_nothing_does_not_say_its_claim_again_and_again():
     leader.commits()
     claims = said(leader.passes(pair.SILENCE_S + 4.0), wire.Lead)
     assert len(claims) <= 2
-    leader.happen(pair.Said(wire.Heard("c", 1, VERSION, 0, 0, 0, 0)))
+    leader.happen(pair.Said(wire.Heard("c", 1, VERSION, 0, 0, 0, 0, 0, False)))
     assert said(leader.passes(1.0), wire.Lead) == claims[:1]

@@ -107,11 +107,12 @@ def test_what_has_no_business_on_the_topic_is_counted(feeder, payload):
 
 
 def test_each_kind_has_its_topic():
-    heard, beat = wire.Heard("b", 1, 1, 0, 0, 0, 0), wire.Beat(1, "a", 1, 0, 0)
+    heard, beat = wire.Heard("b", 1, 1, 0, 0, 0, 0, 0, False), wire.Beat(1, "a", 1, 0, 0)
     assert topic_of(TOPICS, heard) == TOPICS.standby
     assert topic_of(TOPICS, beat) == TOPICS.ledger
     assert topic_of(TOPICS, wire.Lead(1, 1, "a", "", 0)) == TOPICS.lead
-    assert (quality_of(heard), quality_of(wire.Lead(1, 1, "a", "", 0))) == (0, 1)
+    assert [quality_of(heard), quality_of(wire.Lead(1, 1, "a", "", 0))] == [0, 0]
+    assert quality_of(wire.Batch(1, "a", 1, 1, 0, 0, 1, 0, b"")) == 1
 
 
 def test_a_copy_is_the_ledger_as_it_stood_at_its_first_piece(tmp_path):

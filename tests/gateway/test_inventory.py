@@ -196,3 +196,17 @@ def test_a_list_that_a_release_has_overtaken_is_not_believed():
     fleet.handle(on.DeviceSpoke(name, before._replace(epoch=fleet.core.epoch), 0))
     told = [type(message) for message in device.told]
     assert wire.Release in told, "that one knows of the release: it was lost, and is said again"
+
+
+def test_blocks_that_their_only_known_holder_has_lost_are_sought_with_the_other_owners():
+    """One of them may have them: its confirmation was lost, and the source then."""
+    fleet = Fleet("a", "b")
+    fleet.put("v", {"k": b"\1\0" * 100}, replicas=2)
+    (stream,) = fleet.core.catalog.datasets["v"].streams.values()
+    one, other = fleet.core.catalog.datasets["v"].shards[stream.shard].owners
+    fleet.core.catalog.drop_runs(other, stream)  # its word of it was lost
+    fleet.devices[one].blocks.clear()
+    fleet.core.inventory.ask(one)
+    fleet.run(2.0)
+    assert set(stream.held) == {one, other}
+    assert set(fleet.devices[one].blocks) == set(fleet.devices[other].blocks) != set()

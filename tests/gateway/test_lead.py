@@ -2,7 +2,7 @@
 
 import pytest
 
-from atoll.gateway.lead import DOUBT_S, NOBODY, Register, Seen
+from atoll.gateway.lead import NOBODY, Register, Seen
 from atoll.wire.gateways import Lead
 
 
@@ -11,8 +11,8 @@ def opened(name, *retained):
     register = Register(name)
     mark = register.opened()
     for lead in retained:
-        register.take(lead, 0.0)
-    assert register.take(mark, 0.0) is Seen.KNOWN
+        register.take(lead)
+    assert register.take(mark) is Seen.KNOWN
     return register
 
 
@@ -21,9 +21,9 @@ def test_nothing_is_known_before_the_mark_comes_back():
     mark = register.opened()
     assert (mark.turn, mark.leader) == (0, "a")
     assert not register.known
-    assert register.take(mark._replace(leader="b"), 0.0) is Seen.NOTHING
-    assert register.take(mark._replace(term=mark.term + 1), 0.0) is Seen.NOTHING
-    assert register.take(mark, 0.0) is Seen.KNOWN
+    assert register.take(mark._replace(leader="b")) is Seen.NOTHING
+    assert register.take(mark._replace(term=mark.term + 1)) is Seen.NOTHING
+    assert register.take(mark) is Seen.KNOWN
     assert register.current == NOBODY
 
 
@@ -33,8 +33,8 @@ def test_of_two_claims_the_first_in_the_brokers_order_wins_on_both_sides():
     a.adopt(before)
     alone, claim = a.want(7, "", 9), b.want(8, "", 9)
     assert alone.turn == claim.turn == 5
-    assert [a.take(one, 0.0) for one in (claim, alone)] == [Seen.OTHER, Seen.NOTHING]
-    assert [b.take(one, 0.0) for one in (claim, alone)] == [Seen.WON, Seen.MENDED]
+    assert [a.take(one) for one in (claim, alone)] == [Seen.OTHER, Seen.NOTHING]
+    assert [b.take(one) for one in (claim, alone)] == [Seen.WON, Seen.MENDED]
     assert a.current == b.current == claim
     assert b.leads
     assert not a.leads
@@ -45,12 +45,12 @@ def test_a_claim_is_void_once_the_session_has_broken():
     claim = register.want(8, "", 9)
     register.closed()
     mark = register.opened()
-    # What went out again comes back: it may be the turn or may have come second.
-    assert register.take(claim, 1.0) is Seen.NOTHING
-    register.take(mark, 1.0)
+    # What is retained is the last claim of the turn: the first one may have been another's.
+    assert register.take(claim) is Seen.NOTHING
+    register.take(mark)
     assert not register.leads
-    assert not register.settle(1.0 + DOUBT_S / 2)
-    assert register.settle(1.0 + DOUBT_S)
+    assert not register.certain
+    register.adopt(claim)  # whoever else could have won it says that it stands by
     assert register.leads
 
 
@@ -59,24 +59,23 @@ def test_a_turn_in_doubt_goes_to_whom_says_it_again():
     claim = register.want(8, "", 9)
     register.closed()
     mark = register.opened()
-    register.take(claim, 1.0)
-    register.take(mark, 1.0)
-    assert register.take(Lead(5, 7, "a", "", 12), 1.1) is Seen.OTHER
+    register.take(claim)
+    register.take(mark)
+    assert register.take(Lead(5, 7, "a", "", 12)) is Seen.OTHER
     assert register.current.leader == "a"
-    assert not register.settle(9.0)
 
 
 def test_a_leader_says_its_turn_again_over_one_that_came_late():
     register = opened("a")
     mine = register.want(1, "", 0)
-    assert register.take(mine, 0.0) is Seen.WON
-    assert register.take(mine, 0.0) is Seen.NOTHING
-    assert register.take(mine._replace(leader="b"), 0.0) is Seen.MENDED
+    assert register.take(mine) is Seen.WON
+    assert register.take(mine) is Seen.NOTHING
+    assert register.take(mine._replace(leader="b")) is Seen.MENDED
 
 
 @pytest.mark.parametrize("turn", [5, 6, 9])
 def test_a_higher_turn_of_another_is_believed_however_much_was_missed(turn):
     register = opened("a", Lead(4, 7, "a", "b", 9))
     register.adopt(register.current)
-    assert register.take(Lead(turn, 8, "b", "", 9), 0.0) is Seen.OTHER
+    assert register.take(Lead(turn, 8, "b", "", 9)) is Seen.OTHER
     assert not register.leads

@@ -48,6 +48,7 @@ def marks(node):
 
 def check_end(world):
     """Heal everything: soon one leads with all that was acknowledged, and the other is in step."""
+    world.loss = world.jitter_s = 0.0
     for node in world.nodes.values():
         node.heal()
         node.resume()
@@ -250,7 +251,7 @@ def test_two_that_stand_by_and_each_take_the_other_one_for_the_leader_find_an_en
     a.kill()
     a.start()
     world.run(0.5)
-    a.register.take(wire.Lead(world_turn(b), 102, "b", "", 1), world.now)
+    a.register.take(wire.Lead(world_turn(b), 102, "b", "", 1))
     a.register.current = wire.Lead(world_turn(b), 102, "b", "", 1)
     work(world, 12.0)
     assert world.leaders == [b]

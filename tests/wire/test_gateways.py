@@ -12,7 +12,7 @@ def test_the_largest_part_fits_a_message():
         gateways.Copy(U32, name, U32, U64, U32, U32, True, U32, data),
         gateways.Lead(U64, U32, name, name, U64),
         gateways.Beat(U32, name, U16, U64, U32),
-        gateways.Heard(name, U64, U16, U64, U32, U32, U32),
+        gateways.Heard(name, U64, U16, U64, U32, U32, U32, U64, True),
     ):
         encoded = encode(message)
         assert len(encoded) <= limits.MESSAGE_BYTES_MAX
