@@ -30,6 +30,7 @@ cdef extern from "parts/platform.h" nogil:
         TALLY_BLOCK "ATOLL_TALLY_BLOCK"
         POINTS "ATOLL_POINTS"
         COUNTERS "ATOLL_COUNTERS"
+        PROTOTYPES "ATOLL_PROTOTYPES"
         EXPONENTS "ATOLL_EXPONENTS"
         AVX2 "ATOLL_AVX2"
     vector atoll_load(const float *x)
@@ -54,6 +55,19 @@ cdef extern from "parts/platform.h" nogil:
     void atoll_layer_scale(const int32_t *total, int32_t by, uint32_t shift, int32_t low,
                            int32_t most, int32_t *out)
     void atoll_turn(vector *v)
+    vector atoll_root(vector v)
+    ctypedef struct node "atoll_node":
+        float most
+        uint16_t at
+        uint16_t right
+    void atoll_walk(const node *tree, const float *value, uint32_t root, uint32_t steps, uint32_t *end)
+    size_t atoll_switch(const float *x, size_t n, float high, float low, uint32_t *on, float *out)
+    size_t atoll_four_i16(const uint8_t *x, size_t apart, size_t count, float *out)
+    size_t atoll_four_f32(const uint8_t *x, size_t apart, size_t count, float *out)
+    void atoll_nearest(const float *side, size_t apart, size_t n, const float *point, size_t columns,
+                       size_t points, int32_t *best)
+    void atoll_group_sums(const float *rows, size_t n, const int32_t *group, size_t columns,
+                          size_t groups, const uint32_t *low, int64_t *total)
     uint32_t atoll_extremes(const float *x, size_t n, float *low, float *high)
     float sqrtf(float x)
     uint32_t atoll_length(uint64_t x)

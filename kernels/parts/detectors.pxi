@@ -115,6 +115,34 @@ cdef size_t novelty_size(uint32_t prototypes, size_t columns) noexcept nogil:
     return sizeof(novelty) + sizeof(float) * prototypes * columns
 
 
+cdef void distances(const float *row, const float *point, size_t points, size_t n,
+                    float *out) noexcept nogil:
+    """squared_distance of a row from each of many points, WIDE of them side by side."""
+    cdef vector v[WIDE]
+    cdef vector total, d
+    cdef const float *at[WIDE]
+    cdef float far[WIDE]
+    cdef size_t k = 0, j, i, m
+    while k < points:
+        m = points - k if points - k < WIDE else <size_t>WIDE
+        for i in range(<size_t>WIDE):
+            at[i] = point + (k + (i if i < m else m - 1)) * n
+        total = atoll_splat(<float>0.0)
+        j = 0
+        while j + WIDE <= n:
+            for i in range(<size_t>WIDE):
+                v[i] = atoll_load(at[i] + j)
+            atoll_turn(v)
+            for i in range(<size_t>WIDE):
+                d = atoll_splat(row[j + i]) - v[i]
+                total = total + d * d
+            j = j + WIDE
+        atoll_store(far, total)
+        for i in range(m):
+            out[k + i] = distance_on(far[i], row + j, at[i] + j, n - j)
+        k = k + m
+
+
 cdef float novelty_step(novelty *s, const uint32_t *args, const float *row,
                         size_t n) noexcept nogil:
     """The distance to the nearest prototype over its running mean; the prototype then moves.
@@ -124,9 +152,12 @@ cdef float novelty_step(novelty *s, const uint32_t *args, const float *row,
     cdef uint32_t k, best = 0
     cdef float least = atoll_float(BITS_INF), d, rate = atoll_float(args[1]), score
     cdef float *point = &s.point[0]
+    cdef float apart[PROTOTYPES]
     cdef size_t j
+    if ROOMY:
+        distances(row, point, s.used, n, apart)
     for k in range(s.used):
-        d = squared_distance(row, point + k * n, n)
+        d = apart[k % PROTOTYPES] if ROOMY else squared_distance(row, point + k * n, n)
         if d < least:
             least = d
             best = k

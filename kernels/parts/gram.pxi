@@ -168,14 +168,19 @@ cdef bint gram_many(gram *s, const float *rows, size_t count, bint narrow) noexc
     return True
 
 
-cdef float squared_distance(const float *a, const float *b, size_t n) noexcept nogil:
-    """Summed in the order of the columns."""
-    cdef float total = <float>0.0, d
+cdef inline float distance_on(float total, const float *a, const float *b, size_t n) noexcept nogil:
+    """What n more columns add to a squared distance, in their order."""
+    cdef float d
     cdef size_t j
     for j in range(n):
         d = a[j] - b[j]
         total = total + d * d
     return total
+
+
+cdef float squared_distance(const float *a, const float *b, size_t n) noexcept nogil:
+    """Summed in the order of the columns."""
+    return distance_on(<float>0.0, a, b, n)
 
 
 cdef uint32_t nearest(const float *row, const float *centroid, uint32_t columns,

@@ -142,6 +142,7 @@ static inline atoll_vector atoll_splat(float x) {
 #define ATOLL_TALLY_BLOCK ATOLL_SPARE(512)
 #define ATOLL_POINTS (ATOLL_ROOMY ? 32768 / ATOLL_WIDE : 16) /* of a spectrum beside others (spectra.pxi) */
 #define ATOLL_COUNTERS ATOLL_SPARE(65536) /* values of i16 (counts.pxi) */
+#define ATOLL_PROTOTYPES ATOLL_SPARE(64) /* of novelty, side by side */
 #define ATOLL_EXPONENTS ATOLL_SPARE(256) /* sums apart by exponent in powers.pxi */
 
 /* Ask for the byte so far behind x, which will be read soon: machines guess within a page only.
@@ -231,6 +232,7 @@ static inline void atoll_mode_leave(uint32_t old) { (void)old; }
 #endif
 
 #include "lanes.h"
+#include "lanes_watch.h"
 #include "cortexm.h"
 #include "user.h"
 

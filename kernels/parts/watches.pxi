@@ -10,34 +10,81 @@ cdef void threshold_many(watch *s, const float *x, float *out, size_t n, float h
                          float low) noexcept nogil:
     cdef uint32_t on = s.seen
     cdef size_t i
-    for i in range(n):
+    for i in range(atoll_switch(x, n, high, low, &on, out), n):
         on = (on & <uint32_t>(not x[i] < low)) | <uint32_t>(x[i] > high)
         out[i] = <float>on if x[i] == x[i] else x[i]
     s.seen = on
 
 
+cdef bint ewma_settled(watch *s, const float *x, float *out, size_t n, float alpha) noexcept nogil:
+    """ewma_step of n <= MANY_ROWS values when the first 1 / alpha have come; False, and nothing done,
+    where one is not finite or would take the variance out of range: that stays to the end."""
+    cdef float spread[MANY_ROWS]
+    cdef float a = s.a, b = s.b, keep = <float>1.0 - alpha, d
+    cdef size_t i
+    if not <float>1.0 / <float>(s.seen + 1) <= alpha:
+        return False
+    for i in range(n):
+        d = x[i] - a
+        out[i] = d
+        spread[i] = b
+        a = a + alpha * d
+        b = keep * (b + (alpha * d) * d)
+    if not b < atoll_float(BITS_INF):
+        return False
+    s.a = a
+    s.b = b
+    i = 0
+    while i + WIDE <= n:
+        atoll_store(out + i, atoll_load(out + i) / atoll_root(atoll_load(spread + i)))
+        i = i + WIDE
+    while i < n:
+        out[i] = out[i] / float_root(spread[i])
+        i = i + 1
+    for i in range(n):
+        out[i] = float_pick(spread[i] > <float>0.0, out[i], <float>0.0)
+    return True
+
+
+cdef bint cusum_plain(watch *s, const float *x, float *out, size_t n, float target,
+                      float drift) noexcept nogil:
+    """cusum_step of n <= MANY_ROWS values; False, and nothing done, where one is not finite."""
+    cdef float above[MANY_ROWS]
+    cdef float below[MANY_ROWS]
+    cdef float a = s.a, b = s.b
+    cdef uint32_t most = 0, u
+    cdef size_t i
+    for i in range(n):
+        u = atoll_bits(x[i]) & BITS_MAGNITUDE
+        most = u if u > most else most
+        above[i] = x[i] - target
+        below[i] = target - x[i]
+    if most >= BITS_INF:
+        return False
+    for i in range(n):
+        a = atoll_greater((a + above[i]) - drift, <float>0.0)
+        b = atoll_greater((b + below[i]) - drift, <float>0.0)
+        above[i] = a
+        below[i] = b
+    for i in range(n):
+        out[i] = atoll_greater(above[i], below[i])
+    s.a = a
+    s.b = b
+    return True
+
+
 cdef void watch_many(uint32_t code, const uint32_t *args, watch *s, const float *x, float *out,
                      size_t n) noexcept nogil:
-    """watch_row of n values of one column."""
+    """watch_row of n <= MANY_ROWS values of one column."""
     cdef watch w = s[0]
-    cdef float first = atoll_float(args[0]), second = <float>0.0
+    cdef float first = atoll_float(args[0])
     cdef size_t i
-    if code != OP_EWMA:
-        second = atoll_float(args[1])
     if code == OP_THRESHOLD:
-        threshold_many(&w, x, out, n, first, second)
-    elif code == OP_EWMA:
+        threshold_many(&w, x, out, n, first, atoll_float(args[1]))
+    elif not ((code == OP_EWMA and ewma_settled(&w, x, out, n, first))
+              or (code == OP_CUSUM and cusum_plain(&w, x, out, n, first, atoll_float(args[1])))):
         for i in range(n):
-            if (atoll_bits(x[i]) & BITS_MAGNITUDE) >= BITS_INF:
-                out[i] = f32_magnitude(x[i]) if x[i] == x[i] else x[i]
-            else:
-                out[i] = ewma_step(&w, x[i], first)
-    else:
-        for i in range(n):
-            if (atoll_bits(x[i]) & BITS_MAGNITUDE) >= BITS_INF:
-                out[i] = f32_magnitude(x[i]) if x[i] == x[i] else x[i]
-            else:
-                out[i] = cusum_step(&w, x[i], first, second)
+            watch_row(code, args, &w, x + i, out + i)
     s[0] = w
 
 
@@ -75,6 +122,10 @@ cdef void columns_many(uint32_t dtype, const uint8_t *x, size_t apart, size_t co
         for k in range(<size_t>WIDE):
             atoll_store(out + WIDE * (j + k), v[k])
         j = j + WIDE
+    if AVX2 and j + 4 <= n and dtype == DTYPE_I16:
+        j = j + atoll_four_i16(x + 2 * j, apart, count, out + WIDE * j)
+    elif AVX2 and j + 4 <= n and dtype == DTYPE_F32:
+        j = j + atoll_four_f32(x + 4 * j, apart, count, out + WIDE * j)
     while j < n:
         for k in range(<size_t>WIDE):
             out[WIDE * j + k] = sample_float(dtype, many_at(x, apart, count, k), j)
@@ -102,9 +153,8 @@ cdef void mahalanobis_many(const uint32_t *args, uint32_t dtype, const uint8_t *
             z = z + atoll_splat(at[j]) * apart_from[j]
         total = total + z * z
         at = at + i + 1
-    atoll_store(far, total)
-    for i in range(count):
-        out[i] = float_root(far[i])
+    atoll_store(far, atoll_root(total))
+    memcpy(out, far, count * sizeof(float))
     atoll_store(far, odd)
     for i in range(count):
         if far[i] != <float>0.0:

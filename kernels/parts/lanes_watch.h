@@ -1,0 +1,178 @@
+/* Loops of detectors, of trees and of rows side by side (watches.pxi, woods.pxi, gram.pxi): roots and
+ * columns by vectors, states that pass from bit to bit as a carry does. The bits are those of the plain
+ * loops beside their callers. */
+#ifndef ATOLL_LANES_WATCH_H
+#define ATOLL_LANES_WATCH_H
+
+/* sqrtf of each element: a compiler that minds errno makes a loop of calls of it. */
+static inline atoll_vector atoll_root(atoll_vector v) {
+#if ATOLL_WIDE == 8
+    return (atoll_vector)_mm256_sqrt_ps((__m256)v);
+#elif ATOLL_WIDE == 4 && defined(__SSE2__)
+    return __builtin_ia32_sqrtps(v);
+#else
+    float y[ATOLL_WIDE];
+    size_t k;
+    atoll_store(y, v);
+    for (k = 0; k < ATOLL_WIDE; k++) {
+        y[k] = sqrtf(y[k]);
+    }
+    return atoll_load(y);
+#endif
+}
+
+/* A node of a tree as woods.pxi lays it out: the value at place `at` is held against `most`; where it is
+ * not above, the next node follows, else the one named. */
+typedef struct {
+    float most;
+    uint16_t at;
+    uint16_t right;
+} atoll_node;
+
+/* ATOLL_WIDE walks down one tree, a step of each in turn: none waits for another. */
+static inline void atoll_walk(const atoll_node *node, const float *value, uint32_t root, uint32_t steps,
+                              uint32_t *end) {
+    uint32_t k[ATOLL_WIDE], r;
+    for (r = 0; r < ATOLL_WIDE; r++) {
+        k[r] = root;
+    }
+    for (; steps != 0u; steps--) {
+        for (r = 0; r < ATOLL_WIDE; r++) {
+            const atoll_node *n = node + k[r];
+            uint32_t left = 0u - (uint32_t)(value[n->at + r] <= n->most);
+            k[r] = n->right ^ ((n->right ^ (k[r] + 1u)) & left);
+        }
+    }
+    memcpy(end, k, sizeof k);
+}
+
+#if ATOLL_AVX2
+/* The state of a switch at each of 64 samples: set by a bit of `up`, cleared by one of `down` alone, it
+ * passes on as a carry does in the sum of what would set it and what would let it stand. */
+static inline uint64_t atoll_carried(uint64_t up, uint64_t down, uint32_t *on) {
+    uint64_t stands = up | ~down, sum = stands + up + *on;
+    uint64_t state = up | (stands & ~sum);
+    *on = (uint32_t)(state >> 63);
+    return state;
+}
+
+/* threshold_many of as many of n samples as are whole blocks of 64. */
+static inline size_t atoll_switch(const float *x, size_t n, float high, float low, uint32_t *on, float *out) {
+    const __m256 above = _mm256_set1_ps(high), below = _mm256_set1_ps(low), one = _mm256_set1_ps(1.0f);
+    const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+    size_t i, k;
+    for (i = 0; i + 64u <= n; i += 64u) {
+        uint64_t up = 0, down = 0, state;
+        for (k = 0; k < 8u; k++) {
+            __m256 v = _mm256_loadu_ps(x + i + 8u * k);
+            up |= (uint64_t)(uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(v, above, _CMP_GT_OQ)) << (8u * k);
+            down |= (uint64_t)(uint32_t)_mm256_movemask_ps(_mm256_cmp_ps(v, below, _CMP_LT_OQ)) << (8u * k);
+        }
+        state = atoll_carried(up, down, on);
+        for (k = 0; k < 8u; k++) {
+            __m256 v = _mm256_loadu_ps(x + i + 8u * k);
+            __m256i byte = _mm256_and_si256(_mm256_set1_epi32((int32_t)(uint8_t)(state >> (8u * k))), bit);
+            __m256 set = _mm256_and_ps(_mm256_castsi256_ps(_mm256_cmpeq_epi32(byte, bit)), one);
+            v = _mm256_blendv_ps(set, v, _mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+            _mm256_storeu_ps(out + i + 8u * k, v);
+        }
+    }
+    return i;
+}
+
+/* Four numbers of eight rows, those of one column side by side. */
+static inline void atoll_turn_four(const __m128 *row, float *out) {
+    __m256 v[4], a[4];
+    size_t k;
+    for (k = 0; k < 4u; k++) {
+        v[k] = _mm256_insertf128_ps(_mm256_castps128_ps256(row[k]), row[k + 4u], 1);
+    }
+    a[0] = _mm256_unpacklo_ps(v[0], v[1]);
+    a[1] = _mm256_unpackhi_ps(v[0], v[1]);
+    a[2] = _mm256_unpacklo_ps(v[2], v[3]);
+    a[3] = _mm256_unpackhi_ps(v[2], v[3]);
+    _mm256_storeu_ps(out, _mm256_shuffle_ps(a[0], a[2], 0x44));
+    _mm256_storeu_ps(out + 8, _mm256_shuffle_ps(a[0], a[2], 0xEE));
+    _mm256_storeu_ps(out + 16, _mm256_shuffle_ps(a[1], a[3], 0x44));
+    _mm256_storeu_ps(out + 24, _mm256_shuffle_ps(a[1], a[3], 0xEE));
+}
+
+/* The same of rows `apart` bytes from each other, of i16 or of f32; beyond the count the last row again. */
+static inline size_t atoll_four_i16(const uint8_t *x, size_t apart, size_t count, float *out) {
+    __m128 row[8];
+    size_t k;
+    for (k = 0; k < 8u; k++) {
+        const uint8_t *at = x + apart * (k < count ? k : count - 1u);
+        row[k] = _mm_cvtepi32_ps(_mm_cvtepi16_epi32(_mm_loadl_epi64((const __m128i *)(const void *)at)));
+    }
+    atoll_turn_four(row, out);
+    return 4;
+}
+
+static inline size_t atoll_four_f32(const uint8_t *x, size_t apart, size_t count, float *out) {
+    __m128 row[8];
+    size_t k;
+    for (k = 0; k < 8u; k++) {
+        row[k] = _mm_loadu_ps((const float *)(const void *)(x + apart * (k < count ? k : count - 1u)));
+    }
+    atoll_turn_four(row, out);
+    return 4;
+}
+
+/* The first of the nearest points of n rows, a multiple of 8, whose columns stand `apart` floats from each
+ * other: squared distances summed in the order of the columns. */
+static inline void atoll_nearest(const float *side, size_t apart, size_t n, const float *point,
+                                 size_t columns, size_t points, int32_t *best) {
+    size_t i, j, k;
+    for (i = 0; i < n; i += 8u) {
+        __m256 least = _mm256_castsi256_ps(_mm256_set1_epi32(0x7F800000));
+        __m256i first = _mm256_setzero_si256();
+        const float *at = point;
+        for (k = 0; k < points; k++) {
+            __m256 total = _mm256_setzero_ps(), nearer;
+            for (j = 0; j < columns; j++) {
+                __m256 d = _mm256_sub_ps(_mm256_loadu_ps(side + apart * j + i), _mm256_set1_ps(at[j]));
+                total = _mm256_add_ps(total, _mm256_mul_ps(d, d));
+            }
+            nearer = _mm256_cmp_ps(total, least, _CMP_LT_OQ);
+            least = _mm256_blendv_ps(least, total, nearer);
+            first = _mm256_blendv_epi8(first, _mm256_set1_epi32((int32_t)k), _mm256_castps_si256(nearer));
+            at += columns;
+        }
+        _mm256_storeu_si256((__m256i *)(void *)(best + i), first);
+    }
+}
+
+/* The exact sums of the columns of n <= 256 rows, apart by group; those of column j, whose exponents lie
+ * at most 21 above low[j], in units of 2^(low[j] - 150). For at most 1,024 sums. */
+static inline void atoll_group_sums(const float *rows, size_t n, const int32_t *group, size_t columns,
+                                    size_t groups, const uint32_t *low, int64_t *total) {
+    double sum[1024], by;
+    size_t i, j;
+    memset(sum, 0, columns * groups * sizeof *sum);
+    for (i = 0; i < n; i++) {
+        double *at = sum + columns * (size_t)group[i];
+        for (j = 0; j + 4u <= columns; j += 4u) {
+            _mm256_storeu_pd(at + j, _mm256_add_pd(_mm256_loadu_pd(at + j), _mm256_cvtps_pd(_mm_loadu_ps(rows + j))));
+        }
+        for (; j < columns; j++) {
+            at[j] += (double)rows[j];
+        }
+        rows += columns;
+    }
+    for (j = 0; j < columns; j++) {
+        _mm_store_sd(&by, _mm256_castpd256_pd128(atoll_two(150 - (int32_t)low[j])));
+        for (i = 0; i < groups; i++) {
+            total[columns * i + j] = (int64_t)(sum[columns * i + j] * by);
+        }
+    }
+}
+#else
+#define atoll_switch(x, n, high, low, on, out) ((void)(out), (size_t)0)
+#define atoll_four_i16(x, apart, count, out) ((void)(out), (size_t)0)
+#define atoll_four_f32(x, apart, count, out) ((void)(out), (size_t)0)
+#define atoll_nearest(side, apart, n, point, columns, points, best) ((void)(best))
+#define atoll_group_sums(rows, n, group, columns, groups, low, total) ((void)(total))
+#endif
+
+#endif
