@@ -58,9 +58,11 @@ cdef extern from "parts/platform.h" nogil:
     vector atoll_root(vector v)
     ctypedef struct node "atoll_node":
         float most
-        uint16_t at
-        uint16_t right
+        uint32_t at
+        uint32_t next[2]
     void atoll_walk(const node *tree, const float *value, uint32_t root, uint32_t steps, uint32_t *end)
+    uint32_t atoll_leaves(const node *tree, const uint32_t *end, const float *value, uint32_t width,
+                          float *sum)
     size_t atoll_switch(const float *x, size_t n, float high, float low, uint32_t *on, float *out)
     size_t atoll_four_i16(const uint8_t *x, size_t apart, size_t count, float *out)
     size_t atoll_four_f32(const uint8_t *x, size_t apart, size_t count, float *out)

@@ -70,7 +70,9 @@ cdef void feature_values(plan *p, const operation *op, const stats *s, const voi
         out[k] = atoll_float(BITS_NAN)
     if s.bad:
         return
-    if op.code == OP_PEAKS:
+    if ROOMY and op.code == OP_PEAKS:
+        peaks_many(<const float *>x, frame_length(p), args, out)
+    elif op.code == OP_PEAKS:
         feature_peaks(<const float *>x, frame_length(p), args, out)
     elif op.code == OP_MEL:
         feature_mel(<const float *>x, op.argc, args, out)

@@ -128,46 +128,6 @@ cdef void gram_push(gram *s, const float *row) noexcept nogil:
             chunk = chunk + PRODUCT_CHUNKS
 
 
-cdef bint gram_many(gram *s, const float *rows, size_t count, bint narrow) noexcept nogil:
-    """count <= GRAM_ROWS rows, of i16 where `narrow` says so, column by column; False, and nothing done, where each has to be looked
-    at: one is not finite, or a column's exponents lie too far apart."""
-    cdef float side[GRAM_COLUMNS_MAX * GRAM_ROWS]
-    cdef uint32_t high[GRAM_COLUMNS_MAX]
-    cdef uint32_t low[GRAM_COLUMNS_MAX]
-    cdef int64_t *chunk = gram_chunks(s)
-    cdef int64_t over, under
-    cdef size_t k = s.columns, n = (count + 7) & ~<size_t>7, i, j, r
-    for i in range(k):
-        for r in range(count):
-            side[GRAM_ROWS * i + r] = rows[k * r + i]
-        for r in range(count, n):
-            side[GRAM_ROWS * i + r] = <float>0.0
-        if not atoll_span(side + GRAM_ROWS * i, n, high + i, low + i):
-            return False
-        if high[i] - low[i] > GRAM_SPAN:
-            return False
-    if s.pending + 2 > LIMBS_PENDING:
-        gram_settle(s)
-    s.pending = s.pending + 2
-    s.count = s.count + count
-    for i in range(k):
-        powers_add_i64(chunk, low[i] - 1, atoll_span_sum(side + GRAM_ROWS * i, n, low[i]))
-        chunk = chunk + SUM_CHUNKS
-    for i in range(k):
-        for j in range(i, k):
-            if narrow:  # products of 30 bits: no sum of them is rounded
-                powers_add_i64(chunk, 298, atoll_short_dot(side + GRAM_ROWS * i,
-                                                           side + GRAM_ROWS * j, n))
-                chunk = chunk + PRODUCT_CHUNKS
-                continue
-            atoll_span_dot(side + GRAM_ROWS * i, side + GRAM_ROWS * j, n, high[i] + high[j],
-                           low[i] + low[j], &over, &under)
-            powers_add_i64(chunk, high[i] + high[j] + 2, over)
-            powers_add_i64(chunk, low[i] + low[j] - 2, under)
-            chunk = chunk + PRODUCT_CHUNKS
-    return True
-
-
 cdef inline float distance_on(float total, const float *a, const float *b, size_t n) noexcept nogil:
     """What n more columns add to a squared distance, in their order."""
     cdef float d

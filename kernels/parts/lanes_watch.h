@@ -21,15 +21,21 @@ static inline atoll_vector atoll_root(atoll_vector v) {
 #endif
 }
 
-/* A node of a tree as woods.pxi lays it out: the value at place `at` is held against `most`; where it is
- * not above, the next node follows, else the one named. */
+/* A node of a tree as woods.pxi lays it out: the value at place `at` is held against `most`, and that which is
+ * not above it leads to the second of the next nodes (by their distance in bytes from the first). */
 typedef struct {
     float most;
-    uint16_t at;
-    uint16_t right;
+    uint32_t at;
+    uint32_t next[2];
 } atoll_node;
 
-/* ATOLL_WIDE walks down one tree, a step of each in turn: none waits for another. */
+static inline const atoll_node *atoll_node_at(const atoll_node *first, uint32_t bytes) {
+    return (const atoll_node *)(const void *)((const uint8_t *)first + bytes);
+}
+
+/* ATOLL_WIDE walks down one tree, a step of each in turn: none waits for another, and no branch is guessed.
+ * The empty assembly keeps each in a register of its own: a compiler that makes a vector of them takes it
+ * apart at every step. */
 static inline void atoll_walk(const atoll_node *node, const float *value, uint32_t root, uint32_t steps,
                               uint32_t *end) {
     uint32_t k[ATOLL_WIDE], r;
@@ -38,9 +44,11 @@ static inline void atoll_walk(const atoll_node *node, const float *value, uint32
     }
     for (; steps != 0u; steps--) {
         for (r = 0; r < ATOLL_WIDE; r++) {
-            const atoll_node *n = node + k[r];
-            uint32_t left = 0u - (uint32_t)(value[n->at + r] <= n->most);
-            k[r] = n->right ^ ((n->right ^ (k[r] + 1u)) & left);
+            const atoll_node *n = atoll_node_at(node, k[r]);
+            k[r] = n->next[n->most >= value[n->at + r]];
+#if ATOLL_ROOMY && defined(__GNUC__)
+            __asm__("" : "+r"(k[r]));
+#endif
         }
     }
     memcpy(end, k, sizeof k);
@@ -78,6 +86,21 @@ static inline size_t atoll_switch(const float *x, size_t n, float high, float lo
         }
     }
     return i;
+}
+
+/* Adds a leaf's `width` <= 4 numbers to each of eight sums, four floats apart; a leaf's number stands in its
+ * node as the bits of `most`. */
+static inline uint32_t atoll_leaves(const atoll_node *node, const uint32_t *end, const float *value,
+                                    uint32_t width, float *sum) {
+    static const int32_t some[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
+    __m128i mask = _mm_loadu_si128((const __m128i *)(const void *)(some + 4u - width));
+    size_t r;
+    for (r = 0; r < 8u; r++) {
+        size_t leaf = atoll_bits(atoll_node_at(node, end[r])->most);
+        __m128 v = _mm_maskload_ps(value + leaf * width, mask);
+        _mm_storeu_ps(sum + 4u * r, _mm_add_ps(_mm_loadu_ps(sum + 4u * r), v));
+    }
+    return 1;
 }
 
 /* Four numbers of eight rows, those of one column side by side. */
@@ -168,10 +191,11 @@ static inline void atoll_group_sums(const float *rows, size_t n, const int32_t *
     }
 }
 #else
-#define atoll_switch(x, n, high, low, on, out) ((void)(out), (size_t)0)
+#define atoll_switch(x, n, high, low, on, out) ((void)(x), (void)(on), (size_t)0)
+#define atoll_leaves(node, end, value, width, sum) ((uint32_t)((void)(value), 0u))
 #define atoll_four_i16(x, apart, count, out) ((void)(out), (size_t)0)
 #define atoll_four_f32(x, apart, count, out) ((void)(out), (size_t)0)
-#define atoll_nearest(side, apart, n, point, columns, points, best) ((void)(best))
+#define atoll_nearest(side, apart, n, point, columns, points, best) ((void)(point), (void)(best))
 #define atoll_group_sums(rows, n, group, columns, groups, low, total) ((void)(total))
 #endif
 

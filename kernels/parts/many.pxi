@@ -271,6 +271,8 @@ cdef void models_scores(const operation *op, const uint32_t *args, uint32_t dtyp
             m = count - at if count - at < WIDE else <size_t>WIDE
             mahalanobis_many(args, dtype, x + at * apart, apart, m, scores + at)
             at = at + m
+    elif op.code == OP_TREE:
+        wood_scores(args, dtype, x, apart, count, scores)
     else:
         scores_many(op, args, dtype, x, apart, count, scores)
 
@@ -280,6 +282,8 @@ cdef inline uint32_t many_scores(const operation *op, const uint32_t *args) noex
     if op.code == OP_MAHALANOBIS:
         return 1
     if op.code == OP_MLP and network_widest(args) > NETWORK_WIDE:
+        return 0
+    if op.code == OP_TREE and (WIDE == 1 or args[5] > WOOD_NODES or args[1] > WOOD_COLUMNS):
         return 0
     return args[2]
 
@@ -300,9 +304,9 @@ cdef void models_many(plan *p, const uint8_t *x, size_t apart, size_t count,
             table[w] = class_of(score + w * n, args[2])
     if not classes and op.code == OP_LOGISTIC and n == 1:
         sigmoids(table, count)
-    elif not classes and op.code == OP_LOGISTIC:
+    elif not classes and (op.code == OP_LOGISTIC or (op.code == OP_TREE and args[3])):
         for w in range(count):
-            softmax_f32(table + w * n, args[2])
+            probabilities(table + w * n, args[2])
 
 
 cdef void many_end(plan *p, const float *table, size_t count, float *rows) noexcept nogil:
@@ -332,7 +336,11 @@ cdef void joint_rows(plan *p, const operation *op, void *state, const float *row
         if not ((op.code == OP_MERGE and vectors_many(<vectors *>state, rows + at * p.inner, m))
                 or (AVX2 and op.code == OP_GRAM
                     and gram_many(<gram *>state, rows + at * p.inner, m,
-                                  p.stage_dtype == DTYPE_I16))):
+                                  p.stage_dtype == DTYPE_I16))
+                or (AVX2 and op.code == OP_CENTROIDS
+                    and centroids_many(<gram *>state, rows + at * p.inner, m,
+                                       <const float *>(<const uint32_t *>plan_at(p, op.args_at) + 2),
+                                       p.stage_dtype == DTYPE_I16))):
             for w in range(at, at + m):
                 row_reduce(p, op, state, rows + w * p.inner)
         at = at + m

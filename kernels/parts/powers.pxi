@@ -79,9 +79,12 @@ cdef void powers_block_i16(powers *s, const int16_t *x, size_t n) noexcept nogil
     cdef size_t i
     cdef int64_t v, s1 = 0, s3 = 0
     cdef uint64_t q, s2 = 0, low = 0, high = 0
-    for i in range(n):
-        v = x[i]
-        s1 = s1 + v
+    if AVX2:
+        s1 = i16_sum(x, n)
+    else:
+        for i in range(n):
+            v = x[i]
+            s1 = s1 + v
     powers_reserve(s, 4)
     limbs_add_i64(&s.chunk[0], s1)
     if s.order == 1:

@@ -14,7 +14,8 @@ cdef inline bint op_watches(uint32_t code) noexcept nogil:
 
 cdef inline bint op_weighs(uint32_t code) noexcept nogil:
     """Row stages that many.pxi has for many rows at a time."""
-    return code == OP_LINEAR or code == OP_LOGISTIC or code == OP_MLP or code == OP_MAHALANOBIS
+    return (code == OP_LINEAR or code == OP_LOGISTIC or code == OP_MLP or code == OP_MAHALANOBIS
+            or code == OP_TREE)
 
 
 cdef inline bint op_remembers(uint32_t code) noexcept nogil:

@@ -336,17 +336,6 @@ cdef float power_ranked(const float *p, size_t n, size_t rank) noexcept nogil:
     return atoll_float(low)
 
 
-cdef float power_next(const float *p, size_t n, size_t rank, float before) noexcept nogil:
-    """The value of this rank, where `before` is the one of the rank before it."""
-    cdef size_t upto = 0, i
-    cdef float least = atoll_float(BITS_INF)
-    for i in range(n):
-        upto = upto + <size_t>(p[i] <= before)
-        if p[i] > before and p[i] < least:
-            least = p[i]
-    return before if upto > rank else least
-
-
 cdef float feature_line(const float *p, const uint32_t *words) noexcept nogil:
     """Largest power of the line over the median power of its neighbourhood."""
     cdef float most = <float>0.0, lower, upper
@@ -355,10 +344,10 @@ cdef float feature_line(const float *p, const uint32_t *words) noexcept nogil:
     cdef const float *near = p + words[2]
     for k in range(words[0], <uint32_t>(words[1] + 1)):
         most = atoll_greater(p[k], most)
-    lower = power_ranked(near, n, (n - 1) // 2)
     if ROOMY:
-        upper = power_next(near, n, n // 2, lower) if n % 2 == 0 else lower
+        lower = power_middle(near, n, &upper)
     else:
+        lower = power_ranked(near, n, (n - 1) // 2)
         upper = power_ranked(near, n, n // 2)
     return most / (<float>0.5 * (lower + upper))
 

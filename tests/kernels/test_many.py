@@ -14,7 +14,7 @@ import pytest
 
 from atoll.kernels import Plan
 from atoll.kernels.importers import mlp_from_npz
-from atoll.kernels.models import Model, linear, logistic, mahalanobis
+from atoll.kernels.models import Model, centroids, linear, logistic, mahalanobis
 
 from .test_roomy import SHORT, bytes_of, stream
 
@@ -115,6 +115,11 @@ def test_products_of_columns_whose_exponents_lie_far_apart_are_exact():
         "window 9 hop=4 | mahalanobis @further | moments",
         "window 16 | mlp @net | moments",
         "window 16 hop=3 | mlp @net give=class | moments",
+        "ewma 1 | moments",
+        "window 5 | novelty 11 rate=0.1 | moments",
+        "window 20 hop=7 | novelty 64 | moments",
+        "window 256 hop=90 | spectrum | peaks 5, lines 100 200 tol=20 around=90 | moments",
+        "window 128 | spectrum | lines 100 tol=9 around=17 | minmax, moments",
         "window 256 hop=90 | spectrum | entropy | moments",
         "window 64 | psd 32 | entropy | moments",
     ],
@@ -188,3 +193,54 @@ def test_values_at_the_edges_fall_into_the_same_bins(low, high, bins):
     samples = array("f", values * (1 + 2 * MANY // len(values)))
     plan = Plan(f"histogram {low} {high} bins={bins}")
     assert bytes_of(plan, samples, len(samples)) == bytes_of(plan, samples, 1)
+
+
+def wood(rng: random.Random, scores: int, apart: bool, link: int) -> Model:
+    """Trees of any shape over three columns, as `tree` takes them (parts/trees.pxi)."""
+    trees, depth = 7, 5
+    roots, nodes = [], []
+
+    def plant(left: int) -> None:
+        here = len(nodes)
+        nodes.append([0, 0])
+        if left == 0 or rng.random() < 0.2:
+            bits = struct.unpack("I", struct.pack("f", rng.gauss(0, 1)))[0]
+            nodes[here] = [0, bits if apart else rng.randrange(9)]
+            return
+        plant(left - 1)
+        right = len(nodes)
+        plant(left - 1)
+        most = struct.unpack("I", struct.pack("f", rng.gauss(100, 900)))[0]
+        nodes[here] = [right << 8 | rng.randint(1, 3), most]
+
+    for k in range(trees):
+        roots.append(len(nodes) | (k % scores if apart else 0) << 24)
+        plant(depth)
+    floats = [rng.gauss(0, 1) for _ in range(scores + (0 if apart else 9 * scores))]
+    words = [struct.unpack("I", struct.pack("f", v))[0] for v in floats]
+    head = [3, scores, link, trees, len(nodes), 0 if apart else 9]
+    flat = [word for pair in nodes for word in pair]
+    return Model("tree", (*head, *words[:scores], *roots, *flat, *words[scores:]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("give", ["scores", "class"])
+@pytest.mark.parametrize("link", [0, 1])
+@pytest.mark.parametrize("apart", [True, False])
+@pytest.mark.parametrize("scores", [1, 3, 6])
+def test_trees_over_many_rows_give_the_bytes_of_each_row(scores, apart, link, give, kind):
+    models = {"m": wood(random.Random(f"{scores} {apart}"), scores, apart, link)}
+    plan, samples = Plan(f"window 3 hop=2 | tree @m give={give} | moments", models), stream(kind)
+    assert bytes_of(plan, samples, len(samples)) == bytes_of(plan, samples, 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("columns", "points"), [(1, 3), (4, 8), (7, 64), (16, 5)])
+def test_rows_join_the_nearest_point_as_each_alone(columns, points, kind):
+    rng = random.Random(columns)
+    given = [[rng.gauss(100, 900) for _ in range(columns)] for _ in range(points)]
+    given[points - 1] = given[0]  # of equal ones the first
+    plan, samples = Plan(f"window {columns} | centroids @m", {"m": centroids(given)}), stream(kind)
+    whole = bytes_of(plan, samples, len(samples))
+    assert whole == bytes_of(plan, samples, 1)
+    assert bytes_of(plan, samples, 1025) == whole
