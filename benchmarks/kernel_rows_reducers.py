@@ -30,8 +30,8 @@ def counted(d: Data) -> list[Row]:
     sums: dict[str, Work] = {"math.fsum": lambda: math.fsum(x)}
     moments: dict[str, Work] = {"math.fsum": lambda: fsum_moments(x)}
     if whole:
-        sums = {"numpy": lambda: x.sum(dtype="i8")}
-        moments = {"numpy": lambda: integer_moments(x)}
+        sums = {"numpy": lambda: x.sum(dtype="i8"), "numpy, rows": lambda: summed_rows(d)}
+        moments = {"numpy": lambda: integer_moments(x), "numpy bincount": counted_moments(x)}
     lows: dict[str, Work] = {"numpy": lambda: ends(x)}
     if bn:
         lows["bottleneck"] = lambda: (
@@ -81,6 +81,33 @@ def integer_moments(x: Array) -> tuple[float, ...]:
     return population(len(x), int(s1), int(s2), int(s3), (int(halves[0]) << 32) + int(halves[1]))
 
 
+def summed_rows(d: Data) -> int:
+    """Rows of 1,024 fit in 32 bits, of which numpy adds more at a time."""
+    rest = d.x[d.w.size :]
+    return int(d.w.sum(1, dtype="i4").sum(dtype="i8")) + int(rest.sum(dtype="i8"))
+
+
+def counted_moments(x: Array) -> Work:
+    """Of int16, exactly, from how often each value comes."""
+    y = VALUES.astype("i8")
+    square = y * y
+    fourth = square * square
+    powers = (y, square, square * y, fourth >> 32, fourth & 0xFFFFFFFF)
+
+    def moments() -> tuple[float, ...]:
+        counts = np.bincount(x.view("u2"), minlength=65536)
+        s1, s2, s3, high, low = (int((counts * power).sum()) for power in powers)
+        return population(len(x), s1, s2, s3, (high << 32) + low)
+
+    return moments
+
+
+def counted_values(x: Array) -> Array:
+    """How often each value of int16 comes, from the smallest on."""
+    counts = np.bincount(x.view("u2"), minlength=65536)
+    return np.concatenate([counts[32768:], counts[:32768]])
+
+
 def binned(d: Data) -> list[Row]:
     x = d.x
     whole = x.dtype != "f4"
@@ -92,18 +119,38 @@ def binned(d: Data) -> list[Row]:
         room.partition(ranks)
         return room[ranks]
 
-    bins = {"numpy": lambda: np.histogram(x, BINS, (LOW, HIGH))[0]}
+    def counted_bins() -> Array:
+        return np.add.reduceat(counted_values(x)[: HIGH + 32769], starts)
+
+    def counted_quantiles() -> Array:
+        return np.searchsorted(np.cumsum(counted_values(x)), ranks, side="right") - 32768
+
+    def runs() -> Array:
+        """How often each value comes, of sorted samples."""
+        room[:] = x
+        room.sort()
+        ends = np.flatnonzero(room[1:] != room[:-1])
+        return np.diff(ends, prepend=-1, append=len(x) - 1)
+
+    starts = np.ceil(np.linspace(LOW, HIGH, BINS + 1)[:-1]).astype(int) + 32768
+    bins: dict[str, Work] = {"numpy": lambda: np.histogram(x, BINS, (LOW, HIGH))[0]}
+    ranked: dict[str, Work] = {"numpy": quantiles}
     distinct: dict[str, Work] = {"numpy": lambda: len(np.unique(x))}
     top: dict[str, Work] = {"numpy": lambda: most(*np.unique(x, return_counts=True))}
     if whole:
         distinct["numpy bincount"] = lambda: np.count_nonzero(np.bincount(x.view("u2")))
-        top["numpy bincount"] = lambda: most(VALUES, np.bincount(x.view("u2"), minlength=65536))
+        top["numpy bincount"] = lambda: most_of(np.bincount(x.view("u2"), minlength=65536))
+        bins["numpy bincount"] = counted_bins
+        ranked["numpy bincount"] = counted_quantiles
+    else:
+        distinct["numpy sort"] = lambda: len(runs())
+        top["numpy sort"] = lambda: most_of(runs())
     found = named("quantiles", lambda o, t: close(o["error"])([o["0.5"], o["0.99"]], t))
     often = named("top", lambda o, t: all(abs(v[1] - t) <= o["error"] for v in o["values"][:1]))
     return [
         Row("histogram", f"histogram {LOW} {HIGH} bins={BINS}", bins,
             named("histogram", lambda o, t: o["counts"] == list(t)), reads=True),
-        Row("quantiles", "quantiles 0.5 0.99", {"numpy": quantiles}, found, reads=True),
+        Row("quantiles", "quantiles 0.5 0.99", ranked, found, reads=True),
         Row("distinct", "distinct", distinct,
             named("distinct", lambda o, t: close(4 * o["error"])(o["estimate"], t)), reads=True),
         Row("top", "top 10", top, often, reads=True),
@@ -117,6 +164,12 @@ def most(values: Array, counts: Array) -> int:
     """The ten most frequent; the count of the first is looked at."""
     first = np.argpartition(counts, -10)[-10:]
     return int(max(zip(counts[first], values[first], strict=True))[0])
+
+
+def most_of(counts: Array) -> int:
+    """The same without sorting what is not among the ten."""
+    at = np.flatnonzero(counts >= np.partition(counts, -10)[-10])
+    return int(counts[at[np.argsort(-counts[at])[:10]]][0])
 
 
 def columns(d: Data) -> list[Row]:

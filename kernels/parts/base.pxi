@@ -66,7 +66,7 @@ cdef extern from "parts/platform.h" nogil:
     size_t atoll_switch(const float *x, size_t n, float high, float low, uint32_t *on, float *out)
     size_t atoll_four_i16(const uint8_t *x, size_t apart, size_t count, float *out)
     size_t atoll_four_f32(const uint8_t *x, size_t apart, size_t count, float *out)
-    void atoll_nearest(const float *side, size_t apart, size_t n, const float *point, size_t columns,
+    void atoll_near_groups(const float *side, size_t apart, size_t n, const float *point, size_t columns,
                        size_t points, int32_t *best)
     void atoll_group_sums(const float *rows, size_t n, const int32_t *group, size_t columns,
                           size_t groups, const uint32_t *low, int64_t *total)

@@ -86,7 +86,7 @@ cdef bint centroids_many(gram *s, const float *rows, size_t count, const float *
         gram_settle(s)
     s.pending = s.pending + <uint32_t>(2 * k)
     s.count = s.count + count
-    atoll_nearest(side, GRAM_ROWS, n, centroid, k, s.groups, group)
+    atoll_near_groups(side, GRAM_ROWS, n, centroid, k, s.groups, group)
     for i in range(count):
         s.members[group[i]] += 1
     atoll_group_sums(rows, count, group, k, s.groups, low, total)

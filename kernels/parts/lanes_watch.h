@@ -29,9 +29,7 @@ typedef struct {
     uint32_t next[2];
 } atoll_node;
 
-static inline const atoll_node *atoll_node_at(const atoll_node *first, uint32_t bytes) {
-    return (const atoll_node *)(const void *)((const uint8_t *)first + bytes);
-}
+#define ATOLL_NODE(first, bytes) ((const atoll_node *)(const void *)((const uint8_t *)(first) + (bytes)))
 
 /* ATOLL_WIDE walks down one tree, a step of each in turn: none waits for another, and no branch is guessed.
  * The empty assembly keeps each in a register of its own: a compiler that makes a vector of them takes it
@@ -44,7 +42,7 @@ static inline void atoll_walk(const atoll_node *node, const float *value, uint32
     }
     for (; steps != 0u; steps--) {
         for (r = 0; r < ATOLL_WIDE; r++) {
-            const atoll_node *n = atoll_node_at(node, k[r]);
+            const atoll_node *n = ATOLL_NODE(node, k[r]);
             k[r] = n->next[n->most >= value[n->at + r]];
 #if ATOLL_ROOMY && defined(__GNUC__)
             __asm__("" : "+r"(k[r]));
@@ -96,7 +94,7 @@ static inline uint32_t atoll_leaves(const atoll_node *node, const uint32_t *end,
     __m128i mask = _mm_loadu_si128((const __m128i *)(const void *)(some + 4u - width));
     size_t r;
     for (r = 0; r < 8u; r++) {
-        size_t leaf = atoll_bits(atoll_node_at(node, end[r])->most);
+        size_t leaf = atoll_bits(ATOLL_NODE(node, end[r])->most);
         __m128 v = _mm_maskload_ps(value + leaf * width, mask);
         _mm_storeu_ps(sum + 4u * r, _mm_add_ps(_mm_loadu_ps(sum + 4u * r), v));
     }
@@ -144,7 +142,7 @@ static inline size_t atoll_four_f32(const uint8_t *x, size_t apart, size_t count
 
 /* The first of the nearest points of n rows, a multiple of 8, whose columns stand `apart` floats from each
  * other: squared distances summed in the order of the columns. */
-static inline void atoll_nearest(const float *side, size_t apart, size_t n, const float *point,
+static inline void atoll_near_groups(const float *side, size_t apart, size_t n, const float *point,
                                  size_t columns, size_t points, int32_t *best) {
     size_t i, j, k;
     for (i = 0; i < n; i += 8u) {
@@ -170,23 +168,25 @@ static inline void atoll_nearest(const float *side, size_t apart, size_t n, cons
  * at most 21 above low[j], in units of 2^(low[j] - 150). For at most 1,024 sums. */
 static inline void atoll_group_sums(const float *rows, size_t n, const int32_t *group, size_t columns,
                                     size_t groups, const uint32_t *low, int64_t *total) {
-    double sum[1024], by;
+    static const int32_t some[8] = {-1, -1, -1, -1, 0, 0, 0, 0};
+    const size_t last = (columns - 1u) / 4u, wide = last + 1u;
+    const __m128i mask = _mm_loadu_si128((const __m128i *)(const void *)(some + 4u * wide - columns));
+    __m256d sum[256];
     size_t i, j;
-    memset(sum, 0, columns * groups * sizeof *sum);
+    memset(sum, 0, wide * groups * sizeof *sum);
     for (i = 0; i < n; i++) {
-        double *at = sum + columns * (size_t)group[i];
-        for (j = 0; j + 4u <= columns; j += 4u) {
-            _mm256_storeu_pd(at + j, _mm256_add_pd(_mm256_loadu_pd(at + j), _mm256_cvtps_pd(_mm_loadu_ps(rows + j))));
+        __m256d *at = sum + wide * (size_t)group[i];
+        for (j = 0; j < last; j++) {
+            at[j] = _mm256_add_pd(at[j], _mm256_cvtps_pd(_mm_loadu_ps(rows + 4u * j)));
         }
-        for (; j < columns; j++) {
-            at[j] += (double)rows[j];
-        }
+        at[last] = _mm256_add_pd(at[last], _mm256_cvtps_pd(_mm_maskload_ps(rows + 4u * last, mask)));
         rows += columns;
     }
     for (j = 0; j < columns; j++) {
-        _mm_store_sd(&by, _mm256_castpd256_pd128(atoll_two(150 - (int32_t)low[j])));
         for (i = 0; i < groups; i++) {
-            total[columns * i + j] = (int64_t)(sum[columns * i + j] * by);
+            __m256d v = _mm256_mul_pd(sum[wide * i + j / 4u], atoll_two(150 - (int32_t)low[j]));
+            __m128d half = (j & 2u) ? _mm256_extractf128_pd(v, 1) : _mm256_castpd256_pd128(v);
+            total[columns * i + j] = _mm_cvttsd_si64((j & 1u) ? _mm_unpackhi_pd(half, half) : half);
         }
     }
 }
@@ -195,7 +195,7 @@ static inline void atoll_group_sums(const float *rows, size_t n, const int32_t *
 #define atoll_leaves(node, end, value, width, sum) ((uint32_t)((void)(value), 0u))
 #define atoll_four_i16(x, apart, count, out) ((void)(out), (size_t)0)
 #define atoll_four_f32(x, apart, count, out) ((void)(out), (size_t)0)
-#define atoll_nearest(side, apart, n, point, columns, points, best) ((void)(point), (void)(best))
+#define atoll_near_groups(side, apart, n, point, columns, points, best) ((void)(point), (void)(best))
 #define atoll_group_sums(rows, n, group, columns, groups, low, total) ((void)(total))
 #endif
 
