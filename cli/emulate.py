@@ -92,9 +92,8 @@ def run(options: Any) -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="atoll-emulate-")))
         samples = _samples(options, folder)
-        need(
-            {**TOOLS, **emulator_tools(options.board)}
-        )  # what is said wrongly is told wherever it is said
+        # What is said wrongly is told wherever it is said, and only then what is missing here.
+        need({**TOOLS, **emulator_tools(options.board)})
         image = build(options.board, "emulated" if samples else "node", link)
         loop = Loop()
         stack.callback(loop.close)
