@@ -349,6 +349,8 @@ class Feed:
         place = Place(heard.number, heard.number_term)
         if standby.copy is not None and heard.copy == standby.copy.number:
             self._copy_heard(standby.copy, heard.part)
+        elif heard.copy and standby.copy is None:
+            self._begin_copy(standby)  # it waits for one that nobody goes on with
         elif place == self.place or self._kept.follows(place):
             self._gained(standby, place)
         elif standby.copy is None:

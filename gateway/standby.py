@@ -95,6 +95,7 @@ class Standby:
         self._said = ""
         self._batches: dict[int, dict[int, wire.Batch]] = {}
         self._copy: _Taking | None = None
+        self._copied = 0  # the last copy of this leader that was taken to its end
         self._won = False
         self._out: list[Any] = []
 
@@ -257,6 +258,7 @@ class Standby:
             self._leader, self._leader_term = message.leader, message.term
             self._batches.clear()
             self._abandon_copy()
+            self._copied = 0
             self._note(
                 f"following {message.leader}",
                 f"gateway {message.leader} leads under term {message.term}: standing by",
@@ -334,6 +336,8 @@ class Standby:
 
     def _take_copy(self, part: wire.Copy) -> None:
         copy = self._copy
+        if part.copy <= self._copied or (copy is not None and part.copy < copy.number):
+            return  # said again before we were heard: nobody goes on with it
         if copy is None or copy.number != part.copy:
             if part.part != 0:
                 return
@@ -366,7 +370,7 @@ class Standby:
             self.place = Place(part.number, part.number_term)
             self._term = part.term
             self._fresh = self._alone = False
-            self._copy = None
+            self._copied, self._copy = copy.number, None
             self._note("whole", f"the ledger is a copy of gateway {part.leader}'s")
 
     def _abandon_copy(self) -> None:

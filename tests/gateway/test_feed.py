@@ -113,6 +113,11 @@ def test_a_leader_that_goes_on_alone_has_it_in_its_ledger():
     assert alone(leader) == pair.alone_mark("a")
 
 
+def test_a_standby_that_waits_for_a_copy_which_nobody_gives_is_given_a_new_one():
+    leader = paired()
+    assert of(leader.hears((4, 7), copy=1, part=1), pair.ReadCopy)
+
+
 def test_batches_are_sent_as_they_are_committed_and_released_as_they_are_confirmed():
     leader = paired()
     (batch,) = said(leader.commits(b"one"), wire.Batch)
