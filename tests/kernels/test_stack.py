@@ -18,12 +18,18 @@ PLANS = (
     "window 4096 | detrend | taper | spectrum | peaks 3 | moments",
     "window 8192 | psd 1024 | entropy, mel 20",
     "ewma 0.1 | top 5",
+    "window 16 | crest, kurtosis, skewness | tree @tree | histogram 0 4",
+    "window 16 | crest, kurtosis, skewness | tree @leaves | moments",
+    "window 16 | crest, kurtosis, skewness | mlp @mlp | moments",
+    "window 16 | crest, kurtosis, skewness | mahalanobis @mahalanobis | moments",
+    "window 16 | crest, kurtosis, skewness | centroids @centroids",
 )
 RUN = """
 import sys, threading
 from array import array
 from atoll.kernels import Plan
-plans = [Plan(text) for text in sys.argv[2:]]
+from atoll.kernels.golden_models import golden_models
+plans = [Plan(text, golden_models()) for text in sys.argv[2:]]
 streams = [array(code, (k * 7919 % 60_001 - 30_000 for k in range(200_000))) for code in "hf"]
 def work():
     for plan in plans:
