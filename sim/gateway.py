@@ -107,9 +107,7 @@ class Gateway(Generic[L, N]):
         waiting, self._paused = self._paused, None
         if waiting is None or self.core is None:
             return
-        due = self.core.next_wakeup()
-        if due is not None:  # before that it had nothing to do but to read what it reads now
-            self.placing.stood_still(self.world.now - max(due, self._stopped_at))
+        self._stood_still(self.core)
         for call, arguments in waiting:
             call(*arguments)
         if self._flush_missed:
@@ -148,6 +146,12 @@ class Gateway(Generic[L, N]):
     def settled(self) -> bool:
         """Whether it has nothing to do but to serve."""
         return self.core is not None
+
+    def _stood_still(self, core: GatewayCore) -> None:
+        """It was stopped, and goes on."""
+        due = core.next_wakeup()
+        if due is not None:  # before that it had nothing to do but to read what it reads now
+            self.placing.stood_still(self.world.now - max(due, self._stopped_at))
 
     def look(self) -> None:
         """What must be true of it in the end."""

@@ -191,7 +191,7 @@ class Host(Gateway[PairLedger, PairNetwork]):
         """SIGCONT: what has come in is taken before what was due, or behind it."""
         if self._paused is not None:
             if self.core is not None:
-                self.placing.stood_still(self.world.now - self._stopped_at)
+                self._stood_still(self.core)
             waiting, self._paused = self._paused, None
             if self.world.random.random() < 0.5:
                 self.network.heal(self.name)

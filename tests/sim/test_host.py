@@ -19,6 +19,17 @@ def test_a_leader_that_was_stopped_says_nothing_that_counts_when_it_goes_on(pair
     assert all(device.disk.state.term == term for device in pair.devices.values())
 
 
+def test_a_stop_during_which_it_had_nothing_to_do_is_no_stall(pair):
+    a = pair.gateway.leading
+    while (due := a.core.next_wakeup()) < pair.world.now + 0.3:
+        passes(pair, 0.01)
+    stood = a.placing._stood_s
+    a.pause()
+    pair.world.run(due + 0.1)
+    a.resume()
+    assert a.placing._stood_s == stood
+
+
 @pytest.mark.parametrize("limit", [-1, 0, 1, 3])
 def test_it_dies_where_it_is_told_to_and_the_other_one_goes_on(pair, limit):
     a, b = pair.gateway.hosts
