@@ -392,10 +392,10 @@ class GatewayCore:
         tasks = self.jobs.device_lost(device)
         self.moves.device_lost(device)
         self.reads.device_lost(device)
-        self.inventory.device_lost(device)
         if after is State.SUSPECT:
             self.takeovers.lost(device, tasks)
-            return
+            return  # a list that it was asked for is asked for again if it comes back
+        self.inventory.device_lost(device)
         if after in (State.DEAD, State.STOPPED, State.SLEEPING):
             self._take_over(device, tasks)
         elif after is State.OUT:

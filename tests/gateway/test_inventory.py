@@ -7,6 +7,7 @@ from gateway_fleet import WALL, Fleet
 from atoll.gateway import events as on
 from atoll.gateway import inventory
 from atoll.gateway.catalog import pinned_shard
+from atoll.gateway.member import State
 from atoll.wire import messages as wire
 from atoll.wire.block import Block, encode_block
 
@@ -210,3 +211,19 @@ def test_blocks_that_their_only_known_holder_has_lost_are_sought_with_the_other_
     fleet.run(2.0)
     assert set(stream.held) == {one, other}
     assert set(fleet.devices[one].blocks) == set(fleet.devices[other].blocks) != set()
+
+
+def test_a_list_is_asked_for_again_when_a_suspect_device_is_back():
+    """It was asked for it before its connection broke, and has not heard of that."""
+    fleet = Fleet("a", "b")
+    fleet.put("v", {"k": b"\1\0" * 100}, replicas=2)
+    device = fleet.devices["a"]
+    before = dict(device.blocks)
+    device.blocks.clear()  # a disk came back empty
+    fleet.cut.add("a")
+    fleet.core.inventory.ask("a")
+    fleet.handle(on.StatusSeen("a", "lost", 1, 0))
+    fleet.cut.discard("a")
+    fleet.run(2.0 * inventory.ASK_AGAIN_S)
+    assert fleet.core.members.members["a"].state is State.READY
+    assert device.blocks == before
