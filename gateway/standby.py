@@ -254,6 +254,9 @@ class Standby:
         if message.term < max(self._register.current.term, self._leader_term, self.place.term):
             return  # of a process that was replaced
         self._heard_at = self._now
+        wanted = self._register.wanted
+        if wanted is not None and message.term >= wanted.term:
+            self._register.wanted = None  # whatever its place in the broker's order: it was passed
         if (self._leader, self._leader_term) != (message.leader, message.term):
             self._leader, self._leader_term = message.leader, message.term
             self._batches.clear()

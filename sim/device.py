@@ -108,6 +108,8 @@ class Device:
 
     def start(self) -> None:
         """Power on: the boot is counted on the disk first."""
+        if self.core is not None:
+            return  # what struck it before it had ever run was followed by another start
         disk = self.disk
         disk.state = disk.state._replace(boot=disk.state.boot + 1)
         state = disk.state

@@ -136,13 +136,17 @@ class Host(Gateway[PairLedger, PairNetwork]):
         feeder.send = self._send_of_gateways
         feeder.say = self._say
         feeder.carry_out = lambda effects: self._carry_out_all(generation, effects)
-        feeder.ready = lambda: self.feed(on.LinkOpened(self.world.wall_ms()))
+        feeder.ready = self._ready
         feeder.told = lambda text, standby: self.feed(
             on.StandbyChanged(text, standby, self.world.wall_ms())
         )
         feeder.stamp_wanted = self._want_stamp
         feeder.step_down = self._step_down
         return feeder
+
+    def _ready(self) -> None:
+        self._pair.succession.serves(self.name)
+        self.feed(on.LinkOpened(self.world.wall_ms()))
 
     def _send_of_gateways(
         self, topic: str, payload: bytes, purpose: str, retain: bool, qos: int

@@ -34,15 +34,19 @@ class Succession:
         self.term = 0
         self.said = 0
         self.turns = 0
+        self._overtaken: dict[str, int] = {}  # by name: the term of a turn that was won and passed
         self._batches: dict[Place, int] = {}
         self._undo: deque[tuple[int, list[Undo]]] = deque()  # of batches beyond `said`
 
     def leads(self, name: str, term: int, ledger: "PairLedger") -> None:
-        """A gateway won its turn: I4, I5."""
+        """A gateway won its turn: I5. Where a later one was won before it heard of its own, it has
+        to find that out before it serves.
+        """
         place = ledger.place
+        self._overtaken.pop(name, None)
         if term <= self.term:
-            text = f"{name} leads under term {term}, {self.leader} led under {self.term} (I4)"
-            raise Violation("double_owners", name, text)
+            self._overtaken[name] = term
+            return
         if self.leader not in ("", name):
             self.turns += 1
             if place.number < self.said:
@@ -56,6 +60,13 @@ class Succession:
             self._roll_back(place.number)
         self.leader, self.term = name, term
         self.checker.ledger = ledger
+
+    def serves(self, name: str) -> None:
+        """A gateway that won its turn takes it for the last one: I4."""
+        term = self._overtaken.get(name)
+        if term is not None:
+            text = f"{name} leads under term {term}, {self.leader} led under {self.term} (I4)"
+            raise Violation("double_owners", name, text)
 
     def committing(self, name: str, place: Place, records: list[Any]) -> None:
         """A leader commits; only the history that counts is the checker's."""

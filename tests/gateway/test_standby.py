@@ -3,14 +3,15 @@ acknowledged, and in the end one leads and the other is in step.
 """
 
 import pytest
-from pair_rig import World
+from pair_rig import VERSION, World
 
+from atoll.gateway import pairing as pair
 from atoll.gateway import records as r
 from atoll.gateway.feed import Feed
 from atoll.gateway.kept import Kept
 from atoll.gateway.lead import Register
-from atoll.gateway.pairing import LEASE_S
-from atoll.gateway.standby import Standby
+from atoll.gateway.pairing import LEASE_S, Place
+from atoll.gateway.standby import Ours, Purpose, Standby
 from atoll.wire import gateways as wire
 from atoll.wire.codec import encode
 
@@ -279,6 +280,21 @@ def test_a_leader_that_was_away_leads_on_when_its_standby_stands_by():
     assert world.leaders == [a]
     assert len(world.turns) == 1
     check_end(world)
+
+
+def test_a_claim_is_withdrawn_when_another_leads_under_its_term():
+    """What it hears of a leader's ledger may come before what went before it on the other topic."""
+    register = Register("b")
+    core = Standby(register, Purpose(lead=False, alone=False), Ours(Place(4, 7), 7, 3), VERSION, 1)
+    (mark,) = (e.message for e in core.handle(pair.Opened(), 0.0))
+    core.handle(pair.Said(wire.Lead(3, 7, "a", "b", 4), True), 0.0)
+    core.handle(pair.Said(mark, False), 0.0)
+    said = [e.message for n in range(1, 12) for e in core.handle(pair.Woken(), n * 0.5)]
+    claim = next(message for message in said if isinstance(message, wire.Lead))
+    core.handle(pair.Said(wire.Beat(claim.term, "a", VERSION, 4, 7), False), 6.0)
+    assert core.handle(pair.Said(claim, False), 6.0) == []
+    said = [e.message for n in range(13, 16) for e in core.handle(pair.Woken(), n * 0.5)]
+    assert not any(isinstance(message, wire.Lead) for message in said)
 
 
 def test_a_standby_that_missed_the_turn_before_the_broker_forgot_it_waits():

@@ -54,3 +54,10 @@ def test_blocks_outlive_a_crash(stored):
         device.start()
     for name, device in stored.devices.items():
         assert {k: set(b) for k, b in device.disk.blocks.items()} == before[name]
+
+
+def test_one_that_runs_is_not_started_again(site):
+    device = site.devices["d02"]
+    boot, core = device.disk.state.boot, device.core
+    device.start()
+    assert (device.disk.state.boot, device.core) == (boot, core)

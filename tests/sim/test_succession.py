@@ -28,8 +28,11 @@ def test_two_under_one_term_and_a_batch_of_nobody_are_found():
     succession.committing("a", Place(1, 1), [records.SettingSet("x", 1)])
     with pytest.raises(Violation, match="is no leader's"):
         succession.followed("b", Place(1, 1), [records.SettingSet("x", 2)])
+    succession.leads("b", 1, PairLedger())  # it has yet to see that its turn was passed
     with pytest.raises(Violation, match="under term 1"):
-        succession.leads("b", 1, PairLedger())
+        succession.serves("b")
+    succession.leads("a", 2, PairLedger())
+    succession.serves("a")
 
 
 def test_what_a_replaced_leader_committed_and_never_said_is_forgotten():
