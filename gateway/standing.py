@@ -90,19 +90,35 @@ class StandingJobs:
             progress.lines.setdefault(run_of(row.sample), Line()).mark = row.sample
 
     def restore_window(self, row: WindowSet) -> None:
-        """Take a batch from the ledger; marks come first."""
+        """Take a batch from the ledger; streams and marks come first."""
         if row.job not in self.jobs:
             return
-        progress = self.jobs[row.job].streams.setdefault(row.key, Progress())
+        job = self.jobs[row.job]
+        progress = job.streams.setdefault(row.key, Progress())
         line = progress.line(row.sample)
-        if line is not None and row.sample >= line.mark:
+        if line is not None and row.sample > self._behind(job, line, row.key):
             line.ahead[row.sample] = row.data
+        if line is not None and row.sample >= line.mark:
+            pass  # nobody goes on from it yet
         elif progress.base is None or row.sample > progress.base[0]:
             progress.base = (row.sample, row.data)
         if progress.newest is None or row.sample > progress.newest[0]:
             progress.newest = (row.sample, row.data)
             self.jobs[row.job].changed[row.key] = None
             self._due = 0.0
+
+    def _behind(self, job: StandingJob, line: Line, key: str) -> int:
+        """The batch before a restored mark, by the gaps in the ledger. A batch between the two
+        began at a gap of which no news had come: it waits for that news, or comes again.
+        """
+        dataset = self._catalog.datasets.get(job.row.dataset)
+        stream = dataset.streams.get(key) if dataset else None
+        if stream is None or line.mark < 0:
+            return line.mark - 1
+        known = line.last
+        last = line.before(stream.anchors, self._every(job, stream))
+        line.last = known  # more news may come before it is needed
+        return last
 
     # --- requests ---
 

@@ -48,7 +48,8 @@ LOADED = "import sys, atoll.sim.runner; print(*(n for n in sys.modules if n.star
 TRACES = """import json
 from atoll.sim.site import Setup, Site
 import atoll.gateway.jobs as jobs
-runs = [(s, Setup(hours=0.004)) for s in range(12)] + [(12, Setup(devices=12, hours=0.002))]
+runs = [(s, Setup(hours=0.004)) for s in (*range(6), 12, 22, 27, 33, 35, 36)]  # pairs: the last six
+runs.append((1, Setup(devices=12, hours=0.002)))
 traces = [(o.events, o.trace) for o in (Site(*run).run() for run in runs)]
 print(json.dumps([jobs.__file__.endswith(".py"), traces]))
 """

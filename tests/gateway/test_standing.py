@@ -266,6 +266,21 @@ def test_after_a_restart_the_gaps_tell_what_is_merged(mark, known, old, new):
     assert jobs.jobs["hum"].batches == 1
 
 
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize(("mark", "known", "at"), [(200, (0, 200), 150), (300, (0,), 250)])
+def test_after_a_restart_a_batch_at_a_gap_that_nobody_had_told_counts_once(mark, known, at, told):
+    """It was merged, or waits before the mark for the news of the gap, which comes, or never."""
+    fleet = started()
+    anchors(fleet, *known)
+    jobs = fleet.core.standing
+    jobs.restore_mark(MarkSet("hum", "k", mark))
+    jobs.restore_window(WindowSet("hum", "k", at, batch(at).data))
+    anchors(fleet, *(sorted({*known, at}) if told else known))
+    say(fleet, at)
+    assert jobs.jobs["hum"].batches == 0
+    assert fleet.core._desk.counters["repeated"] == 1
+
+
 def test_a_batch_that_never_comes_is_given_up_in_the_end(monkeypatch):
     monkeypatch.setattr(standing, "AHEAD_MAX", 3)
     fleet = started()
