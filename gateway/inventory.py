@@ -57,6 +57,11 @@ class Inventory:
         self.grown: Callable[[Shard], None] = lambda shard: None
         self.listed: Callable[..., None] = lambda device, *, whole: None
 
+    @property
+    def under_way(self) -> int:
+        """Devices whose list is still to come: what the ledger says of them may not be so."""
+        return len(self._lists)
+
     def ask(self, device: str) -> None:
         """Have a device list all that it holds."""
         self._lists[device] = _List(self._desk.now + ASK_AGAIN_S)

@@ -28,7 +28,7 @@ def settled(site: "Site") -> bool:
     members = core.members.members
     if len(members) < len(site.devices) or not all(m.serves for m in members.values()):
         return False
-    if core.moves.under_way or core.puts.under_way:
+    if core.moves.under_way or core.puts.under_way or core.inventory.under_way:
         return False
     if not all(_placed(core, s) for s in core.catalog.all_shards() if s.streams):
         return False

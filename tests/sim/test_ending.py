@@ -65,3 +65,12 @@ def test_a_shard_that_is_not_where_it_shall_be(running):
     shard = next(s for s in running.gateway.core.catalog.all_shards() if s.streams)
     shard.goal = (shard.goal[0],)
     assert "I9" in missed("unfinished", running)
+
+
+def test_a_list_that_is_awaited_is_waited_for(running):
+    """What the ledger says of that device may not be so."""
+    device = next(iter(running.devices))
+    running.gateway.core.inventory.ask(device)
+    assert not ending.settled(running)
+    running.gateway.core.inventory.device_lost(device)
+    assert ending.settled(running)
