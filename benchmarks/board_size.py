@@ -5,15 +5,15 @@ all its receipts. With standing jobs under a broker it takes some hundred bytes 
 then, tests/firmware/test_board_plans.py asserts.
 """
 
-import json
 import shutil
 import socket
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from atoll.cli.firmware import BOARDS, build, emulator, symbol
+from atoll.cli.firmware import BOARDS, Image, build, emulator, symbol
+from atoll.cli.qmp import Qmp
 from atoll.wire.identity import Identity, encode_identity
 
 SPEAKS_S = 60.0  # an emulated board takes one or two, on a machine that has time
@@ -47,16 +47,22 @@ def linked(elf: Path) -> tuple[int, int, int]:
     return text + data, data + bss, data + bss - sizes.get(LOG, 0)
 
 
-def stack_of(board: str, elf: Path, identity: int, folder: Path) -> tuple[int, int]:
-    """Stack used until the board has spoken, and stack there is."""
+def stack_of(board: str, image: Image, link: str, folder: Path) -> tuple[int, int]:
+    """Stack used until the board has spoken, and stack there is. By Ethernet it has spoken once it
+    has an address and was refused by a broker that is not there.
+    """
     block, line, control = folder / "identity", folder / "line", folder / "control"
-    block.write_bytes(encode_identity(Identity("size", board, board)))
-    command = [*emulator(board), "-kernel", str(elf), "-display", "none"]
+    who, until = Identity("size", board, board), b""
+    if link == "ethernet":
+        who, until = who._replace(broker="10.0.2.2:1"), b"refused"
+    block.write_bytes(encode_identity(who))
+    command = [*emulator(board), "-kernel", str(image.elf), "-display", "none"]
     command += ["-kept", "none"] if board == "pico" else []  # it takes its receipts
-    command += ["-monitor", "none", "-qmp", f"unix:{control},server=on,wait=off", "-nic", "none"]
+    command += ["-monitor", "none", "-qmp", f"unix:{control},server=on,wait=off"]
+    command += ["-nic", "user" if link == "ethernet" else "none"]
     command += ["-chardev", f"socket,id=line,path={line}", "-serial", "chardev:line"]
-    command += ["-device", f"loader,file={block},addr={identity:#x},force-raw=on"]
-    bottom, top = symbol(elf, "atoll_stack_bottom"), symbol(elf, "atoll_stack_top")
+    command += ["-device", f"loader,file={block},addr={image.identity:#x},force-raw=on"]
+    bottom, top = (symbol(image.elf, f"atoll_stack_{end}") for end in ("bottom", "top"))
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(line))
         server.listen()
@@ -64,49 +70,27 @@ def stack_of(board: str, elf: Path, identity: int, folder: Path) -> tuple[int, i
         process = subprocess.Popen(command)
         try:
             connection, _ = server.accept()
-            with connection:
+            with connection, Qmp(control) as qemu:
                 connection.settimeout(SPEAKS_S)
-                connection.recv(1)
-                _save(control, bottom, top - bottom, folder / "stack")
+                said = connection.recv(1)
+                while until not in said:
+                    said += connection.recv(4096)
+                content = qemu.memory(bottom, top - bottom, folder / "stack")
         finally:
             process.terminate()
             process.wait(10)
-    content = (folder / "stack").read_bytes()
     return len(content.lstrip(bytes([FILL]))), len(content)
 
 
-def _save(control: Path, address: int, size: int, path: Path) -> None:
-    """Have QEMU write memory of the board to a file."""
-    with socket.socket(socket.AF_UNIX) as port:
-        port.settimeout(SPEAKS_S)
-        port.connect(str(control))
-        stream = port.makefile("rw")
-        stream.readline()
-        words: dict[str, Any] = {"val": address, "size": size, "filename": str(path)}
-        _order(stream, "qmp_capabilities", {})
-        # Through the core first; where its MPU has the page of the guard, past it.
-        if not _order(stream, "memsave", words) and not _order(stream, "pmemsave", words):
-            raise RuntimeError("QEMU does not show the board's memory")
-
-
-def _order(stream: IO[str], order: str, arguments: dict[str, Any]) -> bool:
-    """A command of QMP; whether it was carried out."""
-    print(json.dumps({"execute": order, "arguments": arguments}), file=stream, flush=True)
-    while True:
-        answer = json.loads(stream.readline())
-        if "return" in answer or "error" in answer:
-            return "return" in answer
-
-
 def boards() -> dict[str, dict[str, Any]]:
-    """A row a board; none without the emulator."""
+    """A row a board, and one more for the small one by Ethernet; none without the emulator."""
     found = {}
-    for board in BOARDS if shutil.which("qemu-system-arm") else ():
-        image = build(board, "node")
+    wanted = [(board, board, "serial") for board in BOARDS if shutil.which("qemu-system-arm")]
+    wanted += [(f"{board} by ethernet", board, "ethernet") for _, board, _ in wanted
+               if board == "lm3s6965evb"]  # fmt: skip
+    for name, board, link in wanted:
+        image = build(board, "node", link)
         with TemporaryDirectory(prefix="atoll-size-") as folder:
-            stack = stack_of(board, image.elf, image.identity, Path(folder))
-        found[board] = Sizes(*linked(image.elf), *stack)._asdict()
-        if board == "lm3s6965evb":  # the small one with Ethernet; the stack is that of the other
-            image = build(board, "node", "ethernet")
-            found[f"{board} by ethernet"] = Sizes(*linked(image.elf), *stack)._asdict()
+            stack = stack_of(board, image, link, Path(folder))
+        found[name] = Sizes(*linked(image.elf), *stack)._asdict()
     return found

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
+from atoll.cli.board_runs import BoardRuns
 from atoll.cli.demo_data import Material
 from atoll.cli.firmware import QEMU, TOOLS, need
 from atoll.cli.site import Child, LocalSite, SiteError, wait_until
@@ -171,30 +172,13 @@ class Boards:
     def _row(self, name: str, boots: int) -> Row:
         with self._came:
             found = dict(self._found[name])
-        runs = sorted({run for run, _ in found})
-        differing = missing = 0
-        for run in runs:
-            batches = {sample: data for (r, sample), data in found.items() if r == run}
-            missing += max(batches) // EVERY + 1 - len(batches)
-            differing += self._differing(name, batches)
-        return Row(name, boots, len(runs), len(found), differing + self._changed, missing)
-
-    def _differing(self, name: str, batches: dict[int, bytes]) -> int:
-        """How many of a run's partials this machine makes otherwise. A run begins wherever the
-        recording was when the order came: where the first of them says.
-        """
-        plan = Plan(PLAN)
-
-        def here(offset: int, sample: int) -> bytes:
-            at = offset + sample
-            piece = self._samples[at : at + EVERY]
-            return plan.partial(piece, RATE_HZ, start=sample, key=f"{name}/adc")
-
-        first = min(batches)
-        for offset in range(len(self._samples) - EVERY - max(batches)):
-            if here(offset, first) == batches[first]:
-                return sum(here(offset, sample) != data for sample, data in batches.items())
-        return len(batches)
+        runs: dict[int, dict[int, bytes]] = {}
+        for (run, sample), data in found.items():
+            runs.setdefault(run, {})[sample] = data
+        wanted = BoardRuns(Plan(PLAN), self._samples, RATE_HZ, EVERY, f"{name}/adc")
+        missing = sum(map(wanted.missing, runs.values()))
+        differing = self._changed + sum(map(wanted.differing, runs.values()))
+        return Row(name, boots, len(runs), len(found), differing, missing)
 
 
 def _name(board: str) -> str:

@@ -3,10 +3,8 @@ over a serial line whose bridge this is.
 """
 
 import argparse
-import json
 import os
 import signal
-import socket
 import subprocess
 from contextlib import ExitStack
 from functools import partial
@@ -149,8 +147,13 @@ def _tell(loop: Any, board: "Emulated") -> None:
 
 def _reset(boards: "list[Emulated]") -> None:
     """Press the reset button of all."""
+    from atoll.cli.qmp import QmpError
+
     for board in boards:
-        board.reset()
+        try:
+            board.reset()
+        except QmpError as error:
+            say(f"{board.name}: not reset: {error}")
 
 
 def _ended(loop: Any, board: "Emulated", ended: list[str]) -> None:
@@ -255,15 +258,10 @@ class Emulated:
 
     def reset(self) -> None:
         """Press its reset button."""
-        with socket.socket(socket.AF_UNIX) as control:
-            control.settimeout(5.0)
-            control.connect(str(self._control))
-            stream = control.makefile("rw")
-            stream.readline()  # QEMU says who it is
-            for order in ("qmp_capabilities", "system_reset"):
-                print(json.dumps({"execute": order}), file=stream, flush=True)
-                while not {"return", "error"} & json.loads(stream.readline()).keys():
-                    pass  # events come in between
+        from atoll.cli.qmp import Qmp
+
+        with Qmp(self._control, 5.0) as control:
+            control.order("system_reset")
 
     def end(self) -> None:
         """Switch the board off."""

@@ -4,6 +4,7 @@ import json
 import re
 import socket
 import subprocess
+from contextlib import contextmanager
 
 import paho.mqtt.client as paho
 
@@ -74,15 +75,28 @@ class Site:
         return found[0]
 
 
-def jump(path, address):
-    """Let the board go on at an address, through QEMU's debugger port."""
+@contextmanager
+def debugger(path):
+    """The board stands still in QEMU's debugger: commands of gdb's protocol and their answers."""
     with socket.socket(socket.AF_UNIX) as port:
         port.settimeout(20)
         port.connect(str(path))
         # QEMU writes single registers once it was asked what registers there are.
         _debug(port, "qXfer:features:read:target.xml:0,ff")
-        assert _debug(port, f"Pf={address.to_bytes(4, 'little').hex()}") == b"OK"
+        yield lambda command: _debug(port, command)
         assert _debug(port, "D") == b"OK"
+
+
+def jump(path, address):
+    """Let the board go on at an address."""
+    with debugger(path) as say:
+        assert say(f"Pf={address.to_bytes(4, 'little').hex()}") == b"OK"
+
+
+def poke(path, address, data):
+    """Write memory of the board."""
+    with debugger(path) as say:
+        assert say(f"M{address:x},{len(data):x}:{data.hex()}") == b"OK"
 
 
 def _debug(port, command):
@@ -97,23 +111,12 @@ def _debug(port, command):
     return answer
 
 
-def stack(machine, image, folder):
+def stack(machine, image):
     """Bytes of stack that were used at most, and that there are, as the board's memory says: it is
     filled with 0x5A at the start.
     """
-    bottom, top = symbol(image, "atoll_stack_bottom"), symbol(image, "atoll_stack_top")
-    size = top - bottom
-    # Through the core first; where its MPU has the page of the guard, past it.
-    paths = [folder / "stack-by-core", folder / "stack"]
-    for order, path in zip(("memsave", "pmemsave"), paths, strict=True):
-        machine.order(order, val=bottom, size=size, filename=str(path))
-    machine.until(lambda: any(_whole(path, size) for path in paths))
-    content = next(path for path in paths if _whole(path, size)).read_bytes()
-    return len(content.lstrip(b"\x5a")), size
-
-
-def _whole(path, size):
-    return path.exists() and path.stat().st_size == size
+    content = machine.memory(*(symbol(image, f"atoll_stack_{end}") for end in ("bottom", "top")))
+    return len(content.lstrip(b"\x5a")), len(content)
 
 
 def symbol(image, name):

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from atoll.cli.firmware import emulator, emulator_tools
+from atoll.cli.qmp import Qmp
 from atoll.transport.serial_link import BYTES, DATA_MAX, DOWN, OPEN, UP, Message, Ready, SerialLink
 
 sys.path.insert(0, str(Path(__file__).parent))  # board_site and ethernet_board, by name
@@ -117,7 +118,8 @@ class Emulator:
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         self.server.settimeout(20)
         self.line, _ = self.server.accept()
-        self.control = self._connect_control(control)
+        self._folder = folder
+        self.control = Qmp(control)
         self.link = SerialLink(1, time.monotonic())
         self.readies = 0
         self.messages = []
@@ -126,21 +128,13 @@ class Emulator:
         self.owed = bytearray()  # from the broker to the board
         self.until(lambda: self.readies == 1, timeout_s=300)  # the receipts may come first
 
-    @staticmethod
-    def _connect_control(path):
-        control = socket.socket(socket.AF_UNIX)
-        control.settimeout(20)
-        control.connect(str(path))
-        stream = control.makefile("rw")
-        json.loads(stream.readline())
-        print(json.dumps({"execute": "qmp_capabilities"}), file=stream, flush=True)
-        json.loads(stream.readline())
-        return stream
-
     def order(self, command, **arguments):
         """A command of QMP."""
-        words = {"execute": command, "arguments": arguments}
-        print(json.dumps(words), file=self.control, flush=True)
+        return self.control.order(command, **arguments)
+
+    def memory(self, start, end):
+        """What lies there now."""
+        return self.control.memory(start, end - start, self._folder / f"memory-{start:x}")
 
     def until(self, claim, timeout_s=100):
         """Be the bridge until `claim` holds."""

@@ -1,11 +1,11 @@
 """QEMU with a board on its own small network, from which 10.0.2.2 is this machine's loopback."""
 
-import json
 import os
 import select
-import socket
 import subprocess
 import time
+
+from atoll.cli.qmp import Qmp, QmpError
 
 
 class EthernetBoard:
@@ -28,26 +28,10 @@ class EthernetBoard:
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self._errors
         )
         os.set_blocking(self.process.stdout.fileno(), False)
-        self.control = self._connect_control(folder / "control")
-
-    def _connect_control(self, path):
-        deadline = time.monotonic() + 20
-        while True:
-            control = socket.socket(socket.AF_UNIX)
-            control.settimeout(20)
-            try:
-                control.connect(str(path))
-                break
-            except OSError:
-                control.close()
-                assert time.monotonic() < deadline, self.words()
-                assert self.process.poll() is None, self.words()
-                select.select([], [], [], 0.02)
-        stream = control.makefile("rw")
-        json.loads(stream.readline())
-        print(json.dumps({"execute": "qmp_capabilities"}), file=stream, flush=True)
-        json.loads(stream.readline())
-        return stream
+        try:
+            self.control = Qmp(folder / "control", alive=lambda: self.process.poll() is None)
+        except QmpError as error:
+            raise AssertionError(f"{error}: {self.words()}") from None
 
     def words(self):
         """What board and QEMU said, for a failure."""
@@ -56,21 +40,11 @@ class EthernetBoard:
 
     def order(self, command, **arguments):
         """A command of QMP."""
-        words = {"execute": command, "arguments": arguments}
-        print(json.dumps(words), file=self.control, flush=True)
+        return self.control.order(command, **arguments)
 
     def memory(self, start, end):
         """What lies there now."""
-        path = self._folder / f"memory-{start:x}"
-        words = {"val": start, "size": end - start, "filename": str(path)}
-        print(
-            json.dumps({"execute": "pmemsave", "id": path.name, "arguments": words}),
-            file=self.control,
-            flush=True,
-        )
-        while json.loads(self.control.readline()).get("id") != path.name:
-            pass
-        return path.read_bytes()
+        return self.control.memory(start, end - start, self._folder / f"memory-{start:x}")
 
     def until(self, claim, timeout_s=100):
         """Let it run until `claim` holds: of a board that is unplugged what others say of it.

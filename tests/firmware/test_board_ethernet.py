@@ -12,8 +12,9 @@ from itertools import pairwise
 from random import Random
 
 import pytest
-from board_site import Gateway, Site, symbol
+from board_site import Gateway, Site, stack, symbol
 
+from atoll.cli.board_runs import BoardRuns
 from atoll.gateway.broker import BrokerChild, find_mosquitto
 from atoll.gateway.progress import place_of
 from atoll.kernels import Plan
@@ -98,13 +99,8 @@ def check(board, found, samples):
     """No batch is missing, and each is what the plan makes of the recording."""
     assert sorted(found) == list(range(0, max(found) + 1, EVERY))
 
-    def partial(start, offset):
-        piece = samples[offset + start : offset + start + EVERY + PLAN.overlap]
-        return PLAN.partial(piece, RATE, start=start, key=f"{board}/adc")
-
-    offset = next(o for o in range(20_000) if partial(0, o) == found[0])
-    for start, data in found.items():
-        assert partial(start, offset) == data, start
+    wanted = BoardRuns(PLAN, samples, RATE, EVERY, f"{board}/adc")
+    assert wanted.differing(found) == 0
 
 
 @pytest.mark.parametrize("board", BOARDS)
@@ -250,7 +246,5 @@ def test_a_flood(start, broker, gateways, firmware, board):
     check(board, found, samples)
     assert machine.console.count("address ") == 1
     image = firmware.image(board, "emulated", "ethernet")
-    ends = [symbol(image, f"atoll_stack_{end}") for end in ("bottom", "top")]
-    stack = machine.memory(*ends)
-    used = len(stack.lstrip(b"\x5a"))
-    assert 512 < used < len(stack) * 3 // 4, used
+    used, there = stack(machine, image)
+    assert 512 < used < there * 3 // 4, used

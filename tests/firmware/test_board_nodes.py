@@ -3,10 +3,11 @@ plays.
 """
 
 import pytest
-from board_site import BOARDS, LINKED, Gateway, Site, jump, networked, symbol
+from board_site import BOARDS, LINKED, Gateway, Site, jump, networked, poke, symbol
 
 from atoll.gateway.broker import BrokerChild, find_mosquitto
 from atoll.wire import messages as m
+from atoll.wire._native import crc32c
 from atoll.wire.identity import Identity, encode_identity
 
 pytestmark = [pytest.mark.emulator, pytest.mark.broker]
@@ -82,6 +83,29 @@ def test_a_fault_is_told_at_the_next_birth(site, board, tmp_path):
     assert fell.startswith("fault at ")
     lab.machine.order("system_reset")
     assert lab.expect(m.Birth, lambda birth: birth.boot == 3).fell == ""
+
+
+@pytest.mark.parametrize("board", ["microbit", "mps2-an385"])
+def test_receipts_are_taken_once_an_image(site, board, firmware, tmp_path):
+    """A reset finds them on their page, also what was put there; what is damaged is taken anew."""
+    port = tmp_path / "debugger"
+    lab = site(board, more=["-gdb", f"unix:{port},server=on,wait=off"])
+    image = firmware.image(board, "node")
+    ram = board != "microbit"  # the log's and their pages, of a KB
+    page = symbol(image, "bytes" if ram else "atoll_log_start") + 12 * 1024
+    taken = lab.expect(m.Birth).receipts
+    size = (24 + 8 * len(taken) + 31) // 32 * 32
+    kept = bytearray(lab.machine.memory(page, page + size))
+    kept[24] ^= 1  # of the first digest
+    kept[:4] = crc32c(bytes(kept[4:])).to_bytes(4, "little")
+    poke(port, page, bytes(kept))
+    lab.machine.order("system_reset")
+    found = lab.expect(m.Birth, lambda birth: birth.boot == 2).receipts
+    assert found[1:] == taken[1:]
+    assert found[0].digest != taken[0].digest
+    poke(port, page + 24, bytes([kept[24] ^ 1]))
+    lab.machine.order("system_reset")
+    assert lab.expect(m.Birth, lambda birth: birth.boot == 3).receipts == taken
 
 
 @pytest.mark.parametrize(
