@@ -16,7 +16,8 @@ class BoardRuns:
     def __init__(self, plan: Plan, samples: Any, rate_hz: float, every: int, key: str) -> None:
         self._plan, self._samples, self._every = plan, samples, every
         self._rate_hz, self._key = rate_hz, key
-        self._places: dict[int, dict[bytes, int]] = {}
+        self._places: dict[int, dict[bytes, int]] = {}  # by a batch's sample: its bytes, where
+        self._searched: dict[int, int] = {}  # ... and how far the recording was tried
 
     def partial(self, sample: int, offset: int = 0) -> bytes:
         """Of the batch that begins with this sample of a run, `offset` samples after the
@@ -35,16 +36,19 @@ class BoardRuns:
         first = min(batches)
         offset = 0
         if self.partial(first) != batches[first]:
-            found = self._offsets(first).get(batches[first])
+            found = self._offset(first, batches[first])
             if found is None:
                 return len(batches)
             offset = found
         return sum(self.partial(sample, offset) != data for sample, data in batches.items())
 
-    def _offsets(self, sample: int) -> dict[bytes, int]:
-        """Where in the recording a run began, by the bytes of its batch at `sample`."""
-        if sample not in self._places:
-            last = len(self._samples) - self._every - self._plan.overlap - sample
-            found = {self.partial(sample, offset): offset for offset in range(last, -1, -1)}
-            self._places[sample] = found
-        return self._places[sample]
+    def _offset(self, sample: int, data: bytes) -> int | None:
+        """Where in the recording a run began whose batch at `sample` is these bytes."""
+        places = self._places.setdefault(sample, {})
+        last = len(self._samples) - self._every - self._plan.overlap - sample
+        for offset in range(self._searched.get(sample, 0), last + 1):
+            if data in places:
+                break
+            places.setdefault(self.partial(sample, offset), offset)
+            self._searched[sample] = offset + 1
+        return places.get(data)

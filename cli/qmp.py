@@ -29,7 +29,6 @@ class Qmp:
         self._socket = _connected(path, timeout_s, alive)
         self._stream = self._socket.makefile("rw")
         self._count = 0
-        self.events: list[str] = []  # what QEMU told by itself, while it was listened to
         try:
             self._read()  # it says who it is
             self.order("qmp_capabilities")
@@ -50,21 +49,40 @@ class Qmp:
 
     def order(self, command: str, **arguments: Any) -> Any:
         """Carry out a command: what QEMU returns of it. QmpError where it refuses."""
+        return self.answer(self.post(command, **arguments))
+
+    def post(self, command: str, **arguments: Any) -> int:
+        """Give a command out, and do not wait; its number for `answer`. QEMU answers a
+        `system_reset` only when it is done, for which the processor must run.
+        """
         self._count += 1
         words = {"execute": command, "id": self._count, "arguments": arguments}
         try:
             print(json.dumps(words), file=self._stream, flush=True)
-            while True:
-                answer = self._read()
-                if "event" in answer:
-                    self.events.append(str(answer["event"]))
-                elif answer.get("id") == self._count:
-                    break
         except OSError as error:
             raise QmpError(f"{command}: {error.strerror or error}") from None
+        return self._count
+
+    def answer(self, number: int) -> Any:
+        """What QEMU returns of an earlier command; the answers before it are passed over."""
+        try:
+            while True:
+                answer = self._read()
+                if answer.get("id") == number:  # events and earlier answers have another one
+                    break
+        except OSError as error:
+            raise QmpError(f"no answer: {error.strerror or error}") from None
         if "error" in answer:
-            raise QmpError(f"{command}: {answer['error'].get('desc', 'refused')}")
+            raise QmpError(str(answer["error"].get("desc", "refused")))
         return answer["return"]
+
+    def skip(self) -> None:
+        """Pass over a line of what QEMU tells by itself."""
+        self._read()
+
+    def fileno(self) -> int:
+        """For `select`: there is something to `answer` or `skip`."""
+        return self._socket.fileno()
 
     def memory(self, start: int, size: int, path: Path) -> bytes:
         """What lies at an address of the board now; `path`: a file for QEMU to write it to."""

@@ -31,15 +31,18 @@ export function monitor(path, board) {
   orders.pmemsave = orders.memsave;
 
   function answer(line) {
+    let id; // comes back with the answer, where there was one
     try {
-      const { execute, arguments: words } = JSON.parse(line);
+      const order = JSON.parse(line);
+      const { execute, arguments: words } = order;
+      id = order.id;
       if (!(execute in orders)) {
         throw new Error(`no order ${execute}`);
       }
       orders[execute](words ?? {});
-      return { return: {} };
+      return { return: {}, id };
     } catch (error) {
-      return { error: { class: 'GenericError', desc: error.message } };
+      return { error: { class: 'GenericError', desc: error.message }, id };
     }
   }
 

@@ -104,8 +104,10 @@ def firmware() -> Firmware:
 class Emulator:
     """An emulator with a board, and the bridge's end of its serial line."""
 
-    def __init__(self, board, image, folder, *, noise=0.0, broker=0, more=()):
-        """`broker`: a port, for an image that wants a stream; `more`: words for QEMU."""
+    def __init__(self, board, image, folder, *, noise=0.0, broker=0, more=(), watched=None):
+        """`broker`: a port, for an image that wants a stream; `more`: words for QEMU; `watched`:
+        sockets to look at meanwhile, and what to call when one has something; it may grow.
+        """
         line, control = folder / "line", folder / "control"
         self.random = Random(1)
         self.noise = noise
@@ -123,9 +125,11 @@ class Emulator:
         self.link = SerialLink(1, time.monotonic())
         self.readies = 0
         self.messages = []
+        self.watched = {} if watched is None else watched
         self.broker = broker
         self.stream = None
         self.owed = bytearray()  # from the broker to the board
+        self.news = []  # that the stream is open or closed, as soon as the link has room
         self.until(lambda: self.readies == 1, timeout_s=300)  # the receipts may come first
 
     def order(self, command, **arguments):
@@ -149,14 +153,20 @@ class Emulator:
             wakeup = self.link.next_wakeup()
             wait_s = min(0.1, max(0.0, wakeup - now) if wakeup is not None else 0.1)
             streams = [self.stream] if self.stream and len(self.owed) < 4096 else []
-            arrived = select.select([self.line, *streams], [], [], wait_s)[0]
+            arrived = select.select([self.line, *streams, *self.watched], [], [], wait_s)[0]
+            for other in [one for one in self.watched if one in arrived]:
+                self.watched[other]()
             if self.line in arrived:
                 data = self._spoil(self.line.recv(4096))
                 for event in self.link.receive(data, time.monotonic()):
                     self._take(event)
             if self.stream in arrived:
                 self._take_stream()
-            while self.owed and self.link.send(BYTES, bytes(self.owed[:DATA_MAX])):
+            while self.news and self.link.send(self.news[0]):
+                del self.news[0]
+            while (
+                not self.news and self.owed and self.link.send(BYTES, bytes(self.owed[:DATA_MAX]))
+            ):
                 del self.owed[:DATA_MAX]
 
     def _take(self, event):
@@ -169,7 +179,7 @@ class Emulator:
         if event.kind == OPEN:
             self._close_stream()
             self.stream = socket.create_connection(("127.0.0.1", self.broker))
-            assert self.link.send(UP)
+            self.news = [UP]
         elif event.kind == DOWN:
             self._close_stream()
         elif not self.broker:
@@ -182,7 +192,7 @@ class Emulator:
         self.owed += data
         if not data:
             self._close_stream()
-            assert self.link.send(DOWN)
+            self.news = [DOWN]
 
     def unplug(self):
         """The stream to the broker is gone, without a goodbye."""
@@ -193,6 +203,7 @@ class Emulator:
             self.stream.close()
         self.stream = None
         self.owed.clear()
+        self.news.clear()
 
     def _spoil(self, data):
         if not self.noise:
