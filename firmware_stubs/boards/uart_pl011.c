@@ -19,7 +19,7 @@ enum { WITH_FIFO = 1 << 4, RX_INTERRUPT = 1 << 4 | 1 << 6 };
 enum { WITH_FIFO = 0, RX_INTERRUPT = 1 << 4 };
 #endif
 
-enum { RX_EMPTY = 1 << 4, TX_FULL = 1 << 5 };
+enum { RX_EMPTY = 1 << 4, TX_FULL = 1 << 5, FIFO = 32 };
 
 void atoll_uart_start(void)
 {
@@ -30,6 +30,11 @@ void atoll_uart_start(void)
     LINE = 3u << 5 | (uint32_t)WITH_FIFO; /* 8 bits */
     MASK = RX_INTERRUPT;
     CONTROL = 0x301; /* on, both ways */
+    /* A byte that lay there before a reset which left the UART alone (QEMU's does) would never raise
+     * an interrupt, and let no other in. */
+    for (uint32_t left = FIFO; left > 0u && (FLAGS & RX_EMPTY) == 0u; left--) {
+        (void)DATA;
+    }
     atoll_nvic_enable(ATOLL_CHIP_UART_IRQ);
 }
 
