@@ -1,14 +1,12 @@
 """The demonstration with microcontrollers: two boards in QEMU, one of them reset."""
 
 import json
-from array import array
 
 import pytest
 
-from atoll.cli.demo_boards import EVERY, PLAN, RATE_HZ, Boards, problems
+from atoll.cli.demo_boards import problems
 from atoll.cli.main import run
 from atoll.gateway.broker import find_mosquitto
-from atoll.kernels import Plan
 
 GOOD = {"id": "microbit-1", "boots": 2, "runs": 2, "partials": 6, "differing": 0, "missing": 0}
 
@@ -45,18 +43,3 @@ def test_missing_tools_are_named_before_anything_starts(tmp_path, monkeypatch, c
 def test_what_is_wrong_with_a_board_is_said(wrong):
     assert problems([GOOD]) == []
     assert len(problems([GOOD | wrong])) == 1
-
-
-def test_a_byte_and_a_hole_are_seen():
-    boards = Boards.__new__(Boards)
-    boards._samples = array("h", range(-4000, 4000))
-    offset, key = 77, "microbit-1/adc"
-
-    def partial(sample):
-        piece = boards._samples[offset + sample : offset + sample + EVERY]
-        return Plan(PLAN).partial(piece, RATE_HZ, start=sample, key=key)
-
-    batches = {sample: partial(sample) for sample in range(0, 3 * EVERY, EVERY)}
-    assert boards._differing("microbit-1", batches) == 0
-    batches[EVERY] = batches[EVERY][:-1] + bytes([batches[EVERY][-1] ^ 1])
-    assert boards._differing("microbit-1", batches) == 1
