@@ -40,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--source",
         action="append",
         default=[],
-        metavar="NAME=WHAT",
-        help="sample into dataset NAME: proc:100hz, file:PATH or mqtt:TOPIC; may be repeated",
+        metavar="NAME=KIND:WHAT",
+        help="sample into dataset NAME; may be repeated. KIND:WHAT is one of the kinds below",
     )
     parser.add_argument(
         "--profile",
@@ -79,7 +79,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "example:\n"
         "  atoll device --id pi-07 --broker mqtt://192.168.1.10 --store /var/lib/atoll\n"
-        "  atoll device --id pi-07 --source machine=proc:100hz"
+        "  atoll device --id pi-07 --source machine=proc:100hz --source board=hwmon:cpu_thermal\n"
+        "sources (docs/sources.md has the rest):\n"
+        "  proc:RATE           this machine's counters     cpu=proc:10hz\n"
+        "  file:PATH[@RATE]    a recording, replayed       bench=file:motor.npy\n"
+        "  mqtt:TOPIC          numbers that others publish hall=mqtt:hall/temp\n"
+        "  iio:DEVICE[@RATE]   ADCs, IMUs, by the kernel   adc=iio:ads1015@100hz\n"
+        "    ...,buffer        at the device's own rate    imu=iio:mpu6050@200hz,buffer\n"
+        "  hwmon:CHIP[@RATE]   temperature, voltage, fans  board=hwmon:cpu_thermal\n"
+        "  i2c:BUS-ADDRESS     a sensor on an I2C bus      air=i2c:1-0076@1hz\n"
+        "  alsa:CARD[@RATE]    sound, by arecord           mic=alsa:plughw:1@16000hz\n"
+        "  serial:PATH[@RATE]  lines of numbers            scale=serial:/dev/ttyACM0@50hz\n"
+        "  gpio:LINE[@RATE]    pulses on a GPIO line       meter=gpio:17@1hz,bias=up\n"
+        "  counter:N[@RATE]    the kernel's counters       wheel=counter:0@10hz"
     )
 
 

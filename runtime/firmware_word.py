@@ -1,14 +1,20 @@
 """The throttling word of a Raspberry Pi's firmware: from the kernel, else from `vcgencmd`.
 
-Newer kernels show it in a file. Older ones have a program that asks the firmware; it is run once a
-minute, and given up for good where it does not answer within a second.
+Raspberry Pi's kernels show it in a file. Debian's have a voltage monitor instead: its alarm is the
+word's under-voltage. Older systems have a program that asks the firmware; it is run once a minute,
+and given up for good where it does not answer within a second.
 """
 
 import os
 from select import select
 from time import monotonic
 
+from atoll.runtime.sysfs import names, read_text
+
 SYSFS = "/sys/devices/platform/soc/soc:firmware/get_throttled"
+HWMON = "/sys/class/hwmon"
+# Bit 0 of the word: under-voltage now; bit 16: since the start.
+UNDER_VOLTAGE = 0x1_0001
 PROGRAMS = ("/usr/bin/vcgencmd", "/opt/vc/bin/vcgencmd")
 EVERY_S = 60.0
 PATIENCE_S = 1.0
@@ -31,11 +37,22 @@ class FirmwareWord:
                 return _word(file.read(_READ_MAX).decode("ascii", "replace"))
         except OSError:
             pass
+        alarm = self._alarm()
+        if alarm:
+            return UNDER_VOLTAGE if alarm == "1" else 0
         now = monotonic()
         if not self._silent and now - self._asked_at >= EVERY_S:
             self._asked_at = now
             self._word = self._ask()
         return self._word
+
+    def _alarm(self) -> str:
+        """What the voltage monitor says of the last two seconds; empty where there is none."""
+        for entry in names(self._root + HWMON, "hwmon"):
+            folder = f"{self._root}{HWMON}/{entry}"
+            if read_text(f"{folder}/name") == "rpi_volt":
+                return read_text(f"{folder}/in0_lcrit_alarm")
+        return ""
 
     def _ask(self) -> int:
         for path in PROGRAMS:

@@ -69,6 +69,7 @@ class Shell:
         self._sources: list[Source] = []
         self._stopped = False
         self._trouble = ""
+        self._troubles: dict[str, str] = {}  # of sources, as last said
         self._written_day = DayCount()
         self.stalled = 0
         self.unsent = 0  # messages that the link had no room for
@@ -214,6 +215,10 @@ class Shell:
         if self._keeper.trouble != self._trouble:
             self._trouble = self._keeper.trouble
             self.say(self._trouble or "the state is saved again")
+        for source in self._sources:
+            if source.trouble != self._troubles.get(source.dataset, ""):
+                self._troubles[source.dataset] = source.trouble
+                self.say(source.trouble or f"source {source.dataset}: samples come in again")
         self.feed(on.Woke())
 
     def say(self, line: str) -> None:
@@ -260,6 +265,7 @@ class Shell:
             "bytes_written": written,
             "bytes_written_day": self._written_day.update(written, self._loop.now()),
             "late_samples": sum(source.late for source in self._sources),
+            "missed_samples": sum(source.missed for source in self._sources),
             "refused": sum(effect.counters.values()) + self.stalled,
         }
         members |= {"unsent": self.unsent, "samples_dropped_loop": self._inflow.dropped}

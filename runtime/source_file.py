@@ -24,6 +24,8 @@ class FileSource:
     """One recording as a live stream, keyed `<device id>/<file's stem>`."""
 
     topic = ""
+    trouble = ""
+    missed = 0
 
     def __init__(self, dataset: str, what: str, device: str) -> None:
         path, self._loop = _without_loop(what)

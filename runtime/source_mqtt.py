@@ -21,6 +21,8 @@ _F32 = Struct("<f")
 class MqttSource:
     """One topic as a stream, keyed `<device id>/<topic's last level>`."""
 
+    trouble = ""
+
     def __init__(self, dataset: str, topic: str, device: str) -> None:
         if not topic or len(topic.encode()) > TOPIC_MAX or "\0" in topic:
             raise UsageError(f"source {dataset}: {topic[:40]!r} is no topic")
@@ -33,6 +35,11 @@ class MqttSource:
         self.streams = [StreamInfo(dataset, self._key, "f32", 1, 1.0, 1.0, "")]
         self.late = 0
         self.refused = 0
+
+    @property
+    def missed(self) -> int:
+        """Messages that held no number."""
+        return self.refused
 
     def start(self, post: Post) -> None:
         """Messages come through the link."""

@@ -77,6 +77,8 @@ class ProcSource:
     """The counters at a set rate."""
 
     topic = ""
+    trouble = ""
+    missed = 0
 
     def __init__(self, dataset: str, rate: str, device: str, *, root: str = "/proc") -> None:
         rate_hz = parse_rate(rate, dataset, RATE_HZ_MAX)

@@ -1,4 +1,4 @@
-"""Live sources: `NAME=proc:RATEhz`, `NAME=file:PATH[@RATE][,loop]`, `NAME=mqtt:TOPIC`.
+"""Live sources: `NAME=KIND:WHAT`, as in `cpu=proc:10hz`; docs/sources.md has every kind.
 
 A source is a dataset by its NAME with one stream or more, keyed `<device id>/<counter>`. Timed
 sources run in a thread of their own on a schedule that does not drift: sample n is due at start + n
@@ -7,6 +7,7 @@ machine) what was missed is a gap.
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from threading import Event, Thread
 from time import monotonic, time
 from typing import Protocol
@@ -29,6 +30,19 @@ LATE_SHARE = 0.5
 _SET_AFTER_S = 1_577_836_800
 _SYNCHRONISED = "/run/systemd/timesync/synchronized"
 SOURCES_MAX = 16
+# Kind -> module and maker. Only the modules of kinds that are asked for are imported.
+KINDS = {
+    "proc": ("source_proc", "ProcSource"),
+    "file": ("source_file", "FileSource"),
+    "mqtt": ("source_mqtt", "MqttSource"),
+    "iio": ("source_iio", "make_iio"),
+    "hwmon": ("source_hwmon", "HwmonSource"),
+    "i2c": ("source_i2c", "I2cSource"),
+    "alsa": ("source_alsa", "AlsaSource"),
+    "serial": ("source_serial", "SerialSource"),
+    "gpio": ("source_gpio", "GpioSource"),
+    "counter": ("source_counter", "CounterSource"),
+}
 
 
 class Source(Protocol):
@@ -39,10 +53,17 @@ class Source(Protocol):
     dataset: str
     streams: list[StreamInfo]
     topic: str
+    # Why nothing comes in, while that is so; for people.
+    trouble: str
 
     @property
     def late(self) -> int:
         """Ticks that began late."""
+        ...
+
+    @property
+    def missed(self) -> int:
+        """Samples that could not be read, were lost on the way, or were none."""
         ...
 
     def start(self, post: Post) -> None:
@@ -64,25 +85,20 @@ def make_source(text: str, device: str) -> Source:
     kind, colon, what = spec.partition(":")
     if not mark or not colon or not what:
         raise UsageError(
-            f"source {text!r}: NAME=proc:10hz, NAME=file:PATH or NAME=mqtt:TOPIC is wanted"
+            f"source {text!r}: NAME=KIND:WHAT is wanted, as in cpu=proc:10hz or bench=file:PATH; "
+            f"kinds are {', '.join(KINDS)}"
         )
     try:
         check_name(name, "source")
     except WireError as error:
         raise UsageError(str(error)) from None
-    if kind == "proc":
-        from atoll.runtime.source_proc import ProcSource
-
-        return ProcSource(name, what, device)
-    if kind == "file":
-        from atoll.runtime.source_file import FileSource
-
-        return FileSource(name, what, device)
-    if kind == "mqtt":
-        from atoll.runtime.source_mqtt import MqttSource
-
-        return MqttSource(name, what, device)
-    raise UsageError(f"source {name}: {kind!r} is none of proc, file, mqtt")
+    if not what.isprintable():
+        raise UsageError(f"source {name}: {what!r} has characters that cannot be printed")
+    if kind not in KINDS:
+        raise UsageError(f"source {name}: {kind!r} is none of {', '.join(KINDS)}")
+    module, maker = KINDS[kind]
+    made: Source = getattr(import_module(f"atoll.runtime.{module}"), maker)(name, what, device)
+    return made
 
 
 def make_sources(texts: list[str], device: str) -> list[Source]:
@@ -149,7 +165,11 @@ class Schedule:
 
 
 class Ticker:
-    """A thread that samples on a schedule and hands on what it has a few times a second."""
+    """A thread that samples on a schedule and hands on what it has a few times a second.
+
+    `sample` gives a row, one sample of each stream; nothing in it: there is none this time, and the
+    next row comes after a gap; None: there will be no more.
+    """
 
     def __init__(
         self,
@@ -166,6 +186,7 @@ class Ticker:
         self._thread: Thread | None = None
         self._post: Post = _nowhere
         self.late = 0
+        self.missed = 0
 
     def start(self, post: Post) -> None:
         """Begin."""
@@ -183,17 +204,21 @@ class Ticker:
         schedule = Schedule(self._rate_hz, monotonic())
         taken: list[list[bytes]] = []
         times = (0, 0, 0)
-        gap_before = gap = False
+        gap_before = gap = missing = False
         while not self._ended.wait(max(0.0, schedule.due - monotonic())):
             now, wall_s = monotonic(), time()
-            gap = schedule.tick(now)
+            gap = schedule.tick(now) or missing
             self.late = schedule.late
-            if gap and taken:
+            row = self._sample()
+            missing = row is not None and not row
+            self.missed += missing
+            if (gap or missing) and taken:
                 self._hand_on(taken, times, gap=gap_before)
                 taken = []
-            row = self._sample()
             if row is None:
                 break
+            if missing:
+                continue
             if not taken:
                 times = (int(now * 1_000), int(wall_s * 1_000), clock_quality(wall_s))
                 gap_before = gap

@@ -18,6 +18,14 @@ def test_the_kernels_file_comes_first(tmp_path):
     assert FirmwareWord(str(tmp_path)).read() == 0x50005
 
 
+@pytest.mark.parametrize(("alarm", "word"), [("0", 0), ("1", 0x1_0001), ("", -1)])
+def test_debians_kernel_has_a_voltage_monitor(tmp_path, alarm, word):
+    lay_out(tmp_path, {"sys/class/hwmon/hwmon0/name": "cpu_thermal\n"})
+    lay_out(tmp_path, {"sys/class/hwmon/hwmon1/name": "rpi_volt\n"})
+    lay_out(tmp_path, {"sys/class/hwmon/hwmon1/in0_lcrit_alarm": f"{alarm}\n"})
+    assert FirmwareWord(str(tmp_path)).read() == word
+
+
 @pytest.mark.parametrize("path", ["usr/bin/vcgencmd", "opt/vc/bin/vcgencmd"])
 def test_the_program_is_asked_once_a_minute(tmp_path, path, monkeypatch):
     program(tmp_path, f'echo "$1" >> {tmp_path}/asked\necho throttled=0x50000', path)

@@ -29,6 +29,9 @@ def options(tmp_path, **changes):
         ({"workers": -1}, "workers -1"),
         ({"commit_ms": 0}, "commit wait 0 ms"),
         ({"sources": ("machine=adc:3",)}, "is none of proc, file, mqtt"),
+        ({"sources": ("adc=iio:ads1015",)}, "source adc: no iio device 'ads1015'"),
+        ({"sources": ("mic=alsa:hw:7",)}, "source mic: "),
+        ({"sources": ("scale=serial:/gone",)}, "source scale: /gone is not there"),
         ({"sources": ("motor=file:/gone.npy@10hz",)}, "/gone.npy: No such file"),
     ],
 )

@@ -5,6 +5,7 @@ import time
 from array import array
 
 import pytest
+from board_tree import Line, await_true
 from device_rig import Device, Gateway, block_of, info_of
 
 from atoll.kernels import Plan
@@ -226,3 +227,28 @@ def test_a_drain_stores_what_was_sampled(site):
     block = decode_block(gateway.take(messages.Blocks).blocks[0])
     assert block.boot == 1
     assert min(array("i", block.data)) > 0
+
+
+def test_a_serial_line_is_sampled_and_its_pulled_plug_told(site, tmp_path):
+    line = Line(tmp_path)
+    device = site.device(sources=(f"scale=serial:{line.path}@10hz",))
+    gateway = site.gateway()
+    gateway.wait_ready()
+    order = messages.Standing(*gateway.head, "s", Plan("moments").canonical, "scale", 2, 0, [])
+    gateway.tell("task", order)
+    found = []
+
+    def there():
+        found.extend(one for one in gateway.inbox if isinstance(one, messages.Partials))
+        return bool(found)
+
+    for _ in range(40):
+        line.say("\n21.5\n21.5\n")
+        if gateway.loop.run_until(there, 0.3):
+            break
+    assert Plan("moments").finish(found[0].results[0].data)["moments"]["mean"] == 21.5
+    line.pull()
+    await_true(lambda: any("is not there: plug the device in" in one for one in device.lines))
+    line.plug()
+    await_true(lambda: "pi: source scale: samples come in again" in device.lines)
+    assert device.terminate() == 0

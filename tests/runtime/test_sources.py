@@ -6,6 +6,7 @@ import pytest
 from atoll.runtime.errors import UsageError
 from atoll.runtime.sources import (
     CATCH_UP_S,
+    KINDS,
     SOURCES_MAX,
     Schedule,
     Ticker,
@@ -21,11 +22,11 @@ from atoll.wire.messages import StreamInfo
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("machine", "NAME=proc:10hz"),
-        ("machine=proc", "NAME=proc:10hz"),
-        ("machine=", "NAME=proc:10hz"),
+        ("machine", "NAME=KIND:WHAT is wanted, as in cpu=proc:10hz"),
+        ("machine=proc", "NAME=KIND:WHAT"),
+        ("machine=", "NAME=KIND:WHAT"),
         ("a/b=proc:10hz", "source 'a/b'"),
-        ("machine=adc:3", "'adc' is none of proc, file, mqtt"),
+        ("machine=adc:3", "'adc' is none of proc, file, mqtt, iio, hwmon, i2c, alsa, serial"),
         ("machine=proc:fast", "rate 'fast'"),
         ("machine=proc:0hz", "rate '0hz'"),
         ("machine=proc:101hz", "at most 100 Hz"),
@@ -102,6 +103,27 @@ def test_the_ticker_hands_on_rows_as_columns():
     assert [key for key, _ in taken[0].samples] == ["pi/a", "pi/b"]
     assert abs(taken[0].wall_ms / 1_000 - began) < 5
     assert taken[1].mono_ms - taken[0].mono_ms == pytest.approx(200, abs=100)
+
+
+def test_a_row_that_is_missing_is_a_gap_and_counted():
+    posted = queue.SimpleQueue()
+    infos = [StreamInfo("d", "pi/a", "i16", 1, 100.0, 1.0, "")]
+    rows = iter([[b"\1\0"], [b"\2\0"], [], [], [b"\3\0"], None])
+    ticker = Ticker("d", infos, 100.0, lambda: next(rows))
+    ticker.start(posted.put)
+    taken = [posted.get(timeout=10) for _ in range(2)]
+    ticker.stop()
+    assert [(one.samples[0][1], one.gap) for one in taken] == [
+        (b"\1\0\2\0", False),
+        (b"\3\0", True),
+    ]
+    assert ticker.missed == 2
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_has_its_maker_and_refuses_nonsense(kind):
+    with pytest.raises(UsageError, match="source s"):
+        make_source(f"s={kind}:\0/no/such/#", "pi")
 
 
 def test_clocks():
