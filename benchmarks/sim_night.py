@@ -1,6 +1,7 @@
 """The long run of the simulator: chunks of seeds over fleets of several sizes, until enough events.
 
     make sim-night        or: .venv/bin/python benchmarks/sim_night.py [--events N] [--resume]
+                                                                       [--from-seed N]
 
 A process a core, each with one chunk of seeds after the other, over cores that are compiled from
 the same sources (scripts/compile_cores.py, which sees that they do the same; `--interpreted` goes
@@ -53,23 +54,23 @@ def commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def run_chunk(number: int) -> dict[str, Any]:
+def run_chunk(number: int, first: int) -> dict[str, Any]:
     """The seeds of one chunk, in this process: its row; failures are said as they come."""
     setup = SETUPS[number % len(SETUPS)]
-    first = FIRST + number * CHUNK
     report = run_seeds(range(first, first + CHUNK), setup, failures_max=CHUNK)
     for outcome in report.failures:
         print(f"seed {outcome.seed}: {outcome.violation}", file=sys.stderr)
         print(f"again: {replay_command(outcome.seed, setup)}", file=sys.stderr, flush=True)
     figures = report.figures()
-    row = {"chunk": number, "devices": setup.devices, "shards": setup.shards, "hours": setup.hours}
+    row = {"chunk": number, "first_seed": first, "devices": setup.devices}
+    row |= {"shards": setup.shards, "hours": setup.hours}
     names = ("cpu_s", "virtual_hours", "failed_seeds")
     return row | {name: figures[name] for name in (*SUMS, *names)}
 
 
-def chunk_apart(number: int, environment: dict[str, str]) -> dict[str, Any]:
+def chunk_apart(number: int, first: int, environment: dict[str, str]) -> dict[str, Any]:
     """The row of a chunk that a process of its own runs."""
-    command = [sys.executable, __file__, "--chunk", str(number)]
+    command = [sys.executable, __file__, "--chunk", str(number), "--from-seed", str(first)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=True)
     row: dict[str, Any] = json.loads(done.stdout)
     return row
@@ -93,8 +94,12 @@ class Night:
         if options.resume and options.to.exists():
             self.rows = json.loads(options.to.read_text())["rows"]
         self._options, self._commit = options, commit()
-        done = {row["chunk"] for row in self.rows}
-        self._numbers = (number for number in count() if number not in done)
+        done = {row["first_seed"] for row in self.rows}
+        self._chunks = (
+            (number, first)
+            for number, first in enumerate(count(options.from_seed, CHUNK))
+            if first not in done
+        )
         self._environment = dict(os.environ)
         if not options.interpreted:
             self._environment["PYTHONPATH"] = str(compiled())
@@ -113,8 +118,8 @@ class Night:
         with ThreadPoolExecutor(self._options.processes) as pool:
             while running or not self.enough:
                 while len(running) < self._options.processes and not self.enough:
-                    number = next(self._numbers)
-                    running.add(pool.submit(chunk_apart, number, self._environment))
+                    number, first = next(self._chunks)
+                    running.add(pool.submit(chunk_apart, number, first, self._environment))
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     self._add(future.result() | {"commit": self._commit})
@@ -142,6 +147,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=cores, help=f"at once ({cores})")
     parser.add_argument("--interpreted", action="store_true", help="the cores as they are")
     parser.add_argument("--resume", action="store_true", help="go on behind the last chunk written")
+    parser.add_argument(
+        "--from-seed", type=int, default=FIRST, metavar="N", help=f"the first of them ({FIRST:,})"
+    )
     parser.add_argument("--to", type=Path, default=OUTPUT, help=f"where to write ({OUTPUT})")
     parser.add_argument("--chunk", type=int, default=-1, help=argparse.SUPPRESS)
     return parser.parse_args()
@@ -151,7 +159,7 @@ def main() -> int:
     """Chunks until there are enough events and seeds."""
     options = parse()
     if options.chunk >= 0:
-        print(json.dumps(run_chunk(options.chunk)))
+        print(json.dumps(run_chunk(options.chunk, options.from_seed)))
         return 0
     night = Night(options)
     night.run()

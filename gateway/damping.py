@@ -2,9 +2,9 @@
 
 Each return from the dead adds one to a penalty that halves in HALF_LIFE_S. At SUPPRESS the device
 keeps what it has and serves, but is given no shard that it does not have, until the penalty is down
-to REUSE. Whoever returns from outside (its shards were placed elsewhere meanwhile) with a penalty
-from before gets its weight back in quarters, one in STEP_S. After the shape of BGP route flap
-damping (RFC 2439).
+to REUSE; only a shard that nobody else can have comes to it all the same (goals.py). Whoever
+returns from outside (its shards were placed elsewhere meanwhile) with a penalty from before gets
+its weight back in quarters, one in STEP_S. After the shape of BGP route flap damping (RFC 2439).
 """
 
 from math import exp2, log2

@@ -42,8 +42,41 @@ def goals_of(world: World, wants: Sequence[Want]) -> list[tuple[int, ...]]:
     loads = [want.load for want in wants if want.sampler < 0]
     sites = dict(world.sites)
     snapshot = Snapshot(world.seed, world.table, sites, loads, world.fresh, world.settle)
-    placed = iter(plan(snapshot))
-    return [next(placed) if want.sampler < 0 else pinned_goal(world, want) for want in wants]
+    found = iter(placed(snapshot))
+    return [next(found) if want.sampler < 0 else pinned_goal(world, want) for want in wants]
+
+
+def placed(snapshot: Snapshot) -> list[tuple[int, ...]]:
+    """The plan of a snapshot; where it leaves a shard with too few devices that are to have it,
+    those that come and go are taken, too: a copy on one of them is better than none.
+    """
+    goals, sites, loads = plan(snapshot), snapshot.sites, snapshot.loads
+    if not any(site.damped for site in sites.values()):
+        return goals
+    sound = {who for who, site in sites.items() if site.alive and site.weight}
+    short = [
+        len(sound.intersection(goal)) < load.wanted
+        for goal, load in zip(goals, loads, strict=True)
+    ]  # fmt: skip
+    if not any(short):
+        return goals
+    again = plan(
+        Snapshot(
+            snapshot.seed,
+            snapshot.table,
+            {who: site._replace(open=site.open or site.damped) for who, site in sites.items()},
+            [load._replace(owners=goal) for load, goal in zip(loads, goals, strict=True)],
+        )
+    )
+    return [
+        _joined([who for who in goal if who in sound], more, load.wanted) if needs else goal
+        for goal, more, load, needs in zip(goals, again, loads, short, strict=True)
+    ]
+
+
+def _joined(kept: list[int], more: tuple[int, ...], wanted: int) -> tuple[int, ...]:
+    """Who stays, and then as many others as it takes."""
+    return tuple([*kept, *(who for who in more if who not in kept)][:wanted])
 
 
 def pinned_goal(world: World, want: Want) -> tuple[int, ...]:
@@ -58,19 +91,28 @@ def pinned_goal(world: World, want: Want) -> tuple[int, ...]:
         if device not in goal and site is not None and site.alive and site.weight:
             goal.append(device)
             zones.add(site.zone)
-    for apart in (True, False):
+    for damped, apart in ((False, True), (False, False), (True, True), (True, False)):
         if len(goal) >= want.load.wanted:
             break
-        for device in probes(world.seed, want.load.point, world.table):
+        for device in _met(world, want, damped):
             if len(goal) >= want.load.wanted:
                 break
             site = sites.get(device)
-            if site is None or device in goal or not (site.alive and site.open and site.weight):
+            if site is None or device in goal or not (site.alive and site.weight):
                 continue
-            if not apart or site.zone not in zones:
+            if (site.damped if damped else site.open) and (not apart or site.zone not in zones):
                 goal.append(device)
                 zones.add(site.zone)
     return tuple(goal[: want.load.wanted])
+
+
+def _met(world: World, want: Want, damped: bool) -> Iterable[int]:
+    """The devices of a shard's walk; of those that come and go also who was given no slots."""
+    met = probes(world.seed, want.load.point, world.table)
+    if not damped:
+        return met
+    walked = dict.fromkeys(met)
+    return [*walked, *(device for device in world.sites if device not in walked)]
 
 
 class Budget:

@@ -92,7 +92,7 @@ class Listings:
         """Why the weight is not the capacity."""
         found = list(member.gauge.reasons)
         if member.damper.suppressed:
-            found.append("it comes and goes: no new shards")
+            found.append("it comes and goes: no new shards while others can have them")
         elif member.damper.eighths < WHOLE:
             found.append(f"back again: {member.damper.eighths}/8 for now")
         if member.gauge.eighths < WHOLE and not member.gauge.reasons:

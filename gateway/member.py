@@ -94,4 +94,9 @@ class Member:
     @property
     def takes(self) -> bool:
         """Whether it is given shards that it does not have."""
-        return self.serves and not self.programs and not self.damper.suppressed
+        return self.stores and not self.damper.suppressed
+
+    @property
+    def stores(self) -> bool:
+        """Whether it could be given shards: who comes and goes is, where nobody else is there."""
+        return self.serves and not self.programs

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from atoll.gateway.catalog import Catalog, Dataset, Shard, ShardId
 from atoll.gateway.desk import Desk
 from atoll.gateway.errors import RequestError
-from atoll.gateway.goals import Budget, Want, World, goals_of, pinned_goal
+from atoll.gateway.goals import Budget, Want, World, goals_of, pinned_goal, placed
 from atoll.gateway.member import KEPT, LEASED, Member, State
 from atoll.gateway.membership import Membership
-from atoll.gateway.placement import UNBOUNDED, Load, Site, Snapshot, plan, shard_point
+from atoll.gateway.placement import UNBOUNDED, Load, Site, Snapshot, shard_point
 from atoll.gateway.records import SettingSet, SlotSet, SlotsGone
 from atoll.gateway.room import EMPTY_SHARD_BYTES, limit_of, most_room, size_text
 from atoll.gateway.slots import QUANTUM, SlotTable
@@ -146,7 +146,7 @@ class Owners:
     def place_dataset(self, dataset: Dataset) -> None:
         """Give every shard of a new dataset its owners; they are empty, so at once."""
         sites = self._sites()
-        if not any(site.open and site.weight for site in sites.values()):
+        if not any((site.open or site.damped) and site.weight for site in sites.values()):
             raise RequestError("no device is ready to store anything")
         name, row = dataset.row.name, dataset.row
         shards = [self._catalog.shard(ShardId(name, n)) for n in range(row.shards)]
@@ -155,9 +155,9 @@ class Owners:
             Load(shard_point(name, n), EMPTY_SHARD_BYTES, row.replicas, ())
             for n in range(row.shards)
         ]
-        placed = plan(Snapshot(self.seed, self.table, sites, [*others, *news]))[len(others) :]
+        goals = placed(Snapshot(self.seed, self.table, sites, [*others, *news]))[len(others) :]
         names = self._names()
-        for shard, owners in zip(shards, placed, strict=True):
+        for shard, owners in zip(shards, goals, strict=True):
             shard.goal = tuple(names[d] for d in owners)
             self._wanting = self._wanting or len(owners) < row.replicas
             self.set_owners(shard, shard.goal)
@@ -352,12 +352,12 @@ class Owners:
         even, self._even = self._even or settle > 0, False
         if not shards:
             return
-        placed = goals_of(self.world(fresh=fresh, settle=settle), wants)
+        goals = goals_of(self.world(fresh=fresh, settle=settle), wants)
         names = self._names()
         choices = []
         short = []
         self._wanting = False
-        for shard, want, owners in zip(shards, wants, placed, strict=True):
+        for shard, want, owners in zip(shards, wants, goals, strict=True):
             goal = tuple(names[d] for d in owners)
             self._wanting = self._wanting or len(goal) < want.load.wanted
             if len(goal) < want.load.wanted and not shard.pinned:
@@ -397,7 +397,7 @@ class Owners:
         members = self._members.members.values()
         unfit = set()
         for shard, count in short:
-            others = [m for m in members if m.takes and m.weight and m.id not in shard.goal]
+            others = [m for m in members if m.stores and m.weight and m.id not in shard.goal]
             if not others:
                 continue  # it is devices that are missing, not room
             unfit.add(shard.id)
@@ -480,6 +480,7 @@ class Owners:
             member.takes,
             limit_of(member, self._catalog),
             memory // PLAN_MEMORY_SHARE if memory else UNBOUNDED,
+            member.stores and not member.takes,
         )
 
     def _names(self) -> dict[int, str]:

@@ -43,7 +43,8 @@ UNBOUNDED = 1 << 62  # bytes: no limit
 class Site(NamedTuple):
     """A device as placement sees it: alive or not, its share by weight (0: it is to be emptied),
     whether it is `open` for shards that it does not have yet, the bytes that fit on it in all, and
-    the memory that it has for a plan.
+    the memory that it has for a plan. `damped`: it comes and goes, and is open only at need, which
+    is the caller's to say (goals.py).
     """
 
     id: str
@@ -53,6 +54,7 @@ class Site(NamedTuple):
     open: bool = True
     limit: int = UNBOUNDED
     memory: int = UNBOUNDED
+    damped: bool = False
 
 
 class Load(NamedTuple):

@@ -24,6 +24,13 @@ def world(weights, zones=None):
     return World(5, table, sites)
 
 
+def damped(site, *numbers):
+    sites = {
+        n: s._replace(open=False, damped=True) if n in numbers else s for n, s in site.sites.items()
+    }
+    return site._replace(sites=sites)
+
+
 def want(shard, *, wanted=2, owners=(), **fields):
     return Want(Load(shard_point("v", shard), 1_000, wanted, owners), **fields)
 
@@ -83,3 +90,49 @@ def test_a_new_plan_takes_the_place_of_what_waited():
     waiting.offer([(ShardId("v", 7), ("c",))])
     assert waiting.release(0, 0) == [(ShardId("v", 7), ("c",))]
     assert not waiting
+
+
+def test_who_comes_and_goes_gets_nothing_while_others_can_have_it():
+    site = damped(world([100] * 4), 1)
+    for goal in goals_of(site, [want(n) for n in range(40)]):
+        assert len(goal) == 2
+        assert 1 not in goal
+    (pinned,) = goals_of(site, [want(0, sampler=0)])
+    assert len(pinned) == 2
+    assert 1 not in pinned
+
+
+def test_who_comes_and_goes_gets_what_nobody_else_can_have():
+    """A second copy on a device that flaps is better than none."""
+    everybody = damped(world([100] * 4), 0, 1, 2, 3)
+    for goal in goals_of(everybody, [want(n) for n in range(20)]):
+        assert len(goal) == 2
+    all_but_one = damped(world([100] * 4), 0, 1, 2)
+    for goal in goals_of(all_but_one, [want(n) for n in range(20)]):
+        assert len(goal) == 2
+        assert 3 in goal, "who stays comes first"
+    (pinned,) = goals_of(everybody, [want(0, sampler=2)])
+    assert len(pinned) == 2
+    assert pinned[0] == 2
+
+
+def test_what_is_enough_stays_when_another_shard_is_short():
+    site = damped(world([100] * 4), 2, 3)
+    wants = [want(0, owners=(0, 1)), want(1, wanted=3, owners=(0, 1))]
+    assert goals_of(site, wants)[0] == (0, 1)
+    assert len(goals_of(site, wants)[1]) == 3
+
+
+def test_a_drained_copy_goes_to_who_comes_and_goes_if_to_nobody_else():
+    site = world([100, 0, 100])
+    sites = damped(site, 2).sites | {1: site.sites[1]._replace(weight=0)}
+    (goal,) = goals_of(site._replace(sites=sites), [want(0, owners=(0, 1))])
+    assert set(goal) == {0, 2}
+
+
+def test_one_without_slots_is_found_for_a_live_stream():
+    """Who was out, and comes and goes, is given no slots: the walk does not meet it."""
+    site = world([100, 0])
+    sites = site.sites | {1: Site("d1", "z1", 100, open=False, damped=True)}
+    (goal,) = goals_of(site._replace(sites=sites), [want(0, sampler=0)])
+    assert goal == (0, 1)

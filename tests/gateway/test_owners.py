@@ -153,3 +153,28 @@ def test_a_device_that_is_back_moves_nothing_by_choice():
     assert {s.id: (s.goal, {*s.owners}) for s in fleet.core.catalog.all_shards()} == {
         shard: (goal, {*held}) for shard, (goal, held) in before.items()
     }
+
+
+def test_a_fleet_that_only_flaps_keeps_two_copies():
+    """All comers and goers: nobody else is there to take a second copy, so one of them does."""
+    fleet = filled("a", "b", "c", data=data_of(12), profile="fast")
+    for _ in range(4):
+        for name in "abc":
+            fleet.cut.add(name)
+            fleet.run(5.0)
+            fleet.cut.discard(name)
+            fleet.devices[name].ask_lease()
+            fleet.run(1.0)
+    members = fleet.core.members.members
+    assert all(m.damper.suppressed and not m.takes for m in members.values())
+    gone = "b"
+    fleet.cut.add(gone)
+    fleet.run(700.0)
+    assert fleet.states()[gone] == "out"
+    for shard in fleet.core.catalog.all_shards():
+        assert len(shard.goal) == 2
+        assert gone not in shard.goal
+        if shard.streams:
+            assert fleet.core.moves.live_copies(shard) == 2
+    fleet.put("w", {"k": b"\1\0" * 100}, replicas=2)
+    assert {len(s.goal) for s in fleet.core.catalog.all_shards()} == {2}
