@@ -82,7 +82,7 @@ class Feeder:
             return False
         leaf = incoming.topic.rpartition("/")[2]
         try:
-            message = decode(incoming.payload, allowed=EXPECTED[leaf])
+            message = pair.believable(decode(incoming.payload, allowed=EXPECTED[leaf]))
         except WireError:
             self.refused += 1
         else:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from atoll.gateway.records import Record
 from atoll.wire import gateways as wire
 from atoll.wire._native import crc32c
+from atoll.wire.errors import DecodeError
 
 Message = wire.Lead | wire.Beat | wire.Batch | wire.Copy | wire.Heard
 
@@ -24,6 +25,12 @@ SILENCE_S = 5.0
 AGAIN_S = 1.0
 # Batches, and parts of a copy, that may be under way: the standby keeps those that come early.
 AHEAD_MAX = 64
+# Numbers that are counted on from what another gateway says: turns, batches and beats, and terms,
+# copies and parts. No site comes near the bounds, and the next number still fits the wire.
+NUMBER_MAX, TERM_MAX = 1 << 62, 1 << 31
+_BOUNDS = dict.fromkeys(("turn", "number", "beat"), NUMBER_MAX) | dict.fromkeys(
+    ("term", "number_term", "before_term", "copy", "part", "of"), TERM_MAX
+)
 # Whoever looks up this much later than it wanted to was stopped itself: the silence is its own.
 LAG_S = 1.0
 
@@ -44,6 +51,15 @@ def alone_mark(name: str) -> int:
     its setting `led`, of whom its last batch is: two may claim one turn under one term.
     """
     return crc32c(name.encode()) or 1
+
+
+def believable(message: Message) -> Message:
+    """A message of a gateway whose numbers can be counted on from; DecodeError for any other."""
+    for name, most in _BOUNDS.items():
+        value = getattr(message, name, 0)
+        if value > most:
+            raise DecodeError("number", f"{type(message).__name__}: {name} {value} above {most}")
+    return message
 
 
 # --- what happened

@@ -76,7 +76,7 @@ class StandbyShell:
 
     def _received(self, incoming: Incoming) -> None:
         try:
-            message = decode(incoming.payload, allowed=EXPECTED)
+            message = pair.believable(decode(incoming.payload, allowed=EXPECTED))
         except WireError:
             self.refused += 1
             return

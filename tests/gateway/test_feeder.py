@@ -99,11 +99,21 @@ def test_who_is_replaced_says_nothing_of_what_waited(feeder):
     assert feeder.done == []
 
 
-@pytest.mark.parametrize("payload", [b"", b"\xff", encode(wire.Beat(1, "b", 1, 0, 0))])
+FAR = wire.Heard("b", 1, 1, 0, 0, 0, 0, 2**64 - 1, False)
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff", encode(wire.Beat(1, "b", 1, 0, 0)), encode(FAR)])
 def test_what_has_no_business_on_the_topic_is_counted(feeder, payload):
     assert feeder.takes(Incoming(TOPICS.standby, payload, False))
     assert feeder.refused == 1
     assert not feeder.takes(Incoming(TOPICS.event, b"{}", False))
+
+
+def test_a_turn_behind_which_no_other_fits_replaces_nobody(feeder):
+    feeder.step_down = lambda lead: pytest.fail("it gave way")
+    last = wire.Lead(2**64 - 1, 8, "b", "", 4)
+    assert feeder.takes(Incoming(TOPICS.lead, encode(last), True))
+    assert feeder.refused == 1
 
 
 def test_each_kind_has_its_topic():
