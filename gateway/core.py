@@ -40,6 +40,9 @@ from atoll.wire import messages as wire
 # Terms of a gateway without a ledger count minutes from here (2026-01-01): devices that outlive a
 # lost ledger follow the new one, since it has started less often than once a minute.
 _TERM_ORIGIN_MS = 1_767_225_600_000
+# Without a ledger queries are numbered on from here, a thousand a minute: a result of a query of
+# before, which still lies in an outbox, is none of a new one's.
+QUERIES_A_TERM = 1_000
 
 
 def first_term(wall_ms: int) -> int:
@@ -170,6 +173,9 @@ class GatewayCore:
                 apply[type(row)](row)
                 if isinstance(row, r.DeviceSet) and row.quota:
                     quota[row.number] = row.quota
+        if not settings["term"] and (numbered := first_term(wall_ms) * QUERIES_A_TERM):
+            settings["job"] = numbered
+            self._desk.record(r.SettingSet("job", numbered))
         if settings["slots"]:
             self.owners.table = SlotTable.from_slots(settings["slots"], slots, quota)
         self.owners.seed = settings["seed"]

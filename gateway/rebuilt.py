@@ -22,6 +22,7 @@ from atoll.gateway.catalog import (
     pinned_shard,
     shard_of,
 )
+from atoll.gateway.core import QUERIES_A_TERM
 from atoll.gateway.core_survey import Told
 from atoll.gateway.desk import Desk
 from atoll.gateway.effects import Commit
@@ -38,9 +39,6 @@ from atoll.wire import messages as wire
 # had under way, and a stream has room for 2^63 of them.
 RESERVED_BLOCKS = 65_536
 RESERVED_SAMPLES = 2**32
-# Queries are numbered on from here, a thousand a minute since 2026: a result of a query of before
-# that still lies in an outbox is none of a new one's.
-QUERIES_A_TERM = 1_000
 UNKNOWN_ANCHOR = 2**64 - 1
 DOUBT_ID = b"rebuilt ledger.."  # the put that holds the places of who did not answer
 

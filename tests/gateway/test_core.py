@@ -1,10 +1,11 @@
 """The core's doors: order of effects, wake-ups, bounds on what strangers say."""
 
+import gateway_fleet
 from gateway_data import data_of, filled
 from gateway_fleet import Fleet
 
 from atoll.gateway import events as on
-from atoll.gateway.core import GatewayCore, Options
+from atoll.gateway.core import QUERIES_A_TERM, GatewayCore, Options
 from atoll.gateway.effects import Commit, Tell
 from atoll.gateway.records import SettingSet
 from atoll.wire import messages as wire
@@ -81,6 +82,36 @@ def test_a_gateway_without_a_ledger_has_a_term_above_that_of_the_one_before():
     assert fresh > second
     unset_clock, _ = started([], 0)
     assert unset_clock == 1
+
+
+def test_a_result_of_before_is_none_of_a_query_of_a_gateway_without_a_ledger(monkeypatch):
+    """Both ask their first query of tasks that look alike; the old result lies in an outbox."""
+    asked = []
+    for wall_ms, plan in ((1_800_000_000_000, "count"), (1_800_000_120_000, "moments")):
+        monkeypatch.setattr(gateway_fleet, "WALL", wall_ms)
+        fleet = filled("a", "b", data=data_of(1))
+        for device in fleet.devices.values():
+            device.mute = True
+        fleet.query(plan, "v")
+        (job,) = fleet.core.jobs.open
+        asked.append(job)
+        if len(asked) == 1:
+            worker = next(device for device in fleet.devices.values() if device.tasks)
+            worker.work()
+            result = worker.out.pop()
+            assert result.job == job
+    fleet.handle(on.DeviceSpoke(worker.name, result, fleet.wall))
+    assert fleet.core.jobs.open[job].done == 0
+    assert fleet.core._desk.counters["late results"] == 1
+
+
+def test_queries_are_numbered_on_over_restarts():
+    (commit,) = (core := GatewayCore(Options("t"))).restore([], 0.0, 1_800_000_000_000)
+    base = core.jobs._numbers
+    assert base >= QUERIES_A_TERM
+    again = GatewayCore(Options("t"))
+    again.restore(commit.records, 0.0, 1_800_000_060_000)
+    assert again.jobs._numbers == base
 
 
 def test_an_old_copy_of_the_ledger_begins_above_what_devices_have_seen():

@@ -10,10 +10,11 @@ from atoll.gateway import effects as do
 from atoll.gateway import events as on
 from atoll.gateway import records as r
 from atoll.gateway.catalog import shard_of
+from atoll.gateway.core import QUERIES_A_TERM
 from atoll.gateway.core_survey import Survey
 from atoll.gateway.ledger import Ledger
 from atoll.gateway.ledger_check import check_ledger
-from atoll.gateway.rebuilt import DOUBT_ID, QUERIES_A_TERM, rebuilt
+from atoll.gateway.rebuilt import DOUBT_ID, rebuilt
 from atoll.kernels import Plan
 from atoll.wire import messages as wire
 
