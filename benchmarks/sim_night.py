@@ -1,12 +1,13 @@
-"""The long run of the simulator: chunks of seeds over fleets of several sizes, until enough events.
+"""Long runs of the simulator: chunks of seeds over fleets of several sizes, until enough events.
 
     make sim-night        or: .venv/bin/python benchmarks/sim_night.py [--events N] [--resume]
-                                                                       [--from-seed N]
+    make sim-ci                                                        [--from-seed N]
 
 A process a core, each with one chunk of seeds after the other, over cores that are compiled from
 the same sources (scripts/compile_cores.py, which sees that they do the same; `--interpreted` goes
-without). What a chunk found is said at once, with the command that shows it again, and the run goes
-on. The sums are written after each chunk, so that a run that was stopped goes on with `--resume`.
+without, as the short run of `make sim-ci` does). What a chunk found is said at once, with the
+command that shows it again, and the run goes on. The sums are written after each chunk, so that a
+run that was stopped goes on with `--resume`.
 Writes build/bench/sim-night.json: `events`, `messages`, `seeds`, `events_per_s`, `lost`,
 `duplicated`, `wrong`, `double_owners`, `unfinished`, and a row a chunk. Ends with 1 if an invariant
 was broken.
@@ -54,10 +55,10 @@ def commit() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def run_chunk(number: int, first: int) -> dict[str, Any]:
+def run_chunk(number: int, first: int, size: int) -> dict[str, Any]:
     """The seeds of one chunk, in this process: its row; failures are said as they come."""
     setup = SETUPS[number % len(SETUPS)]
-    report = run_seeds(range(first, first + CHUNK), setup, failures_max=CHUNK)
+    report = run_seeds(range(first, first + size), setup, failures_max=size)
     for outcome in report.failures:
         print(f"seed {outcome.seed}: {outcome.violation}", file=sys.stderr)
         print(f"again: {replay_command(outcome.seed, setup)}", file=sys.stderr, flush=True)
@@ -68,9 +69,10 @@ def run_chunk(number: int, first: int) -> dict[str, Any]:
     return row | {name: figures[name] for name in (*SUMS, *names)}
 
 
-def chunk_apart(number: int, first: int, environment: dict[str, str]) -> dict[str, Any]:
+def chunk_apart(number: int, first: int, size: int, environment: dict[str, str]) -> dict[str, Any]:
     """The row of a chunk that a process of its own runs."""
     command = [sys.executable, __file__, "--chunk", str(number), "--from-seed", str(first)]
+    command += ["--chunk-seeds", str(size)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=True)
     row: dict[str, Any] = json.loads(done.stdout)
     return row
@@ -97,29 +99,33 @@ class Night:
         done = {row["first_seed"] for row in self.rows}
         self._chunks = (
             (number, first)
-            for number, first in enumerate(count(options.from_seed, CHUNK))
+            for number, first in enumerate(count(options.from_seed, options.chunk_seeds))
             if first not in done
         )
         self._environment = dict(os.environ)
         if not options.interpreted:
             self._environment["PYTHONPATH"] = str(compiled())
 
-    @property
-    def enough(self) -> bool:
-        """Whether there are as many events and seeds as wanted."""
-        total = summed(self.rows)
-        return bool(
-            total["events"] >= self._options.events and total["seeds"] >= self._options.seeds
-        )
+    def enough(self, under_way: int = 0) -> bool:
+        """Whether there will be as many events and seeds as wanted, with those under way: of these
+        the seeds are known.
+        """
+        total, size = summed(self.rows), self._options.chunk_seeds
+        expected = total["events"]
+        if total["seeds"]:
+            expected += under_way * size * total["events"] / total["seeds"]
+        seeds = total["seeds"] + under_way * size
+        return bool(expected >= self._options.events and seeds >= self._options.seeds)
 
     def run(self) -> None:
         """Chunks, a process a core, until there are enough."""
         running: set[Future[dict[str, Any]]] = set()
         with ThreadPoolExecutor(self._options.processes) as pool:
-            while running or not self.enough:
-                while len(running) < self._options.processes and not self.enough:
+            while running or not self.enough():
+                while len(running) < self._options.processes and not self.enough(len(running)):
                     number, first = next(self._chunks)
-                    running.add(pool.submit(chunk_apart, number, first, self._environment))
+                    size = self._options.chunk_seeds
+                    running.add(pool.submit(chunk_apart, number, first, size, self._environment))
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     self._add(future.result() | {"commit": self._commit})
@@ -130,7 +136,9 @@ class Night:
         total = summed(self.rows)
         options.to.parent.mkdir(parents=True, exist_ok=True)
         options.to.write_text(json.dumps(total | {"rows": self.rows}, indent=1) + "\n")
-        share = min(total["events"] / options.events, total["seeds"] / options.seeds)
+        share = min(
+            total["events"] / max(1, options.events), total["seeds"] / max(1, options.seeds)
+        )
         print(
             f"{100 * share:5.1f} %  {total['seeds']:,} seeds, {total['events']:,} events at"
             f" {total['events_per_s']:,} a second, {sum(total[kind] for kind in KINDS)} broken",
@@ -151,6 +159,9 @@ def parse() -> argparse.Namespace:
         "--from-seed", type=int, default=FIRST, metavar="N", help=f"the first of them ({FIRST:,})"
     )
     parser.add_argument("--to", type=Path, default=OUTPUT, help=f"where to write ({OUTPUT})")
+    parser.add_argument(
+        "--chunk-seeds", type=int, default=CHUNK, metavar="N", help=f"of a process ({CHUNK})"
+    )
     parser.add_argument("--chunk", type=int, default=-1, help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -159,7 +170,7 @@ def main() -> int:
     """Chunks until there are enough events and seeds."""
     options = parse()
     if options.chunk >= 0:
-        print(json.dumps(run_chunk(options.chunk, options.from_seed)))
+        print(json.dumps(run_chunk(options.chunk, options.from_seed, options.chunk_seeds)))
         return 0
     night = Night(options)
     night.run()

@@ -113,6 +113,7 @@ class GatewayCore:
         self.moves.released = self._shard_released
         self.puts.short = self.moves.look
         self.inventory.grown = self.moves.look
+        self.inventory.ended, self.moves.listing = self.moves.listed, self.inventory.pending
         self.moves.doubted = self.jobs.doubted = self.inventory.doubt
         self.jobs.settled, self.jobs.disputed = self.audits.settled, self.audits.disputed
         self.audits.accused, self.audits.trusted = self._accused, self._trusted
@@ -392,6 +393,7 @@ class GatewayCore:
                 self.takeovers.returned(device)
             else:
                 self.standing.device_ready(device)  # jobs that began while it was suspect
+                self.inventory.device_ready(device)
             self.jobs.device_ready(device)
             self.moves.look_at_device(device)
             return

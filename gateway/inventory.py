@@ -34,13 +34,14 @@ Names = frozenset[tuple[str, str]]
 class _List:
     """One device's list while it comes in."""
 
-    __slots__ = ("ask_at", "doubted", "outdated", "seen")
+    __slots__ = ("ask_at", "doubted", "held_up", "outdated", "seen")
 
     def __init__(self, ask_at: float) -> None:
         self.ask_at = ask_at
         self.seen: dict[tuple[str, str], list[wire.BlockRun]] = {}
         self.doubted: Names | None = None
         self.outdated = False  # it was made before a release that it has not heard of
+        self.held_up = False  # it was due while the device was silent
 
 
 class Inventory:
@@ -56,11 +57,16 @@ class Inventory:
         self._released: dict[str, dict[ShardId, int]] = {}  # by device: the epoch it then gets
         self.grown: Callable[[Shard], None] = lambda shard: None
         self.listed: Callable[..., None] = lambda device, *, whole: None
+        self.ended: Callable[[], None] = lambda: None  # a list is in, or will not come
 
     @property
     def under_way(self) -> int:
         """Devices whose list is still to come: what the ledger says of them may not be so."""
         return len(self._lists)
+
+    def pending(self, device: str) -> bool:
+        """Whether a device's list is still to come."""
+        return device in self._lists
 
     def ask(self, device: str) -> None:
         """Have a device list all that it holds."""
@@ -76,8 +82,15 @@ class Inventory:
 
     def device_lost(self, device: str) -> None:
         """A device is dead: its list will not come, and it is asked for one when it is back."""
-        self._lists.pop(device, None)
         self._doubted.pop(device, None)
+        if self._lists.pop(device, None) is not None:
+            self.ended()
+
+    def device_ready(self, device: str) -> None:
+        """A device is heard again: a list that was due meanwhile is asked for."""
+        pending = self._lists.get(device)
+        if pending is not None and pending.held_up:
+            self._ask_again(device, pending)
 
     def expect(self, device: str, sources: Sequence[wire.StreamInfo]) -> None:
         """A device samples these streams: they are there before their first block closes, so that a
@@ -207,6 +220,7 @@ class Inventory:
                 f"{device} has lost blocks of {len(absent)} streams that it had",
                 device=device,
             )
+        self.ended()
 
     def _seek(self, device: str, shard: Shard) -> None:
         """Nobody is known to have what a device has lost. Whoever was to get it may have it, and
@@ -240,12 +254,15 @@ class Inventory:
         """Ask again for lists that did not come."""
         for device, pending in list(self._lists.items()):
             if self._desk.now >= pending.ask_at:
-                doubted = pending.doubted
                 if self._members.serving((device,)):
-                    self.ask(device)
-                    self._lists[device].doubted = doubted
+                    self._ask_again(device, pending)
                 else:
                     pending.ask_at = self._desk.now + ASK_AGAIN_S
+                    pending.held_up = True
+
+    def _ask_again(self, device: str, pending: _List) -> None:
+        self.ask(device)
+        self._lists[device].doubted = pending.doubted
 
 
 def _blocks(held: list[wire.BlockRun]) -> int:

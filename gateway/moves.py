@@ -80,6 +80,8 @@ class Moves:
         self._owners = owners
         self.shard_done: Callable[[Shard], None] = lambda shard: None
         self.released: Callable[[str, Shard], None] = lambda device, shard: None
+        self.listing: Callable[[str], bool] = lambda device: False
+        self._withheld: dict[ShardId, None] = {}  # releases that wait for lists
         self.doubted: Callable[[str], None] = lambda device: None
         self._dirty: dict[ShardId, None] = {}
         self._later: list[tuple[float, ShardId]] = []
@@ -223,6 +225,10 @@ class Moves:
             return
         if any(self._catalog.lacking(shard, d, [*live, *extra]) for d in live):
             return
+        if any(self.listing(d) for d in (*live, *extra)):
+            # What one of them is said to have may be gone, and what another has may not be known.
+            self._withheld[shard.id] = None
+            return
         for device in extra:
             self._catalog.drop_shard(device, shard)
             self._forget(shard, device)
@@ -232,6 +238,13 @@ class Moves:
         # Blocks that are sent from now on are of a later epoch: a release that they overtake on
         # their way does not delete them.
         self._desk.advance_epoch()
+
+    def listed(self) -> None:
+        """A list is in, or will not come: look again at what waited for lists."""
+        if self._withheld:
+            self._dirty.update(self._withheld)
+            self._withheld.clear()
+            self._stirred = True
 
     def _forget(self, shard: Shard, device: str) -> None:
         """A device is told to delete a shard: what it still confirms of it will be gone."""

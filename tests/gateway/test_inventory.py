@@ -182,6 +182,7 @@ def test_a_list_that_a_release_has_overtaken_is_not_believed():
     device = fleet.devices[name]
     held = [wire.HeldStream(stream.info, stream.shard, list(stream.held[name]))]
     before = wire.Held(*device.head, True, False, held)
+    blocks = dict(device.blocks)
     shard.goal = (shard.owners[0], next(d for d in fleet.devices if d not in shard.owners))
     fleet.core.moves.look(shard)
     device.mute = True
@@ -194,9 +195,12 @@ def test_a_list_that_a_release_has_overtaken_is_not_believed():
     fleet.run(1.0)
     assert any(isinstance(m, wire.InventoryAsk) for m in device.told), "and asked for again"
     device.told.clear()
+    device.blocks |= blocks
     fleet.handle(on.DeviceSpoke(name, before._replace(epoch=fleet.core.epoch), 0))
+    fleet.run(1.0)
     told = [type(message) for message in device.told]
     assert wire.Release in told, "that one knows of the release: it was lost, and is said again"
+    assert not device.blocks
 
 
 def test_blocks_that_their_only_known_holder_has_lost_are_sought_with_the_other_owners():
@@ -227,3 +231,69 @@ def test_a_list_is_asked_for_again_when_a_suspect_device_is_back():
     fleet.run(2.0 * inventory.ASK_AGAIN_S)
     assert fleet.core.members.members["a"].state is State.READY
     assert device.blocks == before
+
+
+def leaving(fleet):
+    """A stream of two copies, and a third on a device that is to release it."""
+    fleet.put("v", {"k": b"\1\0" * 100}, replicas=2)
+    (stream,) = fleet.core.catalog.datasets["v"].streams.values()
+    shard = fleet.core.catalog.datasets["v"].shards[stream.shard]
+    one, out = shard.owners
+    return stream, shard, one, out, next(d for d in fleet.devices if d not in shard.owners)
+
+
+def test_a_copy_is_not_released_while_an_owners_list_is_to_come():
+    """The owner's disk was exchanged: the ledger still says that it has everything."""
+    fleet = Fleet("a", "b", "c")
+    _, shard, one, out, other = leaving(fleet)
+    shard.goal = (one, other)
+    fleet.devices[one].blocks.clear()
+    fleet.core.inventory.ask(one)
+    fleet.core.moves.look(shard)
+    fleet.run(5.0)
+    assert fleet.devices[one].blocks
+    assert fleet.devices[one].blocks == fleet.devices[other].blocks
+    assert not fleet.devices[out].blocks, "and is, once all is where it shall be"
+
+
+def test_an_owner_that_lost_its_disk_again_is_no_reason_to_release():
+    """It is back, and is believed to have what it had until its list is in."""
+    fleet = Fleet("a", "b", "c")
+    stream, shard, one, out, other = leaving(fleet)
+    fleet.devices[other].blocks |= fleet.devices[out].blocks
+    fleet.core.catalog.add_run(other, stream, stream.held[out][0])
+    fleet.devices[one].blocks.clear()
+    fleet.devices[other].blocks.clear()
+    fleet.core.inventory.ask(one)
+    fleet.core.inventory.ask(other)
+    shard.goal = (one, other)
+    fleet.core.moves.look(shard)
+    fleet.run(5.0)
+    assert fleet.devices[one].blocks
+    assert fleet.devices[one].blocks == fleet.devices[other].blocks
+
+
+def test_what_a_device_may_have_is_not_released_before_it_has_said_so():
+    """The only known holder has lost it; who leaves has it, is silent just now, and is asked when
+    it is heard again, before it is told to delete anything.
+    """
+    fleet = Fleet("a", "b", "c")
+    stream, shard, one, out, other = leaving(fleet)
+    fleet.put("v", {"k": b"\2\0" * 100}, replicas=2, put_id=b"2" * 16)
+    before = dict(fleet.devices[out].blocks)
+    (listed,) = fleet.devices[out].held()
+    fleet.core.catalog.drop_runs(out, stream, listed.runs[1:])  # its word of the first was lost
+    del fleet.devices[one].blocks["v", "k", 0]
+    fleet.devices[other].blocks["v", "k", 1] = before["v", "k", 1]
+    fleet.core.catalog.add_run(other, stream, listed.runs[1])
+    fleet.cut.add(out)
+    fleet.handle(on.StatusSeen(out, "lost", 1, 0))
+    fleet.core.inventory.ask(one)
+    fleet.run(0.5)
+    assert [run.first_seq for run in stream.all_runs()] == [1], "nobody is known to have the other"
+    fleet.cut.discard(out)
+    shard.goal = (one, other)
+    fleet.devices[out].ask_lease()
+    fleet.run(0.2 * inventory.ASK_AGAIN_S)
+    assert fleet.devices[one].blocks == fleet.devices[other].blocks == before
+    assert not fleet.devices[out].blocks
