@@ -63,7 +63,7 @@ def run_chunk(number: int, first: int, size: int) -> dict[str, Any]:
         print(f"seed {outcome.seed}: {outcome.violation}", file=sys.stderr)
         print(f"again: {replay_command(outcome.seed, setup)}", file=sys.stderr, flush=True)
     figures = report.figures()
-    row = {"chunk": number, "first_seed": first, "devices": setup.devices}
+    row: dict[str, Any] = {"chunk": number, "first_seed": first, "devices": setup.devices}
     row |= {"shards": setup.shards, "hours": setup.hours}
     names = ("cpu_s", "virtual_hours", "failed_seeds")
     return row | {name: figures[name] for name in (*SUMS, *names)}

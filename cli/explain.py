@@ -74,11 +74,19 @@ def _print_change(answer: dict[str, Any]) -> None:
     for name, words in (("lost", "no other copy of"), ("short", "too few replicas of")):
         if answer[name]:
             print(f"  {words} {len(answer[name])} shards: {', '.join(answer[name][:8])}")
+    if answer.get("stay"):
+        stay = answer["stay"]
+        print(f"  nobody else can take {len(stay)} shards: {', '.join(stay[:8])}")
+        print(f"  they stay; without this device {_copies(answer['left'])} would be left of one")
     targets = answer["targets"]
     if targets:
         print()
         rows = [(device, to["shards"], size(to["bytes"])) for device, to in targets.items()]
         print_table(("to", "shards", "size"), rows)
+
+
+def _copies(count: int) -> str:
+    return "no copy" if not count else "one copy" if count == 1 else f"{count} copies"
 
 
 def _print_shard(answer: dict[str, Any]) -> None:

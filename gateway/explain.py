@@ -92,10 +92,24 @@ class Explain:
         sites = dict(world.sites)
         if number in sites:
             sites[number] = sites[number]._replace(weight=0)
+        changed = world._replace(sites=sites)
         return {
             "what": f"drain {member.id}",
-            **self._compare(world._replace(sites=sites), gone=frozenset()),
+            **self._compare(changed, gone=frozenset()),
+            **self._stay(changed, member),
         }
+
+    def _stay(self, world: World, member: Member) -> dict[str, Any]:
+        """What is on a drained device for good: nobody else can take it, or it samples it there.
+        `left`: how many copies the worst of these shards has without the device; -1: there is none.
+        """
+        shards, wants = self._owners.wants()
+        stay, left = [], -1
+        for shard, goal in zip(shards, goals_of(world, wants), strict=True):
+            if shard.streams and member.row.number in goal:
+                stay.append(f"{shard.id.dataset}/{shard.id.number}")
+                left = len(goal) - 1 if left < 0 else min(left, len(goal) - 1)
+        return {"stay": stay[:MOVES_LISTED_MAX], "left": left}
 
     def _lose(self, lost: list[Member], zone: str) -> dict[str, Any]:
         world = self._owners.world()

@@ -55,6 +55,24 @@ def test_drain():
     assert explained(site, "drain b")["moves"] == 0
 
 
+def test_drain_where_nobody_else_can_take_it():
+    """Of two devices one keeps its copies: nothing moves, and without it one copy is left."""
+    site = fleet("a", "b")
+    answer = explained(site, "drain b")
+    filled_ones = {s.id for s in site.core.catalog.all_shards() if s.streams}
+    assert answer["moves"] == 0
+    assert len(answer["stay"]) == len(filled_ones) > 0
+    assert answer["left"] == 1
+    before = places(site)
+    site.command("drain", "b")
+    site.run(60.0)
+    assert places(site) == before
+    assert explained(site, "drain a")["left"] == 1
+    larger = fleet("a", "b", "c")
+    answer = explained(larger, "drain b")
+    assert (answer["stay"], answer["left"]) == ([], -1)
+
+
 def test_lose_a_device():
     site = fleet("a", "b", "c", "d", "e")
     answer = explained(site, "lose c")
