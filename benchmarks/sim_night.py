@@ -18,6 +18,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from itertools import count
 from pathlib import Path
@@ -69,10 +70,12 @@ def run_chunk(number: int, first: int, size: int) -> dict[str, Any]:
     return row | {name: figures[name] for name in (*SUMS, *names)}
 
 
-def chunk_apart(number: int, first: int, size: int, environment: dict[str, str]) -> dict[str, Any]:
+def chunk_apart(
+    number: int, first: int, options: argparse.Namespace, environment: dict[str, str]
+) -> dict[str, Any]:
     """The row of a chunk that a process of its own runs."""
-    command = [sys.executable, __file__, "--chunk", str(number), "--from-seed", str(first)]
-    command += ["--chunk-seeds", str(size)]
+    command = [options.python, __file__, "--chunk", str(number), "--from-seed", str(first)]
+    command += ["--chunk-seeds", str(options.chunk_seeds)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=True)
     row: dict[str, Any] = json.loads(done.stdout)
     return row
@@ -104,7 +107,8 @@ class Night:
         )
         self._environment = dict(os.environ)
         if not options.interpreted:
-            self._environment["PYTHONPATH"] = str(compiled())
+            paths = (compiled(), sysconfig.get_path("platlib"))
+            self._environment["PYTHONPATH"] = os.pathsep.join(map(str, paths))
 
     def enough(self, under_way: int = 0) -> bool:
         """Whether there will be as many events and seeds as wanted, with those under way: of these
@@ -124,8 +128,8 @@ class Night:
             while running or not self.enough():
                 while len(running) < self._options.processes and not self.enough(len(running)):
                     number, first = next(self._chunks)
-                    size = self._options.chunk_seeds
-                    running.add(pool.submit(chunk_apart, number, first, size, self._environment))
+                    words = (number, first, self._options, self._environment)
+                    running.add(pool.submit(chunk_apart, *words))
                 done, running = wait(running, return_when=FIRST_COMPLETED)
                 for future in done:
                     self._add(future.result() | {"commit": self._commit})
@@ -153,6 +157,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"at least so many ({SEEDS:,})")
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--processes", type=int, default=cores, help=f"at once ({cores})")
+    parser.add_argument(
+        "--python", default=sys.executable, metavar="PATH",
+        help="another build of the same Python: a distribution's is often a third faster",
+    )  # fmt: skip
     parser.add_argument("--interpreted", action="store_true", help="the cores as they are")
     parser.add_argument("--resume", action="store_true", help="go on behind the last chunk written")
     parser.add_argument(

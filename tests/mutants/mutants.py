@@ -11,9 +11,11 @@ import argparse
 import importlib.abc
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -86,6 +88,15 @@ def run_one(name: str, seeds: int) -> dict[str, Any]:
     return found | {"wall_s": round(time.monotonic() - begin, 1)}
 
 
+def row_of(mutant: Mutant, seeds: int) -> dict[str, Any]:
+    """The row of one mutant; said as it comes."""
+    row = {"mutant": mutant.name, "path": mutant.path, "what": mutant.what}
+    row |= run_one(mutant.name, seeds)
+    said = f"{row['seeds']:4} seeds" if row["found"] else "NOT FOUND"
+    print(f"{mutant.name:34} {said}  {row['said'][:90]}", file=sys.stderr, flush=True)
+    return row
+
+
 def inside(name: str, seeds: int) -> int:
     """In the process of one mutant."""
     if name == CONTROL:
@@ -104,6 +115,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"at most so many ({SEEDS})")
     parser.add_argument("--only", action="append", default=[], help="this mutant only")
+    cores = len(os.sched_getaffinity(0))
+    parser.add_argument("--processes", type=int, default=cores, help=f"at once ({cores})")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     parser.add_argument("--to", type=Path, default=OUTPUT, help=f"where to write ({OUTPUT})")
     options = parser.parse_args()
@@ -111,12 +124,10 @@ def main() -> int:
         return inside(options.inside, options.seeds)
     chosen = [m for m in MUTANTS if not options.only or m.name in options.only]
     rows: list[dict[str, Any]] = []
-    for mutant in chosen:
-        row = {"mutant": mutant.name, "path": mutant.path, "what": mutant.what}
-        rows.append(row | run_one(mutant.name, options.seeds))
-        said = f"{rows[-1]['seeds']:4d} seeds" if rows[-1]["found"] else "NOT FOUND"
-        print(f"{mutant.name:34} {said}  {rows[-1]['said'][:90]}", file=sys.stderr, flush=True)
-        write(options.to, rows, {})
+    with ThreadPoolExecutor(options.processes) as pool:
+        for row in pool.map(lambda mutant: row_of(mutant, options.seeds), chosen):
+            rows.append(row)
+            write(options.to, rows, {})
     # As many seeds as the longest search took: none of them fails but for its mutant.
     control = run_one(CONTROL, max(CONTROL_SEEDS, *(row["seeds"] for row in rows)))
     total = write(options.to, rows, control)
