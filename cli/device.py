@@ -6,29 +6,43 @@ from typing import Any
 
 BROKER_DEFAULT = "mqtt://127.0.0.1:1883"
 SITE_DEFAULT = "home"
+PROFILES = ("fast", "normal", "battery", "metered", "demo")
+# Keys of a settings file: what they are, and what they are where nobody says anything.
+KINDS: dict[str, type] = {
+    "id": str, "broker": str, "site": str, "store": str, "zone": str, "capacity": float,
+    "source": list, "profile": str, "workers": int, "shared_machine": bool, "max_wait": int,
+    "token": str,
+}  # fmt: skip
+DEFAULTS: dict[str, Any] = {
+    "broker": BROKER_DEFAULT, "site": SITE_DEFAULT, "store": "", "zone": "", "capacity": None,
+    "source": [], "profile": "normal", "workers": 0, "shared_machine": False, "max_wait": 200,
+    "token": "",
+}  # fmt: skip
+VARIABLES = {"broker": "ATOLL_BROKER", "site": "ATOLL_SITE", "token": "ATOLL_TOKEN"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
+    parser.add_argument("--id", help="name of the device; it stays the same for ever")
     parser.add_argument(
-        "--id", required=True, help="name of the device; it stays the same for ever"
+        "--config",
+        metavar="FILE",
+        help="TOML file with these options, - as _ (source a list); docs/device.md",
     )
     parser.add_argument(
         "--broker",
         metavar="URL",
-        default=os.environ.get("ATOLL_BROKER", BROKER_DEFAULT),
         help=f"mqtt://host[:port], several separated by commas (ATOLL_BROKER; {BROKER_DEFAULT})",
     )
     parser.add_argument(
         "--site",
-        default=os.environ.get("ATOLL_SITE", SITE_DEFAULT),
         help=f"name of the site (ATOLL_SITE; {SITE_DEFAULT})",
     )
     parser.add_argument(
         "--store", metavar="DIR", help="where shards are kept (~/.local/state/atoll/SITE/ID)"
     )
     parser.add_argument(
-        "--zone", default="", help="what fails together: a rack, a power feed (default: the id)"
+        "--zone", help="what fails together: a rack, a power feed (default: the id)"
     )
     parser.add_argument(
         "--capacity",
@@ -39,28 +53,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--source",
         action="append",
-        default=[],
         metavar="NAME=KIND:WHAT",
         help="sample into dataset NAME; may be repeated. KIND:WHAT is one of the kinds below",
     )
     parser.add_argument(
         "--profile",
-        choices=("fast", "normal", "battery", "metered", "demo"),
-        default="normal",
+        choices=PROFILES,
         help="how often it reports (normal)",
     )
-    parser.add_argument(
-        "--workers", type=int, default=0, metavar="N", help="compute threads (one a core)"
-    )
+    parser.add_argument("--workers", type=int, metavar="N", help="compute threads (one a core)")
     parser.add_argument(
         "--shared-machine",
         action="store_true",
+        default=None,
         help="other devices run on this machine, too: its load does not make this one weigh less",
     )
     parser.add_argument(
         "--max-wait",
         type=int,
-        default=200,
         metavar="MS",
         help="longest wait of an acknowledgement for its sync (200; 30000 spares a card)",
     )
@@ -73,7 +83,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--token",
-        default=os.environ.get("ATOLL_TOKEN", ""),
         help="the one-time token of atoll enroll (ATOLL_TOKEN); needed once",
     )
     parser.epilog = (
@@ -99,23 +108,61 @@ def run(options: Any) -> int:
     """Run the device until SIGTERM or Ctrl-C; both drain it."""
     from atoll.runtime.main import DeviceOptions, run_device
 
+    asked = settled(options)
     return run_device(
         DeviceOptions(
-            id=options.id,
-            store=options.store or default_store(options.site, options.id),
-            broker=options.broker,
-            site=options.site,
-            zone=options.zone,
-            capacity=options.capacity,
-            profile=options.profile,
-            sources=tuple(options.source),
-            workers=options.workers,
-            token=options.token,
-            commit_ms=options.max_wait,
+            id=asked["id"],
+            store=asked["store"] or default_store(asked["site"], asked["id"]),
+            broker=asked["broker"],
+            site=asked["site"],
+            zone=asked["zone"],
+            capacity=asked["capacity"],
+            profile=asked["profile"],
+            sources=tuple(asked["source"]),
+            workers=asked["workers"],
+            token=asked["token"],
+            commit_ms=asked["max_wait"],
             wakes_in_s=options.wakes_in,
-            shared_machine=options.shared_machine,
+            shared_machine=asked["shared_machine"],
         )
     )
+
+
+def settled(options: Any) -> dict[str, Any]:
+    """What each option is: command line over file over environment over defaults. With a file the
+    id may be left out, and is the machine's name. Raises `UsageError`.
+    """
+    from atoll.cli.options import UsageError
+
+    found = dict(DEFAULTS)
+    found |= {key: os.environ[name] for key, name in VARIABLES.items() if os.environ.get(name)}
+    if options.config:
+        found |= _file(options.config)
+    given = {key: getattr(options, key) for key in KINDS}
+    found |= {key: value for key, value in given.items() if value is not None}
+    if not found.get("id"):
+        raise UsageError("a device needs a name: --id, or --config FILE")
+    return found
+
+
+def _file(path: str) -> dict[str, Any]:
+    # Not before there is a file: a device pays for its modules.
+    from pathlib import Path
+
+    from atoll.cli.options import UsageError
+    from atoll.transport.errors import SettingsError
+    from atoll.transport.settings import read_settings
+
+    try:
+        return {"id": machine_name()} | read_settings(Path(path), "device", KINDS)
+    except SettingsError as error:
+        raise UsageError(str(error)) from None
+
+
+def machine_name() -> str:
+    """The host name, as far as it is a device's name."""
+    name = os.uname().nodename.partition(".")[0]
+    return "".join(c for c in name if c.isascii() and (c.isalnum() or c in "_-"))[:64]
 
 
 def default_store(site: str, device: str) -> str:

@@ -1,18 +1,18 @@
 """Options of a gateway: command line over configuration file over environment over defaults.
 
-The file is TOML with the keys of `KEYS`; an unknown key or a wrong type is an error that says what
-would be right.
+The file is TOML with the keys of `KEYS`, alone or in a table [gateway], and has a folder conf.d of
+additions beside it (transport/settings.py).
 """
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from atoll.gateway.broker import KINDS, LOOPBACK
 from atoll.gateway.errors import ConfigError
 from atoll.gateway.profiles import PROFILES
-from atoll.transport.errors import AddressError
+from atoll.transport.errors import AddressError, SettingsError
+from atoll.transport.settings import read_settings
 from atoll.transport.url import Broker, parse_brokers
 from atoll.wire.errors import WireError
 from atoll.wire.topics import Topics
@@ -28,9 +28,7 @@ KEYS = {
     "standby": "true: stand by for the gateway that leads on the same broker",
     "profile": f"timing of devices that name none: {', '.join(PROFILES)}",
 }
-_TYPES: dict[str, type] = {"port": int, "audit": float, "standby": bool}
-_KINDS = {int: "a number", float: "a number", bool: "true or false", str: "a text"}
-
+_TYPES: dict[str, type] = dict.fromkeys(KEYS, str) | {"port": int, "audit": float, "standby": bool}
 
 AUDIT_DEFAULT = 1.0
 
@@ -65,29 +63,9 @@ def load(options: Any) -> Config:
 
 def _file(path: Path) -> dict[str, Any]:
     try:
-        with path.open("rb") as file:
-            values = tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"configuration {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"configuration {path}: {error}") from None
-    for name, value in values.items():
-        if name not in KEYS:
-            raise ConfigError(f"configuration {path}: unknown key {name!r}{_meant(name)}")
-        wanted = _TYPES.get(name, str)
-        if wanted is float and type(value) is int:
-            values[name] = float(value)
-        elif type(value) is not wanted:
-            kind = _KINDS[wanted]
-            raise ConfigError(f"configuration {path}: {name} = {value!r}, {kind} is wanted")
-    return values
-
-
-def _meant(name: str) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name, KEYS, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(KEYS)}"
+        return read_settings(path, "gateway", _TYPES)
+    except SettingsError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _checked(values: dict[str, Any]) -> Config:

@@ -27,6 +27,7 @@ from atoll.gateway.standby import Purpose, Standby, ours_of
 from atoll.gateway.standby_shell import StandbyShell
 from atoll.transport.link import Link
 from atoll.transport.loop import Loop
+from atoll.transport.notify import from_environment
 from atoll.transport.port import Session, Will
 from atoll.transport.url import Broker
 from atoll.wire.gateways import Lead
@@ -98,6 +99,7 @@ class _Gateway:
         self._topics = Topics(config.site)
         self._code = OK
         self._stopped = self._was_up = False
+        self._notifier = from_environment()
 
     def run(self) -> int:
         config = self._config
@@ -153,6 +155,7 @@ class _Gateway:
                 f" external broker {brokers[0].url}, state {config.state}"
             )
         shell.start()
+        self._notifier.ready(loop, f"follows who leads site {config.site}")
         try:
             loop.run()
         finally:
@@ -207,6 +210,7 @@ class _Gateway:
             f" {brokers[0].url}, state {config.state}"
         )
         shell.start(first)
+        self._notifier.ready(loop, f"leads site {config.site}, term {core.term}")
         try:
             loop.run()
         finally:
@@ -231,6 +235,7 @@ class _Gateway:
 
     def _stop(self, loop: Loop, shell: Shell | StandbyShell) -> None:
         self._stopped = True
+        self._notifier.stopping()
         loop.call_later(STOP_S, loop.stop)
         shell.stop(loop.stop)
 

@@ -184,6 +184,7 @@ def _run_loop(
     from atoll.runtime.shell import Shell
     from atoll.transport.link import Link
     from atoll.transport.loop import Loop
+    from atoll.transport.notify import from_environment
     from atoll.transport.port import Session, Will
     from atoll.wire.status import Status, encode_status
     from atoll.wire.topics import Topics
@@ -202,11 +203,18 @@ def _run_loop(
     if options.token:
         shell.joiner = Joiner(loop, topics, options.id, options.token, secret)
         shell.joiner.say = shell.say
-    loop.on_signal(SIGTERM, shell.stop)
-    loop.on_signal(SIGINT, shell.stop)
+    notifier = from_environment()
+
+    def stop(_: int) -> None:
+        notifier.stopping()
+        shell.stop()
+
+    loop.on_signal(SIGTERM, stop)
+    loop.on_signal(SIGINT, stop)
     for line in lines:
         shell.say(line)
     shell.start(topics, *parts)
+    notifier.ready(loop, lines[0])
     try:
         loop.run()
     finally:

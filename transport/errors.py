@@ -7,3 +7,7 @@ class TransportError(Exception):
 
 class AddressError(TransportError, ValueError):
     """A broker's address that is no address."""
+
+
+class SettingsError(TransportError):
+    """A settings file that cannot be read, or says what cannot be; the message names the file."""

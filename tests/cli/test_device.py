@@ -53,3 +53,42 @@ def test_options_that_cannot_be(atoll, tmp_path, words, says):
     done = atoll("device", *words, "--store", tmp_path / "s", code=2)
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_settings_file_lies_between_the_line_and_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("ATOLL_BROKER", "mqtt://env")
+    monkeypatch.setenv("ATOLL_TOKEN", "env")
+    path = tmp_path / "atoll.toml"
+    path.write_text(
+        '[device]\ntoken = "file"\nzone = "file"\nsource = ["a=proc:1hz"]\nmax_wait = 30000\n'
+    )
+    found = device.settled(options("--config", str(path), "--zone", "line"))
+    assert (found["broker"], found["token"], found["zone"]) == ("mqtt://env", "file", "line")
+    assert (found["source"], found["max_wait"], found["workers"]) == (["a=proc:1hz"], 30_000, 0)
+    assert found["id"] == "pi-1"
+
+
+def test_with_a_file_the_id_may_be_the_machines_name(monkeypatch, tmp_path):
+    path = tmp_path / "atoll.toml"
+    path.write_text("")
+    parser = argparse.ArgumentParser()
+    device.add_arguments(parser)
+    machine = ("", "pi ümlaut-3.lan", "", "", "")
+    monkeypatch.setattr("os.uname", lambda: type("U", (), {"nodename": machine[1]}))
+    assert device.settled(parser.parse_args(["--config", str(path)]))["id"] == "pimlaut-3"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [("[device]\nid = 1", "a text is wanted"), ("[device]\nprofile = 'x'\nid='a'", "profile 'x'")],
+)
+def test_settings_that_cannot_be(atoll, tmp_path, text, says):
+    (tmp_path / "a.toml").write_text(text)
+    words = ("device", "--config", tmp_path / "a.toml", "--store", tmp_path / "s")
+    done = atoll(*words, code=2)
+    assert says in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_device_needs_a_name(atoll, tmp_path):
+    assert "--id" in atoll("device", "--store", tmp_path / "s", code=2).stderr
