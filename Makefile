@@ -27,7 +27,7 @@ STEPS := lint test test-slow receipts powercut-ci crash-ci sim-ci matrix dist
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow test-net check lint format receipts property powercut \
-        powercut-ci crash crash-ci matrix dist wheels test-arm bench pressure firmware-size bench-mcu bench-store \
+        powercut-ci crash crash-ci matrix dist sdist wheels test-arm bench pressure firmware-size bench-mcu bench-store \
         bench-pss bench-tasks bench-kernels bench-placement bench-stragglers bench-scale firmware \
         firmware-test firmware-soak fuzz \
         sim-ci sim-night sim-mutants clean distclean
@@ -113,13 +113,17 @@ dist:  ## sdist and wheel from a clean copy, installed and tried outside the che
 	@scripts/setup dev
 	@$(PY) scripts/dist.py
 
-wheels:  ## wheels for x86-64, aarch64 and armv7l, Python 3.11 and later, cross-built into dist/
+sdist:  ## the sdist alone, compiled and installed in an empty environment, without a network
+	@scripts/setup dev
+	@$(PY) scripts/sdist.py
+
+wheels:  ## wheels for x86-64, aarch64, armv7l and armv6l, Python 3.11 and later, cross-built into dist/
 	@scripts/setup check
 	@$(PY) scripts/wheels.py $(ARGS)
 
-test-arm:  ## the ARM wheels in their own userlands under qemu-user, alone and as a mixed fleet
+test-arm:  ## the ARM wheels and their own tests in emulated userlands, ARMv6's kernels, a mixed fleet
 	@scripts/setup check
-	@$(PYTEST) tests/arm
+	@ATOLL_ARM=full $(PYTEST) tests/arm
 
 bench: bench-pss bench-tasks  ## every benchmark; results in build/bench/NAME.json
 

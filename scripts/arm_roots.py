@@ -5,6 +5,9 @@ and something to run them in under qemu-user. None of their scripts runs, so no 
     build/arm/root/armv7l      armhf
     build/arm/root/x86_64      amd64
 
+ARMv6 with hardware floats (Raspberry Pi Zero and 1) is no machine of Debian's: its wheels are built
+with the headers of armhf, by zig, and nothing here runs them but for their kernels.
+
 Each is made once by mmdebstrap and checked by a stamp that names what is in it.
 """
 
@@ -24,7 +27,9 @@ PACKAGES = ("python3", "libpython3-dev", "python3-numpy", "libstdc++6")
 
 class Machine(NamedTuple):
     """A machine as Python (`name`, as in a platform tag), Debian and the compiler call it; `cpu` is
-    the oldest board's that is to run what is built for it, as QEMU names it.
+    the oldest board's that is to run what is built for it, as QEMU names it. `zig`: its triplet and
+    processor in zig's words, where Debian has no compiler for it; `like` then names the machine
+    whose userland has its headers.
     """
 
     name: str
@@ -33,11 +38,13 @@ class Machine(NamedTuple):
     qemu: str
     cpu: str
     flags: tuple[str, ...] = ()
+    zig: tuple[str, str] | None = None
+    like: str = ""
 
     @property
     def root(self) -> Path:
-        """Its userland."""
-        return ROOTS / self.name
+        """Its userland, or the one with its headers."""
+        return ROOTS / (self.like or self.name)
 
     @property
     def python(self) -> Path:
@@ -63,6 +70,16 @@ MACHINES = {
             "qemu-arm",
             "cortex-a7",
             ("-march=armv7-a", "-mfpu=vfpv3-d16", "-mfloat-abi=hard"),
+        ),
+        # The C library of Raspberry Pi OS 10, so that it runs there and on everything later.
+        Machine(
+            "armv6l",
+            "armhf",
+            "arm-linux-gnueabihf",
+            "qemu-arm",
+            "arm1176",
+            zig=("arm-linux-gnueabihf.2.28", "arm1176jzf_s"),
+            like="armv7l",
         ),
     )
 }

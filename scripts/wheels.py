@@ -1,9 +1,10 @@
-"""Wheels for x86-64, aarch64 and armv7l, cross-built on any of them: `dist/*.whl`.
+"""Wheels for x86-64, aarch64, armv7l and armv6l, cross-built on any of them: `dist/*.whl`.
 
 One wheel a machine for Python 3.11 and every later version (the stable ABI). Debian's cross
-compilers build them against the headers of the machine's own userland (arm_roots.py); nothing is
-compiled under an emulator. auditwheel finds the oldest C library that a wheel runs on, and puts it
-into the tag.
+compilers build them against the headers of the machine's own userland (arm_roots.py), and zig the
+one for ARMv6 (zig.py); nothing is compiled under an emulator. auditwheel finds the oldest C library
+that a wheel runs on, and puts it into the tag; that of ARMv6, which it does not know,
+stays `linux_armv6l`.
 
     python scripts/wheels.py [MACHINE ...]
 """
@@ -18,18 +19,31 @@ import tempfile
 import zipfile
 from pathlib import Path
 
+import zig
 from arm_roots import MACHINES, PYTHON, Machine, make_root
 from dist import check_wheel, clean_copy
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "dist"
 # Words of an ELF header, as `readelf -h` prints them, by machine.
-ELF_MACHINES = {"x86_64": "X86-64", "aarch64": "AArch64", "armv7l": "ARM"}
+ELF_MACHINES = {"x86_64": "X86-64", "aarch64": "AArch64", "armv7l": "ARM", "armv6l": "ARM"}
+# What `readelf -A` must say of a module for a Pi Zero: no later instruction, floats in registers.
+ARMV6 = ("Tag_CPU_arch: v6", "Tag_FP_arch: VFPv2", "Tag_ABI_VFP_args: VFP registers")
 NEEDED = ("atoll/kernels/_native.abi3.so", "atoll/gateway/_native.abi3.so")
+
+
+def compiler(machine: Machine) -> str:
+    """The command that compiles for a machine; ends the program with a line where there is none."""
+    if machine.zig:
+        return " ".join(zig.target(*machine.zig))
+    if shutil.which(machine.compiler) is None:
+        sys.exit(f"wheels: {machine.compiler} is missing: make setup installs it")
+    return machine.compiler
 
 
 def environment(machine: Machine, folder: Path) -> dict[str, str]:
     """What makes setuptools build for another machine: its compiler, its Python's settings."""
+    cc = compiler(machine)
     settings = f"_sysconfigdata__{machine.triplet}"
     own = folder / "settings"
     own.mkdir()
@@ -46,8 +60,8 @@ def environment(machine: Machine, folder: Path) -> dict[str, str]:
         "_PYTHON_SYSCONFIGDATA_NAME": settings,
         "PYTHONPATH": str(own),
         "ATOLL_ABI3": "1",
-        "CC": machine.compiler,
-        "LDSHARED": f"{machine.compiler} -shared -s",
+        "CC": cc,
+        "LDSHARED": f"{cc} -shared -s",
         "CFLAGS": " ".join((*machine.flags, f"-I{headers / PYTHON}", f"-I{headers}")),
     }
 
@@ -65,9 +79,7 @@ def run(words: list[str], *, cwd: Path, env: dict[str, str] | None = None) -> st
 
 def build(machine: Machine, folder: Path) -> Path:
     """Build one machine's wheel from a clean copy in `folder`; its tag is still `linux_MACHINE`."""
-    if shutil.which(machine.compiler) is None:
-        sys.exit(f"wheels: {machine.compiler} is missing: make setup installs it")
-    make_root(machine)
+    make_root(MACHINES[machine.like or machine.name])
     source = folder / "source"
     source.mkdir()
     clean_copy(source)
@@ -93,12 +105,18 @@ def check_machine(wheel: Path, machine: Machine, folder: Path) -> None:
         header = run(["readelf", "-h", name], cwd=folder)
         if ELF_MACHINES[machine.name] not in header:
             sys.exit(f"wheels: {name} is not of {machine.name}")
+        if machine.name == "armv6l":
+            shown = " ".join(run(["readelf", "-A", name], cwd=folder).split())
+            if lacking := [words for words in ARMV6 if words not in shown]:
+                sys.exit(f"wheels: {name} has no {', '.join(lacking)}")
         if "abi3" not in name:
             sys.exit(f"wheels: {name} is for one version of Python only")
 
 
 def tagged(wheel: Path, machine: Machine, out: Path) -> Path:
     """The wheel with the oldest C library that it runs on in its tag."""
+    if machine.zig:
+        return wheel
     words = [sys.executable, "-m", "auditwheel"]
     shown = run([*words, "show", str(wheel)], cwd=out)
     found = re.search(rf'"(manylinux_2_\d+_{machine.name})"', shown)
@@ -128,7 +146,7 @@ def main() -> None:
             (folder / "so").mkdir()
             check_machine(wheel, machine, folder / "so")
             wheel = tagged(wheel, machine, folder)
-            for old in OUT.glob(f"*-abi3-*_{name}.whl"):
+            for old in OUT.glob(f"*-abi3-*linux_*{name}.whl"):
                 old.unlink()
             shutil.copy2(wheel, OUT / wheel.name)
             print(f"wheels: {wheel.name} {wheel.stat().st_size // 1024} KiB")

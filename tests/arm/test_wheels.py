@@ -2,68 +2,20 @@
 
 import os
 import platform
-import shutil
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from arm_boards import output
 
 from atoll.cli.site import Child, LocalSite
 from atoll.kernels import Plan
 
-ROOT = Path(__file__).resolve().parents[2]
-MACHINES = {
-    "aarch64": ("qemu-aarch64", "cortex-a53"),
-    "armv7l": ("qemu-arm", "cortex-a7"),
-}
-# A 32-bit board takes the pure Python cbor2: later ones need a compiler there.
-NEEDS = ("paho-mqtt>=1.6,<3", "cbor2>=5.4,<6")
 PLAN = "window 256 | rms, kurtosis | quantiles 0.5 0.99"
 
 pytestmark = [pytest.mark.emulator, pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="session")
-def boards(tmp_path_factory):
-    """How a program of each machine is run, with the wheel installed as pip would choose it."""
-    return {name: install(name, tmp_path_factory.mktemp(name)) for name in MACHINES}
-
-
-@pytest.fixture(params=MACHINES)
-def board(request, boards):
-    return boards[request.param]
-
-
-def install(name, folder):
-    emulator, cpu = MACHINES[name]
-    for tool in (emulator, "mmdebstrap"):
-        if shutil.which(tool) is None:
-            if os.environ.get("CI"):
-                pytest.fail(f"{tool} is missing")
-            pytest.skip(f"{tool} is missing: make setup")
-    build = [sys.executable, str(ROOT / "scripts/wheels.py"), name]
-    done = subprocess.run(build, cwd=ROOT, text=True, capture_output=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    (wheel,) = (ROOT / "dist").glob(f"atoll-*-cp311-abi3-manylinux_*_{name}.whl")
-    target = folder / "site"
-    words = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target)]
-    words += ["--only-binary=:all:", "--implementation=cp", "--python-version=3.11", "--no-compile"]
-    # pip takes a platform by its word, older ones are not implied.
-    for libc in range(17, 37):
-        words.append(f"--platform=manylinux_2_{libc}_{name}")
-    subprocess.run([*words, str(wheel), *NEEDS], check=True)
-    root = ROOT / "build/arm/root" / name
-    program = (emulator, "-cpu", cpu, "-L", str(root), "-E", f"PYTHONPATH={target}")
-    return (*program, str(root / "usr/bin/python3.11"), "-P")
-
-
-def output(board, *words):
-    done = subprocess.run([*board, *words], text=True, capture_output=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-2_000:]
-    return done.stdout
 
 
 def test_it_is_of_that_machine_and_needs_no_numpy(board):
