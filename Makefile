@@ -27,7 +27,7 @@ STEPS := lint test test-slow receipts powercut-ci crash-ci sim-ci matrix dist
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow test-net check lint format receipts property powercut \
-        powercut-ci crash crash-ci matrix dist sdist wheels test-arm bench pressure firmware-size bench-mcu bench-store \
+        powercut-ci crash crash-ci matrix dist sdist wheels debs test-arm test-deb bench pressure firmware-size bench-mcu bench-store \
         bench-pss bench-tasks bench-kernels bench-placement bench-stragglers bench-scale firmware \
         firmware-test firmware-soak fuzz \
         sim-ci sim-night sim-mutants clean distclean
@@ -120,6 +120,14 @@ sdist:  ## the sdist alone, compiled and installed in an empty environment, with
 wheels:  ## wheels for x86-64, aarch64, armv7l and armv6l, Python 3.11 and later, cross-built into dist/
 	@scripts/setup check
 	@$(PY) scripts/wheels.py $(ARGS)
+
+debs:  ## Debian packages for amd64, arm64 and armhf from the wheels, into dist/
+	@scripts/setup check
+	@$(PY) scripts/debs.py $(ARGS)
+
+test-deb:  ## the packages in a Debian of their own: installed, used, drained, upgraded, purged (root)
+	@scripts/setup check
+	@$(PYTEST) tests/deb
 
 test-arm:  ## the ARM wheels and their own tests in emulated userlands, ARMv6's kernels, a mixed fleet
 	@scripts/setup check

@@ -5,11 +5,13 @@ wheel's modules are held to the same instructions by `readelf` (scripts/wheels.p
 library takes a minute: `make test-arm` alone does it.
 """
 
+import json
 import subprocess
 import sys
+import zipfile
 
 import pytest
-from arm_boards import FULL, ROOT, need
+from arm_boards import FULL, ROOT, need, output
 
 from atoll.kernels import portable, receipt_c
 
@@ -52,13 +54,25 @@ if FULL:
         assert "Tag_CPU_arch: v6" in shown
         assert "Tag_FP_arch: VFPv2" in shown
 
-    def test_the_wheel_is_built_and_tagged(tmp_path):
+    def test_the_wheels_modules_give_them_too(tmp_path, boards):
+        """In the userland of armhf, which is a later processor's, as Debian's package has them."""
         done = subprocess.run(
             [sys.executable, ROOT / "scripts/wheels.py", "armv6l"],
             cwd=ROOT, text=True, capture_output=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-        assert list((ROOT / "dist").glob("atoll-*-cp311-abi3-linux_armv6l.whl"))
+        (wheel,) = (ROOT / "dist").glob("atoll-*-cp311-abi3-linux_armv6l.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            archive.extractall(tmp_path)
+        board = [
+            word.replace("PYTHONPATH=", f"PYTHONPATH={tmp_path}:") for word in boards["armv7l"]
+        ]
+        shown = output(board, "-c", "import atoll.kernels._native as n; print(n.__file__)")
+        assert shown.startswith(str(tmp_path))
+        words = ("-m", "atoll.cli", "kernels", "--receipts", "--json")
+        found = json.loads(output(board, *words))
+        golden = (ROOT / "tests/kernels/golden.txt").read_text()
+        assert found == dict(line.split() for line in golden.splitlines())
 
     def test_later_instructions_are_found(source):
         """The processor is the one it says: code for ARMv7 does not get through there."""
