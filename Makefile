@@ -27,8 +27,9 @@ STEPS := lint test test-slow receipts powercut-ci crash-ci sim-ci matrix dist
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow test-net check lint format receipts property powercut \
-        powercut-ci crash crash-ci matrix dist sdist wheels debs test-arm test-deb bench pressure firmware-size bench-mcu bench-store \
-        bench-pss bench-tasks bench-kernels bench-placement bench-stragglers bench-scale firmware \
+        powercut-ci crash crash-ci matrix dist sdist wheels debs test-arm test-deb bench pressure firmware-size bench-mcu \
+        bench-store bench-pss bench-arm bench-traffic bench-writes bench-tasks bench-kernels bench-placement \
+        bench-stragglers bench-scale firmware \
         firmware-test firmware-soak fuzz \
         sim-ci sim-night sim-mutants clean distclean
 
@@ -138,6 +139,18 @@ bench: bench-pss bench-tasks  ## every benchmark; results in build/bench/NAME.js
 bench-pss:  ## memory of the runtime, idle for a minute: one device alone, and four
 	@scripts/setup run
 	@$(PY) benchmarks/pss.py $(ARGS)
+
+bench-arm:  ## instructions on aarch64 by qemu-user: start to birth, a block through a plan beside numpy
+	@scripts/setup check
+	@$(PY) benchmarks/arm.py $(ARGS)
+
+bench-traffic:  ## bytes a day of an idle device, with IP headers, by purpose; normal and metered
+	@scripts/setup run
+	@$(PY) benchmarks/traffic.py $(ARGS)
+
+bench-writes:  ## bytes a day written at ten channels at 1 Hz, by the device and on the disk (root)
+	@scripts/setup run
+	@$(PY) benchmarks/writes.py $(ARGS)
 
 bench-tasks:  ## cost of a task against dask.distributed on the same work
 	@scripts/setup bench

@@ -11,12 +11,12 @@ PROFILES = ("fast", "normal", "battery", "metered", "demo")
 KINDS: dict[str, type] = {
     "id": str, "broker": str, "site": str, "store": str, "zone": str, "capacity": float,
     "source": list, "profile": str, "workers": int, "shared_machine": bool, "max_wait": int,
-    "token": str,
+    "low_write": bool, "token": str,
 }  # fmt: skip
 DEFAULTS: dict[str, Any] = {
     "broker": BROKER_DEFAULT, "site": SITE_DEFAULT, "store": "", "zone": "", "capacity": None,
     "source": [], "profile": "normal", "workers": 0, "shared_machine": False, "max_wait": 200,
-    "token": "",
+    "low_write": False, "token": "",
 }  # fmt: skip
 VARIABLES = {"broker": "ATOLL_BROKER", "site": "ATOLL_SITE", "token": "ATOLL_TOKEN"}
 
@@ -75,6 +75,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="longest wait of an acknowledgement for its sync (200; 30000 spares a card)",
     )
     parser.add_argument(
+        "--low-write",
+        action="store_true",
+        default=None,
+        help="spare a card: blocks of slow streams grow for 10 minutes, syncs wait for 30 s",
+    )
+    parser.add_argument(
         "--wakes-in",
         type=int,
         default=0,
@@ -124,6 +130,7 @@ def run(options: Any) -> int:
             commit_ms=asked["max_wait"],
             wakes_in_s=options.wakes_in,
             shared_machine=asked["shared_machine"],
+            low_write=asked["low_write"],
         )
     )
 

@@ -129,6 +129,9 @@ class LocalSite:
     Start processes from the main thread: the kernel ends them with the thread that started them.
     """
 
+    # What runs a verb; a benchmark may put itself in between.
+    program: Sequence[str] = _ATOLL
+
     def __init__(
         self,
         folder: Path,
@@ -178,7 +181,8 @@ class LocalSite:
             words += ["--broker", self._broker]
         else:
             words += ["--broker-kind", self.broker_kind]
-        self.gateway = Child("gateway", words, self.folder / "gateway.log")
+        log = self.folder / "gateway.log"
+        self.gateway = Child("gateway", words, log, program=self.program)
         self.url = self._broker or self.gateway.wait_for(_BROKER_URL, START_TIMEOUT_S)
         if wait:
             self.gateway.wait_for(_SETTLED, START_TIMEOUT_S)
@@ -192,14 +196,17 @@ class LocalSite:
         self.standbys[name].wait_for(_BROKER_URL, START_TIMEOUT_S)
         return self.standbys[name]
 
-    def start_device(self, name: str, sources: Sequence[str] = ()) -> Child:
-        """Start a device on its store."""
+    def start_device(
+        self, name: str, sources: Sequence[str] = (), more: Sequence[str] = ()
+    ) -> Child:
+        """Start a device on its store, with more options."""
         words = ["device", "--id", name, "--broker", self.url, "--site", self.site]
         words += ["--store", str(self.folder / name), "--profile", self.profile]
-        words += ["--shared-machine"]
+        words += ["--shared-machine", *more]
         for source in sources:
             words += ["--source", source]
-        self.devices[name] = Child(name, words, self.folder / f"{name}.log")
+        log = self.folder / f"{name}.log"
+        self.devices[name] = Child(name, words, log, program=self.program)
         return self.devices[name]
 
     def connect(self, timeout_s: float = START_TIMEOUT_S) -> Any:

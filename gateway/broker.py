@@ -42,7 +42,8 @@ _PACKET_BYTES_MAX = MESSAGE_BYTES_MAX + 8_192
 #   under way, which bounds how many devices it answers in a round trip;
 # - queued: what it may fall behind (64 MiB: a thousand full messages), then messages are dropped
 #   and asked for again by the protocol;
-# - keep-alive: a dead socket is noticed within 3 minutes even if its client asked for hours;
+# - keep-alive: a dead socket is noticed within half an hour even if its client asked for days; a
+#   metered device asks for 20 minutes;
 # - check_retain_source: a retained message goes when its author's rights do (CVE-2018-12546).
 _MOSQUITTO_CONF = """\
 listener {port} {listen}
@@ -56,7 +57,7 @@ max_inflight_bytes 8388608
 max_queued_messages 100000
 max_queued_bytes 67108864
 memory_limit 536870912
-max_keepalive 120
+max_keepalive 1200
 max_connections 20000
 max_qos 1
 persistent_client_expiration 1h

@@ -306,7 +306,13 @@ class Shell:
                 member = self._core.members.members.get(device)
                 limit = member.row.message_max if member is not None else 0
                 limit = min(limit or MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX)
-                self._publish(topics.down(device, leaf), encode(message), leaf, retain, limit)
+                topic, data = topics.down(device, leaf), encode(message)
+                if leaf == "lease" and not self._outgoing and not self._link.queued:
+                    # Asked for again if it is lost. At QoS 1 its acknowledgement would be a quarter
+                    # of what an idle device sends; behind what waits it keeps its place.
+                    self._link.publish(topic, data, purpose=leaf, qos=0)
+                else:
+                    self._publish(topic, data, leaf, retain, limit)
             case do.Answer(client, message):
                 self._publish(topics.reply(client), encode(message), "reply")
             case do.ShowEvent(kind, text, fields, wall_ms):

@@ -26,13 +26,16 @@ from atoll.runtime.labour import Labour
 from atoll.runtime.lease import LeaseClock
 from atoll.runtime.live import LiveStreams
 from atoll.runtime.memory import Remembered, memory_messages
+from atoll.runtime.recorder import BLOCK_S
 from atoll.runtime.spans import Shape
 from atoll.wire import messages as wire
 
 # How long a drain may take: an init system kills after 90 s, a person loses patience before.
 DRAIN_S = 5.0
-# Health for people; machines get theirs with each lease request.
-HEALTH_S = 30.0
+# Health for people, by profile; machines get theirs with each lease request. Once an hour is a
+# tenth of what a metered device may send in a day.
+HEALTH_S = {"battery": 300.0, "metered": 3_600.0}
+HEALTH_USUAL_S = 30.0
 # Positions of standing jobs are saved this often at most, and so seldom that a day's saves write 16
 # MB.
 MARKS_S = 60.0
@@ -45,13 +48,16 @@ Handler = Callable[[Any, float], None]
 
 
 class Identity(NamedTuple):
-    """Who the device is: fixed for one boot. `wakes_in_s`: it ends to come back so much later."""
+    """Who the device is: fixed for one boot. `wakes_in_s`: it ends to come back so much later;
+    `block_s`: how long a block of its own samples stays open.
+    """
 
     birth: wire.Birth
     state: do.State  # as loaded; its boot number is this boot's
     backlog: list[int]  # numbers in the outbox from before
     backlog_bytes: int = 0
     wakes_in_s: int = 0
+    block_s: float = BLOCK_S
 
 
 class Core:
@@ -71,7 +77,7 @@ class Core:
         )
         self._desk = Desk(self._fence)
         self._lease = LeaseClock(self._birth.profile)
-        live = LiveStreams(self._birth.sources, state.boot)
+        live = LiveStreams(self._birth.sources, state.boot, identity.block_s)
         self._custody = Custody(self._desk, live, self._grown)
         self._custody.shards, self._custody.datasets = state.shards, state.datasets
         self._labour = Labour(
@@ -200,7 +206,7 @@ class Core:
             self._leased = False
             self._desk.say("lease lost: others' blocks are refused until it is renewed")
         if now >= self._health_at:
-            self._health_at = now + HEALTH_S
+            self._health_at = now + HEALTH_S.get(self._birth.profile, HEALTH_USUAL_S)
             if self._desk.linked:
                 counters, outbox = dict(self.counters), self._labour.outbox
                 self._desk.do(do.PublishHealth(self._health, self._strain, counters, outbox))

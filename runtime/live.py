@@ -7,7 +7,7 @@ wherever it is computed, and apart from the shards that a dataset is cut into.
 from collections.abc import Callable
 
 from atoll.runtime.events import Sampled
-from atoll.runtime.recorder import PINNED_SHARD_BASE, Recorder
+from atoll.runtime.recorder import BLOCK_S, PINNED_SHARD_BASE, Recorder
 from atoll.wire._native import crc32c
 from atoll.wire.block import DTYPE_SIZES
 from atoll.wire.messages import HeldStream, Past, StreamInfo
@@ -21,15 +21,20 @@ def pinned_shard(key: str) -> int:
 
 
 class LiveStreams:
-    """Recorders by name."""
+    """Recorders by name; `block_s`: how long a block stays open at the most."""
 
-    def __init__(self, sources: list[StreamInfo], boot: int) -> None:
+    def __init__(self, sources: list[StreamInfo], boot: int, block_s: float = BLOCK_S) -> None:
         self._boot = boot
+        self._block_s = block_s
         self._recorders = {
-            (info.dataset, info.key): Recorder(info, pinned_shard(info.key), boot, seq=0, sample=0)
+            (info.dataset, info.key): self._recorder(info, pinned_shard(info.key), 0, 0)
             for info in sources
         }
         self.names = set(self._recorders)
+
+    def _recorder(self, info: StreamInfo, shard: int, seq: int, sample: int) -> Recorder:
+        boot, block_s = self._boot, self._block_s
+        return Recorder(info, shard, boot, seq=seq, sample=sample, block_s=block_s)
 
     def restore(self, streams: list[HeldStream], pasts: list[Past]) -> None:
         """Go on behind the blocks that are stored, or that were."""
@@ -46,7 +51,7 @@ class LiveStreams:
 
     def _go_on(self, name: tuple[str, str], shard: int, seq: int, sample: int) -> None:
         known = self._recorders[name]
-        fresh = Recorder(known.info, shard, self._boot, seq=seq, sample=sample)
+        fresh = self._recorder(known.info, shard, seq, sample)
         fresh.cuts = known.cuts
         self._recorders[name] = fresh
 

@@ -21,6 +21,10 @@ BROKER_DEFAULT = "mqtt://127.0.0.1:1883"
 KEEPALIVE_S = {"fast": 5, "normal": 10, "battery": 60, "metered": 1_200, "demo": 5}
 WORKERS_MAX = 64
 CAPACITY_MAX = 600.0
+# To spare a card: slow streams' blocks grow for longer, and more syncs are one. What is not in a
+# closed block yet is lost with the power.
+LOW_WRITE_BLOCK_S = 600.0
+LOW_WRITE_COMMIT_MS = 30_000
 # What a thread of ours needs; the usual 8 MiB are only address space, but some boards count that.
 STACK_BYTES = 512 * 1_024
 
@@ -28,7 +32,7 @@ STACK_BYTES = 512 * 1_024
 class DeviceOptions(NamedTuple):
     """What `atoll device` is told. `workers` 0: one a core; `zone` empty: the device's id;
     `capacity` None: what the board bears, 0: its own streams only; `shared_machine`: other devices
-    run here, too.
+    run here, too; `low_write`: a card is to be spared, as `LOW_WRITE_*` say.
     """
 
     id: str
@@ -44,6 +48,7 @@ class DeviceOptions(NamedTuple):
     commit_ms: int = 200
     wakes_in_s: int = 0
     shared_machine: bool = False
+    low_write: bool = False
 
 
 def run_device(options: DeviceOptions) -> int:
@@ -142,6 +147,7 @@ def _serve(options: DeviceOptions, brokers: "list[Broker]", sources: "list[Sourc
     from atoll.runtime.installed import load_installed
     from atoll.runtime.keeper import Keeper
     from atoll.runtime.outbox import Outbox
+    from atoll.runtime.recorder import BLOCK_S
     from atoll.runtime.state import load, save
     from atoll.runtime.store import Store
     from atoll.runtime.workers import Workers, read_shape
@@ -156,11 +162,12 @@ def _serve(options: DeviceOptions, brokers: "list[Broker]", sources: "list[Sourc
     birth = _birth(
         options, installed, state.boot, [info for one in sources for info in one.streams]
     )
-    core = Core(
-        Identity(birth, state, outbox.numbers(), outbox.size_bytes, options.wakes_in_s), read_shape
-    )
+    block_s = LOW_WRITE_BLOCK_S if options.low_write else BLOCK_S
+    backlog = (outbox.numbers(), outbox.size_bytes)
+    core = Core(Identity(birth, state, *backlog, options.wakes_in_s, block_s), read_shape)
     health = HealthReader(root, best=installed.speed, shared=options.shared_machine)
-    keeper = Keeper(root, files, store, outbox, health, commit_s=options.commit_ms / 1_000)
+    commit_ms = max(options.commit_ms, LOW_WRITE_COMMIT_MS if options.low_write else 0)
+    keeper = Keeper(root, files, store, outbox, health, commit_s=commit_ms / 1_000)
     workers = Workers(options.workers or len(os.sched_getaffinity(0)), store)
     found = store.recovered
     lines = [f"boot {state.boot}, {found.blocks} blocks in {root}, broker {brokers[0].url}"]

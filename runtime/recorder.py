@@ -1,8 +1,8 @@
 """The open block of a live stream: samples go in, closed blocks come out.
 
-A block closes when it is full, after `BLOCK_S`, when the batch of a standing job is complete with
-it (not sooner than `CUT_S` after the block began: a sync for each tiny batch would wear a card
-out), and before a gap.
+A block closes when it is full, after `BLOCK_S` or what the device is told, when the batch of a
+standing job is complete with it (not sooner than `CUT_S` after the block began: a sync for each
+tiny batch would wear a card out), and before a gap.
 """
 
 from atoll.wire.block import DTYPE_SIZES, Block, encode_block
@@ -17,8 +17,18 @@ PINNED_SHARD_BASE = 65_536
 class Recorder:
     """One stream that this device samples itself. `seq` and `sample` go on from what is stored."""
 
-    def __init__(self, info: StreamInfo, shard: int, boot: int, *, seq: int, sample: int) -> None:
+    def __init__(
+        self,
+        info: StreamInfo,
+        shard: int,
+        boot: int,
+        *,
+        seq: int,
+        sample: int,
+        block_s: float = BLOCK_S,
+    ) -> None:
         self.info = info
+        self._block_s = block_s
         self.shard = shard
         self._boot = boot
         self._seq = seq
@@ -77,7 +87,7 @@ class Recorder:
     @property
     def due(self) -> float | None:
         """When `tick` closes the open block."""
-        return self._since + BLOCK_S if self._data else None
+        return self._since + self._block_s if self._data else None
 
     def close(self) -> list[bytes]:
         """Close the open block, if there is one."""

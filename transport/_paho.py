@@ -9,6 +9,7 @@ nonsense), never the application's.
 import select
 import socket
 from collections import deque
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from atoll.transport._stand_ins import import_paho_client
@@ -137,6 +138,14 @@ class Connection:
     def write(self) -> None:
         """Send what waits."""
         self._guard(self._client.loop_write)
+        self._spoke()
+
+    def _spoke(self) -> None:
+        """Whatever was sent keeps the connection alive. paho counts its own pings alone, so that a
+        device which speaks every two seconds would still ping every ten.
+        """
+        if not self._client.want_write():
+            self._client._last_msg_out = monotonic()
 
     def tick(self) -> None:
         """Keep alive: to be called a few times in each keep-alive interval."""
@@ -156,6 +165,7 @@ class Connection:
         info = self._client.publish(topic, payload, qos, retain)
         if info.rc:
             raise ConnectionError(mqtt.error_string(info.rc))
+        self._spoke()
         return int(info.mid)
 
     def disconnect(self) -> None:

@@ -172,6 +172,11 @@ class MemoryLink:
         """Whether the session stands."""
         return self._up
 
+    @property
+    def queued(self) -> int:
+        """QoS 1 messages that wait: none while there is a session."""
+        return len(self._waiting)
+
     def start(self) -> None:
         """Connect."""
         self._broker.call_at(self._broker.now, lambda: self._broker.attach(self))

@@ -80,6 +80,10 @@ class Port(Protocol):
     def up(self) -> bool:
         """Whether the session stands."""
 
+    @property
+    def queued(self) -> int:
+        """QoS 1 messages that the broker has not acknowledged."""
+
     def start(self) -> None:
         """Connect, and again whenever the session is lost."""
 

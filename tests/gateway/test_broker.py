@@ -22,6 +22,7 @@ from atoll.gateway.broker import (
     reload_broker,
 )
 from atoll.gateway.errors import GatewayError
+from atoll.runtime.main import KEEPALIVE_S
 from atoll.transport.link import Link
 from atoll.transport.loop import Loop
 from atoll.transport.port import Session
@@ -32,6 +33,12 @@ KINDS = ["mosquitto", "iotcore"]
 
 def there(kind):
     return find_mosquitto() if kind == "mosquitto" else importlib.util.find_spec("iotcore")
+
+
+def test_the_broker_grants_every_profile_its_silence():
+    """mosquitto tells a client that asks for more how often to speak: it said 2 minutes."""
+    longest = max(KEEPALIVE_S.values())
+    assert f"max_keepalive {longest}\n" in broker_module._MOSQUITTO_CONF
 
 
 @pytest.fixture(params=[pytest.param(kind, marks=pytest.mark.broker) for kind in KINDS])

@@ -118,6 +118,23 @@ def test_a_link_without_room_keeps_the_order(site):
     assert site.answer(number).status == wire.DONE
 
 
+def test_leases_are_not_acknowledged_unless_they_would_overtake(site, monkeypatch):
+    link, said = site.gateway[1], []
+    real = link.publish
+
+    def publish(topic, payload, *, purpose, retain=False, qos=1):
+        said.append((purpose, qos))
+        return real(topic, payload, purpose=purpose, retain=retain, qos=qos)
+
+    monkeypatch.setattr(link, "publish", publish)
+    site.run(5.0)
+    assert {quality for purpose, quality in said if purpose == "lease"} == {0}
+    said.clear()
+    monkeypatch.setattr(type(link), "queued", 1)
+    site.run(5.0)
+    assert {quality for purpose, quality in said if purpose == "lease"} == {1}
+
+
 def test_a_forgotten_device_leaves_nothing_retained(site):
     ready(site)
     site.devices["a"].kill()

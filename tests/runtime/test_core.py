@@ -138,6 +138,15 @@ def test_the_first_lease_makes_it_ready():
     assert bench.of(do.PublishStatus) == []
 
 
+@pytest.mark.parametrize(
+    ("profile", "every_s"), [("normal", 30), ("battery", 300), ("metered", 3_600)]
+)
+def test_health_for_people_is_told_as_often_as_the_profile_bears(profile, every_s):
+    bench = Bench(profile=profile).ready()
+    shown = bench.pass_time(every_s * 3 + 1.0)
+    assert len([one for one in shown if isinstance(one, do.PublishHealth)]) == 3
+
+
 def test_heartbeats_carry_health_and_backlog():
     bench = Bench().ready()
     bench.feed(on.HealthRead(HEALTH, 4_096))

@@ -91,3 +91,24 @@ def test_without_a_broker_it_keeps_trying_until_it_is_told_to_end(tmp_path, caps
     assert out.splitlines()[0].startswith("pi: boot 1, 0 blocks in ")
     assert load(SystemFiles(), str(store)).boot == 1
     assert (store.stat().st_mode & 0o777) == 0o700
+
+
+@pytest.mark.parametrize(
+    ("changes", "commit_s", "block_s"),
+    [
+        ({}, 0.2, 60.0),
+        ({"low_write": True}, 30.0, 600.0),
+        ({"low_write": True, "commit_ms": 45_000}, 45.0, 600.0),
+    ],
+)
+def test_a_card_is_spared_on_demand(tmp_path, monkeypatch, changes, commit_s, block_s):
+    """Fewer and larger writes: blocks stay open for longer, and more of them share a sync."""
+    seen = []
+
+    def loop(options, brokers, core, parts, lines):
+        seen.append((parts[0]._commit_s, core._custody.live._block_s))
+        return OK
+
+    monkeypatch.setattr("atoll.runtime.main._run_loop", loop)
+    assert run_device(options(tmp_path, **changes)) == OK
+    assert seen == [(commit_s, block_s)]

@@ -73,3 +73,13 @@ def test_tiny_batches_do_not_make_tiny_blocks():
     for tick in range(100):
         closed += one.push(b"ab", tick * 0.01, times=TIMES)
     assert len(closed) == 3
+
+
+def test_a_block_stays_open_as_long_as_it_is_told():
+    """Where a card is to be spared."""
+    info = info_of("a", rate_hz=1.0)
+    one = Recorder(info, 70_000, 7, seq=0, sample=0, block_s=600.0)
+    one.push(b"\1\0", 5.0, times=(1, 2, 0))
+    assert one.due == 605.0
+    assert one.tick(604.9) == []
+    assert len(one.tick(605.0)) == 1

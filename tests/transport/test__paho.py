@@ -4,6 +4,7 @@ import socket
 
 import pytest
 
+from atoll.transport import _paho
 from atoll.transport._paho import (
     MQTT5,
     MQTT311,
@@ -66,6 +67,32 @@ def test_events_in_their_order(pair):
     connection.read()
     assert connection.events.popleft() == Received(b"t", b"y", True)
     assert not connection.events
+
+
+def test_what_is_said_keeps_the_connection_alive(pair, monkeypatch):
+    """paho alone would ping seven seconds after its last ping, whatever was said in between."""
+    connection, theirs, _, protocol = pair
+    clock = [1_000.0]
+    monkeypatch.setattr(_paho.mqtt, "time_func", lambda: clock[0])
+    monkeypatch.setattr(_paho, "monotonic", lambda: clock[0])
+    properties = b"\x00" if protocol == MQTT5 else b""
+    theirs.sendall(CONNACK[protocol])
+    connection.read()
+    for clock[0] in (1_005.0, 1_010.0, 1_015.0):
+        connection.publish("t", b"x", 0, False)
+        theirs.sendall(bytes([0x30, 4 + len(properties)]) + b"\x00\x01t" + properties + b"y")
+        connection.read()
+        connection.tick()
+    said = theirs.recv(100)
+    assert said == (bytes([0x30, 4 + len(properties)]) + b"\x00\x01t" + properties + b"x") * 3
+    clock[0] = 1_022.5
+    connection.tick()
+    assert theirs.recv(100) == b"\xc0\x00"
+    # Who hears nothing asks, whatever it says itself; and gives up where nothing answers.
+    for clock[0] in (1_025.0, 1_030.0):
+        connection.publish("t", b"x", 0, False)
+    with pytest.raises(ConnectionError):
+        connection.tick()
 
 
 def test_a_refused_subscription_is_noted(pair):
