@@ -12,14 +12,18 @@ came with the same bytes, and the bytes are those of `Plan.partial` over the sam
 Then twenty boards are members of one real site for M minutes (soak_fleet.py), their buttons are
 pressed in turn, and the gateway has merged what they handed over, each partial once.
 
-Writes build/bench/firmware_soak.json. Exit 1 where anything was lost or differs.
+Writes build/bench/firmware_soak.json. Exit 1 where anything was lost or differs. A signal ends
+it with all that it started.
 """
 
 import argparse
 import json
+import os
+import signal
 import sys
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
+from multiprocessing import Pool
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,6 +33,7 @@ from board_site import BOARDS as ALL
 from soak_board import Soak
 from soak_fleet import EACH, KINDS, fleet
 
+from atoll.cli.site import die_with
 from atoll.gateway.broker import BrokerChild
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,14 +42,14 @@ BOARDS = [board for board in ALL if board != "pico"]  # its emulator is not QEMU
 TOGETHER = 7  # boards that are reset side by side: each waits most of its time
 
 
-def soak(board, resets, seed):
+def soak(resets, seed, board):
     """A board's row."""
     with TemporaryDirectory(prefix="atoll-soak-") as name:
         folder = Path(name)
         broker = BrokerChild(folder / "broker", kind="mosquitto")
         broker.start()
         try:
-            one = Soak(board, folder, broker, seed)
+            one = Soak(board, folder, broker, seed + BOARDS.index(board))
             try:
                 return one.run(resets)
             finally:
@@ -53,13 +58,26 @@ def soak(board, resets, seed):
             broker.stop()
 
 
+def stopped(number, _frame):
+    """A signal is an exception, so that what was started is ended on the way out."""
+    sys.exit(128 + number)
+
+
+def begin(parent):
+    """In a board's process: it ends when the parent says so or is gone; Ctrl-C is the parent's."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, stopped)
+    die_with(parent)
+
+
 def side_by_side(boards, resets, seed):
     """A row a board: each in a process of its own, since each waits most of its time."""
-    with ProcessPoolExecutor(TOGETHER) as pool:
-        futures = [pool.submit(soak, board, resets, seed + n) for n, board in enumerate(boards)]
-        for future in as_completed(futures):
-            print(json.dumps(future.result()), flush=True)
-        return [future.result() for future in futures]
+    rows = []
+    with Pool(TOGETHER, begin, [os.getpid()]) as pool:
+        for row in pool.imap_unordered(partial(soak, resets, seed), boards):
+            print(json.dumps(row), flush=True)
+            rows.append(row)
+    return sorted(rows, key=lambda row: boards.index(row["board"]))
 
 
 def main():
@@ -70,6 +88,8 @@ def main():
     parser.add_argument("--board", action="append", choices=BOARDS, help="this one only")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stopped)
     boards = options.board or BOARDS
     started = time.monotonic()
     rows = side_by_side(boards, -(-options.resets // len(boards)), options.seed)
