@@ -30,7 +30,7 @@ def secret_for(device: str, site: str, broker: Broker, token: str) -> str:
     taken: list[bool] = []
     refusals: list[str] = []
     reasons = ["nobody answers"]
-    joiner.say = lambda line: refusals.append(line) if "refused" in line else None
+    joiner.on_token_refused = refusals.append
 
     def down(reason: str) -> None:
         reasons.append(reason)

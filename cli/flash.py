@@ -1,6 +1,7 @@
 """`atoll flash`: write the firmware and a board's identity, and wait until the board is born."""
 
 import argparse
+import json
 import os
 import shlex
 import shutil
@@ -247,30 +248,26 @@ def _await_birth(options: Any, floor: int) -> int:
     from atoll.transport.loop import Loop
     from atoll.transport.serial_shell import SerialShell
     from atoll.transport.url import parse_broker
-    from atoll.wire.codec import decode
-    from atoll.wire.errors import WireError
-    from atoll.wire.messages import Birth
     from atoll.wire.topics import Topics
 
     topics = Topics(options.site)
     url = with_password(options.broker)
     loop = Loop()
-    born: list[Birth] = []
+    born: list[str] = []
 
-    def arrived(_topic: str, payload: bytes, _retained: bool) -> None:
-        try:
-            message = decode(payload, allowed=(Birth,))
-        except WireError:
-            return
-        if message.boot > floor:  # a retained birth is that of an earlier life
-            loop.post(born.append, message)
+    def arrived(topic: str, payload: bytes, _retained: bool) -> None:
+        boot, words = _told(topic, payload)
+        if boot > floor:  # a retained message is of an earlier life
+            loop.post(born.append, f"boot {boot}{words}")
 
     mail = Mail(url, client_id=f"flash-{os.urandom(4).hex()}")
     broker = parse_broker(options.broker)
     shell = SerialShell(loop, options.port, broker, say) if options.port else None
     try:
         mail.open(options.timeout)
-        mail.subscribe(topics.up(options.id, "birth"), arrived)
+        # In a site with passwords a client may read a device's status, and not its birth.
+        for leaf in ("birth", "status"):
+            mail.subscribe(topics.up(options.id, leaf), arrived)
         if shell:
             shell.start()
         if not loop.run_until(lambda: bool(born), options.wait):
@@ -283,5 +280,21 @@ def _await_birth(options: Any, floor: int) -> int:
             shell.close()
         mail.close()
         loop.close()
-    print(f"{options.id}: born, boot {born[0].boot}, {born[0].memory_bytes:,} bytes of RAM")
+    print(f"{options.id}: born, {born[0]}")
     return 0
+
+
+def _told(topic: str, payload: bytes) -> tuple[int, str]:
+    """The boot that a birth or a status tells of, and what else a birth tells; 0: of none."""
+    from atoll.wire.codec import decode
+    from atoll.wire.errors import WireError
+    from atoll.wire.messages import Birth
+
+    try:
+        if topic.endswith("birth"):
+            birth = decode(payload, allowed=(Birth,))
+            return birth.boot, f", {birth.memory_bytes:,} bytes of RAM"
+        status = json.loads(payload)
+        return (0 if status["state"] == "lost" else int(status["boot"])), ""
+    except (WireError, ValueError, TypeError, KeyError):
+        return 0, ""

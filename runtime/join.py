@@ -25,6 +25,7 @@ from atoll.wire.topics import Topics
 _REFUSALS = ("not authori", "user name or password")
 # The gateway has this long to take the verifier before the next attempt.
 PATIENCE_S = 5.0
+TOKEN_REFUSED = "the token is refused: it was used or has run out (`atoll enroll` makes one)"
 
 
 def check_private(root: str) -> None:
@@ -92,6 +93,7 @@ class Joiner:
         self._link: Link | None = None
         self._accepted = False  # the token was, in this join
         self.say: Callable[[str], None] = lambda line: None
+        self.on_token_refused: Callable[[str], None] = self._say_it
 
     def refused(self, broker: Broker, reason: str, boot: int) -> None:
         """The broker did not take the secret: join, unless a join is under way."""
@@ -119,8 +121,11 @@ class Joiner:
         if not is_refusal(reason):
             return
         if not self._accepted:
-            self.say("the token is refused: it was used or has run out (`atoll enroll` makes one)")
+            self.on_token_refused(TOKEN_REFUSED)
         self._end()
+
+    def _say_it(self, line: str) -> None:
+        self.say(line)
 
     def _end(self) -> None:
         link, self._link = self._link, None

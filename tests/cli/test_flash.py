@@ -4,8 +4,11 @@ and a board in QEMU.
 
 import json
 import os
+import re
 import shlex
+import signal
 import subprocess
+import time
 
 import pytest
 
@@ -14,6 +17,7 @@ from atoll.cli.firmware import BOARDS, Image, build, floor_now
 from atoll.cli.flash import WAYS
 from atoll.cli.main import run
 from atoll.gateway.broker import BrokerChild, find_mosquitto
+from atoll.gateway.enrolment import Enrolment
 from atoll.wire.identity import Identity, encode_identity
 
 WORDS = ["flash", "--board", "microbit", "--id", "pump-3"]
@@ -140,3 +144,58 @@ def test_it_waits_for_the_birth(tmp_path, monkeypatch, capsys):
         assert "not born within 0.2 s" in capsys.readouterr().err
     finally:
         broker.stop()
+
+
+@pytest.fixture
+def pyocd(tmp_path, monkeypatch):
+    """A stand-in for the tool: it keeps the identity that it is to write, and what it resets is a
+    board in QEMU.
+    """
+    image = build("microbit", "node")
+    kept, line, pid = (tmp_path / name for name in ("kept", "line", "pid"))
+    board = f"qemu-system-arm -M microbit -kernel {image.elf} -display none -monitor none"
+    board += f" -chardev socket,id=line,path={line},server=on,wait=off -serial chardev:line"
+    board += f" -device loader,file={kept},addr={image.identity:#x},force-raw=on"
+    tool = tmp_path / "tools" / "pyocd"
+    tool.parent.mkdir()
+    tool.write_text(
+        '#!/bin/sh\nfor last; do :; done\ncase "$*" in\n'
+        f'*--base-address*) cp "$last" {kept} ;;\n'
+        f"reset*) {board} >/dev/null 2>&1 & echo $! >{pid} ;;\nesac\n"
+    )
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:" + os.environ["PATH"])
+    yield tool, kept, line
+    if pid.exists():
+        os.kill(int(pid.read_text()), signal.SIGTERM)
+
+
+@pytest.mark.emulator
+@pytest.mark.site
+def test_a_board_is_written_with_a_secret_for_its_token(new_site, pyocd, capsys):
+    if not find_mosquitto():
+        pytest.skip("mosquitto is not installed")
+    tool, kept, line = pyocd
+    enrolment = Enrolment(new_site.folder / "gateway" / "access", new_site.site)
+    now_ms = int(time.time() * 1000)
+    token, other = (enrolment.enroll_device(name, now_ms) for name in ("pump-3", "pump-4"))
+    password = enrolment.enroll_client("alice")
+    new_site.start_gateway()
+    url = f"mqtt://alice:{password}@{new_site.url.rpartition('@')[2].rpartition('/')[2]}"
+    words = [*WORDS, "--token", token, "--broker", url, "--site", new_site.site]
+    words += ["--port", f"unix:{line}", "--wait", "60"]
+    assert run(words) == 0
+    said = capsys.readouterr()
+    assert "pump-3: born, boot" in said.out
+    assert enrolment.entries()["pump-3"].role == "device"
+    # Its secret is in what was written, as hexadecimal digits, and in nothing that was said.
+    (secret,) = re.findall(rb"[0-9a-f]{64}", kept.read_bytes())
+    assert secret.decode() not in said.out + said.err
+    assert token not in said.out + said.err
+    # A token is used once, and a tool that fails then leaves none.
+    assert run(words) == 1
+    assert "pump-3 has no password: the token is refused" in capsys.readouterr().err
+    tool.write_text("#!/bin/sh\nexit 1\n")
+    words = [{token: other, "pump-3": "pump-4"}.get(word, word) for word in words]
+    assert run(words) == 1
+    assert "the token is used up: atoll enroll pump-4 again" in capsys.readouterr().err
