@@ -112,7 +112,7 @@ def build(board: str, app: str, link: str = "serial") -> Image:
     if done.returncode:
         tail = " / ".join((done.stderr or done.stdout).strip().splitlines()[-3:])
         raise FirmwareError(f"the image of {board} was not built: {tail}")
-    elf = folder / board / (f"{app}-ethernet.elf" if link == "ethernet" else f"{app}.elf")
+    elf = folder / board / (f"{app}.elf" if link == "serial" else f"{app}-{link}.elf")
     return Image(elf, symbol(elf, "atoll_identity_start"))
 
 

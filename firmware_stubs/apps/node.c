@@ -19,15 +19,20 @@
 #ifndef ATOLL_CHIP_PAGES
 #define ATOLL_CHIP_PAGES 15
 #endif
+#ifndef ATOLL_CHIP_SAMPLES
+#define ATOLL_CHIP_SAMPLES 64
+#endif
 
 enum {
     PAGES_MAX = ATOLL_CHIP_PAGES,
     NUMBERS_PAGES = 3,
-    KEPT_PAGES = 1, /* behind the logs: the receipts of this build */
+    NUMBERS_PAGE = ATOLL_FLASHLOG_PAGE_MIN, /* bytes at least; three times a record of numbers */
     ORDERS_PAGES = 4, /* with one kept for deletions, and one for what is in force: two orders */
+    RECORD_PAGE = 1024, /* an order, or a result with its names */
+    KEPT_PAGE = 8 * (int)ATOLL_RECEIPTS + (int)ATOLL_KEPT_MORE, /* behind the logs */
     STORE = ATOLL_NODE_SAY_MAX + 256,
     KEY_MAX = 2 * ATOLL_NODE_NAME_MAX + 1,
-    SAMPLES = 64 /* at a time; between two, the line is served and the watchdog fed */
+    SAMPLES = ATOLL_CHIP_SAMPLES /* at a time; between two, the line is served and the watchdog fed */
 };
 
 /* From the linker script. */
@@ -36,7 +41,7 @@ extern const uint8_t atoll_build_id[];
 
 static struct app {
     atoll_node node;
-    atoll_flash_slice slices[3];
+    atoll_flash_slice slices[3]; /* numbers, orders, outbox */
     atoll_flashlog numbers;
     atoll_flashlog orders_log;
     atoll_flashlog outbox;
@@ -61,14 +66,23 @@ static union memory {
 
 /* --- start ----------------------------------------------------------------------------------- */
 
+/* The first page of the last one, where this build's receipts are kept. */
+static uint32_t kept_page(void)
+{
+    const atoll_flash *flash = atoll_board_flash();
+    return flash->page_count - atoll_flash_together(flash, KEPT_PAGE);
+}
+
+/* Who has which pages; the outbox has what the others leave. */
 static void open_logs(void)
 {
     const atoll_flash *flash = atoll_board_flash();
-    atoll_flash_slice_start(&app.slices[0], flash, 0, NUMBERS_PAGES);
-    atoll_flash_slice_start(&app.slices[1], flash, NUMBERS_PAGES, ORDERS_PAGES);
-    atoll_flash_slice_start(&app.slices[2], flash, NUMBERS_PAGES + ORDERS_PAGES,
-                            (uint16_t)(flash->page_count - NUMBERS_PAGES - ORDERS_PAGES -
-                                       KEPT_PAGES));
+    uint32_t kept = kept_page(), at;
+    at = atoll_flash_slice_start(&app.slices[0], flash, 0, NUMBERS_PAGES, NUMBERS_PAGE);
+    at = atoll_flash_slice_start(&app.slices[1], flash, at, ORDERS_PAGES, RECORD_PAGE);
+    atoll_flash_slice_start(&app.slices[2], flash, at,
+                            (uint16_t)((kept - at) / atoll_flash_together(flash, RECORD_PAGE)),
+                            RECORD_PAGE);
     atoll_flashlog_open(&app.numbers, &app.slices[0].flash, memory.of.pages);
     atoll_flashlog_open(&app.orders_log, &app.slices[1].flash, memory.of.pages + NUMBERS_PAGES);
     atoll_flashlog_open(&app.outbox, &app.slices[2].flash,
@@ -93,11 +107,12 @@ static void take_receipts(void)
  * which is a hash of all that was linked. */
 static void find_receipts(void)
 {
-    const atoll_flash *flash = atoll_board_flash();
-    uint32_t page = flash->page_count - 1u;
-    if (!atoll_kept_read(flash, page, atoll_build_id, app.receipts, sizeof app.receipts)) {
+    atoll_flash_slice slice;
+    const atoll_flash *kept = &slice.flash;
+    atoll_flash_slice_start(&slice, atoll_board_flash(), kept_page(), 1, KEPT_PAGE);
+    if (!atoll_kept_read(kept, 0, atoll_build_id, app.receipts, sizeof app.receipts)) {
         take_receipts();
-        atoll_kept_write(flash, page, atoll_build_id, app.receipts, sizeof app.receipts);
+        atoll_kept_write(kept, 0, atoll_build_id, app.receipts, sizeof app.receipts);
     }
 }
 

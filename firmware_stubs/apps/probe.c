@@ -13,11 +13,12 @@
 #include <string.h>
 
 #include "board.h"
+#include "flash_slice.h"
 #include "flashlog.h"
 #include "link.h"
 #include "walk.h"
 
-enum { PAGES_MAX = 16, ANSWER_MAX = ATOLL_LINK_DATA_MAX, SLOTS = 64, OWNERS_MAX = 8 };
+enum { PAGES_MAX = 16, PAGE = 1024, ANSWER_MAX = ATOLL_LINK_DATA_MAX, SLOTS = 64, OWNERS_MAX = 8 };
 
 static struct probe {
     atoll_link link;
@@ -25,6 +26,7 @@ static struct probe {
     uint8_t line[ATOLL_LINK_LINE_MAX];
     size_t line_size;
     size_t line_sent;
+    atoll_flash_slice slice;
     atoll_flashlog log;
     atoll_flashlog_page pages[PAGES_MAX];
     char answer[ANSWER_MAX + 1];
@@ -257,10 +259,13 @@ static bool give(uint64_t now)
 int main(void)
 {
     atoll_link_config config = {.window = 2, .store = probe.store, .store_count = 2};
+    const atoll_flash *flash = atoll_board_flash();
     atoll_board_start();
     config.session = atoll_board_story_of_boot()->boots;
     atoll_link_start(&probe.link, &config, atoll_board_now_ms());
-    atoll_flashlog_open(&probe.log, atoll_board_flash(), probe.pages);
+    atoll_flash_slice_start(&probe.slice, flash, 0,
+                            (uint16_t)(flash->page_count / atoll_flash_together(flash, PAGE)), PAGE);
+    atoll_flashlog_open(&probe.log, &probe.slice.flash, probe.pages);
     for (;;) {
         uint8_t data[64];
         uint64_t now = atoll_board_now_ms();

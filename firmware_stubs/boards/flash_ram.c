@@ -4,7 +4,9 @@
 
 #include "board.h"
 
-enum { PAGE = 1024, PAGES = 13 };
+/* Small ones: what asks for a larger page takes some of them together. A page of numbers, orders,
+ * results and receipts is 256, 1,024, 1,024 and 512 bytes then. */
+enum { PAGE = 256, PAGES = 3 + 4 * 4 + 5 * 4 + 2 };
 
 static uint8_t bytes[PAGES * PAGE] __attribute__((section(".noinit")));
 

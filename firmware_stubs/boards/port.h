@@ -20,6 +20,9 @@ void atoll_watchdog_reset(void); /* where chip.h has ATOLL_CHIP_RESETS_ITSELF */
 /* Provided by the Ethernet part (ethernet.h), in images that have it. */
 __attribute__((weak)) void atoll_ethernet_interrupt(void);
 
+/* Provided by the part for samples, in images that have it and where chip.h has ATOLL_CHIP_SAMPLES_IRQ. */
+__attribute__((weak)) void atoll_samples_interrupt(void);
+
 /* Provided by serial.c, for the UART's interrupt. */
 void atoll_serial_received(uint8_t byte);
 

@@ -4,6 +4,7 @@
 #include "chip.h"
 #include "cortexm.h"
 #include "samples.h"
+#include "samples_ring.h"
 
 #define ADC(offset) ATOLL_REGISTER(0x4004C000u + (offset))
 #define CONTROL ADC(0x0)
@@ -19,7 +20,6 @@
 enum {
     RING_BITS = 12, /* of its bytes: 2,048 samples, a fifth of a second at 10 kHz */
     RING = 1 << (RING_BITS - 1),
-    MARGIN = 64, /* what may be overwritten while it is taken */
     READY = 1 << 8,
     TRIES = 100000,
     DREQ_ADC = 36
@@ -29,15 +29,13 @@ enum {
 #define ALL 0xFFFFFFFFu
 #define DIVIDER_MAX 0xFFFF00u
 
-static uint16_t ring[RING] __attribute__((aligned(2 * RING)));
-static uint32_t taken; /* conversions, of those since the DMA began */
-static uint32_t lost;
-static uint32_t step; /* one in so many conversions is a sample; 0: not started */
+static volatile uint16_t values[RING] __attribute__((aligned(2 * RING)));
+static atoll_samples_ring ring = {values, RING, 0, 0, 0};
 
 static void start_dma(void)
 {
     READ_FROM = FIFO;
-    WRITE_TO = (uint32_t)(uintptr_t)ring;
+    WRITE_TO = (uint32_t)(uintptr_t)values;
     LEFT = ALL;
     START = (uint32_t)DREQ_ADC << 15 | 1u << 10 | (uint32_t)RING_BITS << 6 | 1u << 5 | 1u << 2 | 1u;
 }
@@ -58,9 +56,9 @@ void atoll_samples_start(float rate_hz)
     CONTROL = 1;
     for (uint32_t tries = 0; tries < TRIES && (CONTROL & READY) == 0u; tries++) {
     }
-    for (step = 1; divider((uint64_t)hertz_q8 * step) > DIVIDER_MAX; step++) {
+    for (ring.step = 1; divider((uint64_t)hertz_q8 * ring.step) > DIVIDER_MAX; ring.step++) {
     }
-    DIVIDER = divider((uint64_t)hertz_q8 * step);
+    DIVIDER = divider((uint64_t)hertz_q8 * ring.step);
     FIFO_CONTROL = 1u << 24 | 1u << 3 | 1u; /* a request for each result */
     start_dma();
     CONTROL = 1u << 3 | 1u; /* channel 0, again and again */
@@ -69,22 +67,10 @@ void atoll_samples_start(float rate_hz)
 size_t atoll_samples_take(int16_t *to, size_t count)
 {
     uint32_t come = ALL - LEFT;
-    size_t found = 0;
-    if (step == 0u) {
-        return 0;
-    }
-    if (come - taken > (uint32_t)RING - MARGIN) { /* nobody came in time: the younger half is left */
-        uint32_t passed = (come - taken - RING / 2) / step;
-        lost += passed;
-        taken += passed * step;
-    }
-    while (found < count && come - taken >= step) {
-        to[found++] = (int16_t)ring[taken % RING];
-        taken += step;
-    }
-    if (come == ALL && found == 0u) { /* some days later: the DMA has counted to its end */
-        taken = 0;
-        lost++;
+    size_t found = atoll_samples_ring_take(&ring, come, to, count);
+    if (ring.step > 0u && come == ALL && found == 0u) { /* some days later: the DMA is at its end */
+        ring.taken = 0;
+        ring.lost++;
         start_dma();
     }
     return found;
@@ -92,5 +78,5 @@ size_t atoll_samples_take(int16_t *to, size_t count)
 
 uint32_t atoll_samples_lost(void)
 {
-    return lost;
+    return ring.lost;
 }

@@ -57,6 +57,9 @@ const vector atoll_vectors[16 + ATOLL_CHIP_IRQS] __attribute__((section(".vector
     [16 + ATOLL_CHIP_WATCHDOG_IRQ] = {.handler = atoll_fault_interrupt},
 #endif
     [16 + ATOLL_CHIP_UART_IRQ] = {.handler = atoll_uart_interrupt},
+#ifdef ATOLL_CHIP_SAMPLES_IRQ
+    [16 + ATOLL_CHIP_SAMPLES_IRQ] = {.handler = atoll_samples_interrupt},
+#endif
 #ifdef ATOLL_CHIP_ETHERNET_IRQ
     [16 + ATOLL_CHIP_ETHERNET_IRQ] = {.handler = atoll_ethernet_interrupt},
 #endif

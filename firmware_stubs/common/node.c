@@ -187,7 +187,8 @@ static atoll_mqtt_text text(const atoll_message *message, unsigned number)
 static void take_lease(atoll_node *node, const atoll_message *message, uint64_t now_ms)
 {
     atoll_cbor_reader wanted = atoll_message_field(message, ATOLL_LEASE_BIRTH_WANTED);
-    uint64_t duration = field(message, ATOLL_LEASE_DURATION_MS);
+    uint64_t granted = field(message, ATOLL_LEASE_DURATION_MS);
+    uint32_t duration = granted < UINT32_MAX ? (uint32_t)granted : UINT32_MAX; /* 49 days */
     uint64_t interval = field(message, ATOLL_LEASE_INTERVAL_MS);
     if (field(message, ATOLL_LEASE_DEVICE_BOOT) != node->numbers.boot ||
         field(message, ATOLL_LEASE_NUMBER) != node->request) {

@@ -13,14 +13,25 @@ static size_t add(char *to, size_t at, const void *text, size_t size)
     return at + size;
 }
 
+/* Decimal, from 16-bit digits: a division of 64 bits would take a small board half a KB. */
 static size_t add_number(char *to, size_t at, uint64_t number)
 {
+    uint16_t parts[] = {(uint16_t)(number >> 48), (uint16_t)(number >> 32), (uint16_t)(number >> 16),
+                        (uint16_t)number};
     char digits[20];
-    size_t first = sizeof digits;
+    size_t first = sizeof digits, index;
+    uint32_t left;
     do {
-        digits[--first] = (char)('0' + (int)(number % 10u));
-        number /= 10u;
-    } while (number > 0u);
+        uint32_t rest = 0;
+        left = 0;
+        for (index = 0; index < sizeof parts / sizeof parts[0]; index++) {
+            rest = rest << 16 | parts[index];
+            parts[index] = (uint16_t)(rest / 10u);
+            rest %= 10u;
+            left |= parts[index];
+        }
+        digits[--first] = (char)('0' + (int)rest);
+    } while (left > 0u);
     return add(to, at, digits + first, sizeof digits - first);
 }
 

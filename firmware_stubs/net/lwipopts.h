@@ -29,9 +29,10 @@
 
 /* A received frame is one buffer, and done with before the next is taken. It holds 14 bytes of
  * Ethernet, 40 of IP and TCP, and a whole window: peers were seen that send more than the MSS we
- * announce (QEMU's user network), but none may send more than the window. */
+ * announce (QEMU's user network), but none may send more than the window. That is one segment, which
+ * is answered as soon as the node has it: a message of two takes a round trip more. */
 #define TCP_MSS 536
-#define TCP_WND (2 * TCP_MSS)
+#define TCP_WND TCP_MSS
 #define PBUF_POOL_BUFSIZE (14 + 40 + TCP_WND + 2)
 #define PBUF_POOL_SIZE 2
 #define TCP_SND_BUF (2 * TCP_MSS)

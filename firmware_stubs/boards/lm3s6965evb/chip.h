@@ -16,6 +16,6 @@
 #define ATOLL_CHIP_ETHERNET 0x40048000u
 #define ATOLL_CHIP_ETHERNET_IRQ 42
 
-#define ATOLL_CHIP_ARENA 8192u /* bytes of RAM for the states of plans */
+#define ATOLL_CHIP_ARENA 6144u /* bytes of RAM for the states of plans */
 
 #endif

@@ -12,6 +12,9 @@
 #define ATOLL_CHIP_UART_TX_PIN 24u
 #define ATOLL_CHIP_UART_RX_PIN 25u
 
+#define ATOLL_CHIP_SAMPLES_IRQ 7
+#define ATOLL_CHIP_SAMPLES 16 /* at a time: RAM is dear */
+
 #define ATOLL_CHIP_PAGES 12 /* of the logs on flash */
 #define ATOLL_CHIP_ARENA 3008u /* bytes of RAM for the states of plans */
 

@@ -10,6 +10,7 @@
 #include "kept.h"
 #include "node.h"
 #include "numbers.h"
+#include "samples_ring.h"
 
 static int failed;
 
@@ -56,8 +57,8 @@ static void test_slices(void)
     atoll_flashlog logs[2];
     atoll_flashlog_page pages[8];
     emulator_start(&flash, 256, 8, 4, 1);
-    atoll_flash_slice_start(&slices[0], &flash.port, 0, 3);
-    atoll_flash_slice_start(&slices[1], &flash.port, 3, 5);
+    atoll_flash_slice_start(&slices[0], &flash.port, 0, 3, 256);
+    atoll_flash_slice_start(&slices[1], &flash.port, 3, 5, 256);
     for (int round = 0; round < 2; round++) {
         expect(atoll_flashlog_open(&logs[0], &slices[0].flash, pages) == 0, "the first opens");
         expect(atoll_flashlog_open(&logs[1], &slices[1].flash, pages + 3) == 0, "the second");
@@ -69,6 +70,30 @@ static void test_slices(void)
         }
     }
     expect(flash.violations == 0 && flash.erases[2] > 0 && flash.erases[7] == 0, "inside");
+}
+
+/* Pages too small for a record are taken together: all of them are erased, and no other. */
+static void test_slices_of_small_pages(void)
+{
+    static emulator flash;
+    static const uint8_t record[700] = {7};
+    atoll_flash_slice slice;
+    atoll_flashlog log;
+    atoll_flashlog_page pages[3];
+    emulator_start(&flash, 256, 16, 4, 1);
+    expect(atoll_flash_together(&flash.port, 256) == 1u, "one holds its own size");
+    expect(atoll_flash_together(&flash.port, 257) == 2u, "and a byte more takes two");
+    expect(atoll_flash_slice_start(&slice, &flash.port, 2, 3, 1000) == 14u, "three times four");
+    expect(slice.flash.page_size == 1024u && slice.flash.page_count == 3u, "larger pages");
+    expect(atoll_flashlog_open(&log, &slice.flash, pages) == 0, "it opens");
+    for (int count = 0; count < 50; count++) {
+        expect(atoll_flashlog_replace(&log, 1, record, sizeof record, NULL) == 0, "it takes turns");
+    }
+    expect(atoll_flashlog_open(&log, &slice.flash, pages) == 0 && log.next == 51u, "all were kept");
+    expect(log.torn == 0u && flash.violations == 0, "no byte was programmed twice");
+    for (unsigned page = 0; page < 16u; page++) {
+        expect((flash.erases[page] > 0) == (page >= 2u && page < 14u), "its own pages");
+    }
 }
 
 static void test_numbers(void)
@@ -116,8 +141,8 @@ static uint64_t retry_of(const char *name)
     config.numbers = &logs[0];
     config.outbox = &logs[1];
     emulator_start(&flash, 256, 8, 4, 1);
-    atoll_flash_slice_start(&slices[0], &flash.port, 0, 3);
-    atoll_flash_slice_start(&slices[1], &flash.port, 3, 5);
+    atoll_flash_slice_start(&slices[0], &flash.port, 0, 3, 256);
+    atoll_flash_slice_start(&slices[1], &flash.port, 3, 5, 256);
     atoll_flashlog_open(&logs[0], &slices[0].flash, pages);
     atoll_flashlog_open(&logs[1], &slices[1].flash, pages + 3);
     expect(atoll_node_start(&node, &config, 0) == 0, "it starts");
@@ -174,13 +199,64 @@ static void test_kept(void)
     expect(!atoll_kept_read(&flash.port, 2, key, found, sizeof first), "a rotten bit is seen");
 }
 
+/* --- the ring of an ADC ---------------------------------------------------------------------- */
+
+enum { RING = 256 };
+
+/* The converter gives its count; whether all that was taken is in order, and how much it was. */
+static uint32_t run_converter(atoll_samples_ring *ring, volatile uint16_t *values, uint32_t *come,
+                              uint32_t conversions)
+{
+    int16_t taken[16];
+    uint32_t next = ring->taken, sum = 0;
+    size_t count;
+    for (uint32_t index = 0; index < conversions; index++, (*come)++) {
+        values[*come % RING] = (uint16_t)(*come & 0x7FFFu);
+    }
+    do {
+        count = atoll_samples_ring_take(ring, *come, taken, 16);
+        for (size_t index = 0; index < count; index++) {
+            uint32_t skipped = ((uint32_t)taken[index] - next) & 0x7FFFu;
+            expect(skipped % ring->step == 0u && (skipped == 0u || index + sum == 0u), "in order");
+            next += skipped + ring->step;
+        }
+        sum += (uint32_t)count;
+    } while (count > 0u);
+    return sum;
+}
+
+static void test_ring(void)
+{
+    static volatile uint16_t values[RING];
+    atoll_samples_ring ring = {values, RING, 0, 0, 0};
+    uint32_t come = 0, taken = 0;
+    expect(run_converter(&ring, values, &come, 0) == 0u, "nothing before it is started");
+    for (uint32_t step = 1; step < 4u; step++) {
+        come = UINT32_MAX - 1000u; /* the count runs over */
+        ring = (atoll_samples_ring){values, RING, come, step, 0};
+        taken = 0;
+        for (unsigned turn = 0; turn < 100u; turn++) {
+            taken += run_converter(&ring, values, &come, turn);
+        }
+        expect(ring.lost == 0u && taken == 4950u / step, "all of what came in time");
+        taken = run_converter(&ring, values, &come, 10000);
+        expect(taken > 0u && taken <= RING / 2u / step + 1u, "the younger half of what did not");
+        expect(ring.lost > 0u && come - ring.taken < step, "the rest is counted");
+        expect((4950u + 10000u) / step == 4950u / step + taken + ring.lost ||
+                   (4950u + 10000u) / step == 4950u / step + taken + ring.lost + 1u,
+               "as lost, each once");
+    }
+}
+
 int main(void)
 {
     test_kept();
     test_identity();
     test_jitter();
     test_slices();
+    test_slices_of_small_pages();
     test_numbers();
+    test_ring();
     printf("{\"failed\": %d}\n", failed);
     return failed > 0;
 }
