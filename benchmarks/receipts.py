@@ -7,7 +7,8 @@ compiled for this machine (plain, and with AVX2 and FMA on offer), through the s
 as aarch64 and armv7, and as firmware on emulated Cortex-M boards (the ports of firmware_stubs). All
 C runs with as little memory as a receipt needs (many small pushes) and, but for the boards, with
 plenty (one push a vector). Boards run the kernels as built for space and as built for speed, which
-takes other loops (parts/cortexm.h). Boards run the short suite alone, the others the long one too.
+takes other loops (parts/cortexm.h); a Pico the first alone. Boards run the short suite alone, the
+others the long one too.
 
 Writes build/bench/receipts.json: `equal`, `targets`, `kernels`, and `receipts`, a hash a kernel and
 target. Exit 1 where any differs from the golden tables of tests/kernels, or, with CI=true, where a
@@ -27,6 +28,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from atoll.cli.firmware import emulator as emulator_of
+from atoll.cli.firmware import emulator_tools
 from atoll.kernels import builds, portable, receipt_c
 from atoll.kernels.receipt import LONG, SHORT
 
@@ -37,9 +40,11 @@ GOLDEN = {name: ROOT / "tests" / "kernels" / f"{name}.txt" for name in ("golden"
 SUITES = {"short": SHORT, "long": LONG}
 FLAGS = ["-std=c99", "-O3", "-ffp-contract=off", "-Wall", "-Wextra", "-Werror"]
 PLENTY = 1 << 20  # bytes: any vector and its rows in one push
-BOARD_TIMEOUT_S = 120  # an emulated board takes one second, on a machine that has time
+# An emulated board takes one second, a Pico, whose emulator interprets, half a minute.
+BOARD_TIMEOUT_S = 300
 BOARDS = {
     "cortex-m0": "microbit",
+    "cortex-m0+": "pico",
     "cortex-m3": "mps2-an385",
     "cortex-m4f": "mps2-an386",
     "cortex-m7": "mps2-an500",
@@ -124,7 +129,7 @@ def board(
     folders = (f"BUILD={build}", f"KERNELS={kernels}", f"KERNELS_OPT={opt}")
     words = (*folders, f"BOARD={name}", "APP=receipts", "image")
     run("make", "-s", "-C", ROOT / "firmware_stubs", *words)
-    command = ["qemu-system-arm", "-M", name, "-kernel", str(image), "-display", "none"]
+    command = [*emulator_of(name), "-kernel", str(image), "-display", "none"]
     command += ["-monitor", "none", "-serial", "stdio"]
     pipe = subprocess.PIPE
     with subprocess.Popen(
@@ -180,10 +185,12 @@ def targets() -> list[Target]:
         take = partial(amalgamation, name.replace(" ", "-"), words, emulator)
         how = " ".join(emulator)
         found.append(Target(name, how, (words[0], emulator[0]), take))
-    tools = ("arm-none-eabi-gcc", "qemu-system-arm")
     for core, name in BOARDS.items():
-        how, fast = f"qemu-system-arm -M {name}", BUILD / "firmware-O2"
+        tools = ("arm-none-eabi-gcc", *emulator_tools(name))
+        how, fast = f"{name}, emulated", BUILD / "firmware-O2"
         found.append(Target(core, how, tools, partial(board, name)))
+        if name == "pico":
+            continue
         take = partial(board, name, build=fast, opt="-O2")
         found.append(Target(f"{core} -O2", f"{how}, built for speed", tools, take))
     return found
