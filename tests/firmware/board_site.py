@@ -19,6 +19,12 @@ ETHERNET = ("lm3s6965evb", "mps2-an385", "mps2-an386", "mps2-an500", "mps2-an505
 LINKED = [(board, "serial") for board in BOARDS] + [(board, "ethernet") for board in ETHERNET]
 
 
+def free_port():
+    """A port of this machine that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
 class Gateway:
     """What the test says as a gateway; what it hears, it hears while the board runs."""
 
@@ -30,7 +36,7 @@ class Gateway:
         self.client.on_message = self._on_message
         self.client.connect("127.0.0.1", port)
         self.client.loop_start()
-        self.client.subscribe(self.topics.all_up, qos=1)
+        self.client.subscribe(self.topics.up(device, "#"), qos=1)
 
     def _on_message(self, _client, _data, message):
         status = message.topic.endswith("status")

@@ -1,13 +1,16 @@
 """The firmware's C, built for this machine with sanitizers, or for a board."""
 
+import contextlib
 import fcntl
 import json
+import os
 import select
 import shutil
 import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,6 +19,7 @@ import pytest
 
 from atoll.cli.firmware import emulator, emulator_tools
 from atoll.cli.qmp import Qmp
+from atoll.cli.site import die_with
 from atoll.transport.serial_link import BYTES, DATA_MAX, DOWN, OPEN, UP, Message, Ready, SerialLink
 
 sys.path.insert(0, str(Path(__file__).parent))  # board_site and ethernet_board, by name
@@ -95,6 +99,13 @@ class Firmware:
         return result
 
 
+def pytest_collection_modifyitems(items):
+    """A Pico's first start of an image takes its receipts, which an interpreter is slow at."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent) and "pico" in item.name:
+            item.add_marker(pytest.mark.timeout(600))
+
+
 @pytest.fixture(scope="session")
 def firmware() -> Firmware:
     """Builds and runs."""
@@ -117,7 +128,9 @@ class Emulator:
         command = [*emulator(board), "-kernel", str(image), "-display", "none"]
         command += ["-monitor", "none", "-qmp", f"unix:{control},server=on,wait=off"]
         command += ["-chardev", f"socket,id=line,path={line}", "-serial", "chardev:line", *more]
-        self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, preexec_fn=partial(die_with, os.getpid())
+        )
         self.server.settimeout(20)
         self.line, _ = self.server.accept()
         self._folder = folder
@@ -128,6 +141,7 @@ class Emulator:
         self.watched = {} if watched is None else watched
         self.broker = broker
         self.stream = None
+        self.refusals = 0  # of the broker, which was not there
         self.owed = bytearray()  # from the broker to the board
         self.news = []  # that the stream is open or closed, as soon as the link has room
         self.until(lambda: self.readies == 1, timeout_s=300)  # the receipts may come first
@@ -177,18 +191,30 @@ class Emulator:
         if not isinstance(event, Message):
             return
         if event.kind == OPEN:
-            self._close_stream()
-            self.stream = socket.create_connection(("127.0.0.1", self.broker))
-            self.news = [UP]
+            self._dial()
         elif event.kind == DOWN:
             self._close_stream()
         elif not self.broker:
             self.messages.append(event.data.decode())
         elif self.stream:
-            self.stream.sendall(event.data)
+            with contextlib.suppress(OSError):  # it is read as ended
+                self.stream.sendall(event.data)
+
+    def _dial(self):
+        """Call the broker, which may not be there."""
+        self._close_stream()
+        try:
+            self.stream = socket.create_connection(("127.0.0.1", self.broker))
+            self.news = [UP]
+        except ConnectionRefusedError:
+            self.refusals += 1
+            self.news = [DOWN]
 
     def _take_stream(self):
-        data = self.stream.recv(4096)
+        try:
+            data = self.stream.recv(4096)
+        except ConnectionResetError:
+            data = b""
         self.owed += data
         if not data:
             self._close_stream()
@@ -233,10 +259,11 @@ class Emulator:
         self.until(lambda: self.readies > readies)
 
     def end(self):
+        self.line.close()  # first: QEMU waits for a peer that reads nothing
         self.process.terminate()
         self.process.wait(10)
         self._close_stream()
-        for one in (self.process.stderr, self.control, self.line, self.server):
+        for one in (self.process.stderr, self.control, self.server):
             one.close()
 
 
