@@ -30,7 +30,7 @@ STEPS := lint test test-slow receipts powercut-ci crash-ci sim-ci matrix dist
         powercut-ci crash crash-ci matrix dist sdist wheels debs test-arm test-deb bench pressure firmware-size bench-mcu \
         bench-store bench-pss bench-arm bench-traffic bench-writes bench-tasks bench-kernels bench-placement \
         bench-stragglers bench-scale firmware \
-        firmware-test firmware-soak fuzz \
+        firmware-test firmware-soak fuzz bench-serial \
         sim-ci sim-night sim-mutants clean distclean
 
 help:  ## this list
@@ -102,7 +102,7 @@ bench-store:  ## shard store against SQLite and a plain file, and opening 10 GB;
 	@scripts/setup run
 	@$(PY) benchmarks/store.py $(ARGS)
 
-receipts:  ## the same bits of every kernel on x86-64, aarch64, armv7 and five Cortex-M, by emulation
+receipts:  ## the same bits of every kernel on x86-64, aarch64, armv7 and six Cortex-M, by emulation
 	@scripts/setup check
 	@$(PY) benchmarks/receipts.py
 
@@ -164,9 +164,9 @@ firmware:  ## an image of the node for every board, in build/firmware
 	@scripts/setup check
 	@$(MAKE) --no-print-directory -C firmware_stubs BUILD=$(CURDIR)/build/firmware APP=node boards
 
-firmware-test:  ## the firmware on every board in emulation: joins, plans, resets, noise, receipts
+firmware-test:  ## the firmware on every board in emulation: a part of test and test-slow (docs/firmware.md)
 	@scripts/setup check
-	@$(PYTEST) tests/firmware tests/cli/test_emulate.py tests/cli/test_flash.py
+	@$(PYTEST) tests/firmware tests/cli/test_emulate.py tests/cli/test_flash.py tests/cli/test_demo_boards.py
 
 firmware-soak:  ## 10,000 resets of emulated boards at random, twenty at once; build/bench/firmware_soak.json
 	@scripts/setup check
@@ -177,6 +177,10 @@ fuzz:  ## ten million messages, sound and damaged, through the firmware's CBOR a
 	@$(MAKE) --no-print-directory -C firmware_stubs BUILD=$(CURDIR)/build/firmware \
 	    $(CURDIR)/build/firmware/native/cbor_cases
 	@$(PY) tests/firmware/differential.py build/firmware/native/cbor_cases --cases 10000000 $(ARGS)
+
+bench-serial:  ## the framed serial link beside the raw line, emulated; build/bench/serial.json
+	@scripts/setup check
+	@$(PY) benchmarks/serial.py $(ARGS)
 
 bench-mcu:  ## instructions on Cortex-M0, M4F and M7, emulated, beside CMSIS-DSP's
 	@scripts/setup check

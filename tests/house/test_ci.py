@@ -1,6 +1,7 @@
 """The rules of the top conftest.py: with CI=true a skip is a failure, unless the platform's."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -62,3 +63,14 @@ def test_a_file_that_skips_itself_fails_in_ci(run):
     text = "import pytest\npytest.importorskip('no_such_package')\n"
     assert "1 skipped" in run(text)[-1]
     assert "1 error" in run(text, CI="true")[-1]
+
+
+def test_ci_runs_every_test_once_and_those_of_the_firmware_among_them(tree):
+    makefile = (tree.root / "Makefile").read_text()
+    recipes = dict(re.findall(r"^([a-z-]+):  ##.*\n((?:\t.*\n)+)", makefile, re.MULTILINE))
+    fast, slow = (re.search(r'-m "(.*)"', recipes[name])[1] for name in ("test", "test-slow"))
+    assert fast.split(" and ") == [f"not {marker}" for marker in slow.split(" or ")]
+    assert "-m " not in recipes["firmware-test"].replace("-m pytest", "")
+    paths = re.findall(r"tests/\S+", recipes["firmware-test"])
+    assert "tests/firmware" in paths
+    assert all((tree.root / path).exists() for path in paths)
