@@ -28,7 +28,7 @@ ELSEWHERE = {
                 "portable", "receipt_c", "subset", "user", "firmware_size", "native", "estimates",
                 "cuts", "models", "series", "many", "numbers", "cost", "registry", "stack",
                 "channels", "detectors", "plan", "program", "bearings"),
-    "runtime": ("installed", "shell", "main", "recording", "live", "join"),
+    "runtime": ("installed", "shell", "main", "recording", "live", "join", "source_serial"),
 }  # fmt: skip
 
 pytestmark = [pytest.mark.emulator, pytest.mark.slow, pytest.mark.timeout(3600)]

@@ -19,9 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 BASE = ROOT / "build" / "deb" / "root"
 SUITE = "bookworm"
 PACKAGES = ("adduser", "init-system-helpers", "mosquitto", "python3", "python3-cbor2",
-            "python3-paho-mqtt")  # fmt: skip
+            "python3-paho-mqtt", "systemd")  # fmt: skip
 WAIT_S = 120.0
 WATCHDOG_S = 0.5
+NEXT = "99.0~next"  # a version that follows every one of the project's
 
 
 def base():

@@ -4,34 +4,20 @@ import re
 import shutil
 import socket
 import subprocess
-import sys
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from deb_root import WATCHDOG_S, DebianRoot, base, build, run, unit_of
+from deb_root import NEXT, WATCHDOG_S, DebianRoot, base, run, unit_of
 
 from atoll.gateway import connect
 from atoll.kernels import Plan
 
 PLAN = "window 256 | rms | quantiles 0.5 0.99"
 SERVICES = ("atoll-device", "atoll-gateway")
-NEXT = "99.0~next"
 SCORE_MAX = {"atoll-gateway": 1.5, "atoll-device": 1.8}
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="session")
-def packages(tmp_path_factory):
-    """The project's packages, and the same under a later version."""
-    if shutil.which("dpkg-deb") is None:
-        pytest.skip("dpkg-deb is missing")
-    return build(tmp_path_factory.mktemp("debs"), metadata.version("atoll"), NEXT)
 
 
 @pytest.fixture(scope="session")
