@@ -1,24 +1,19 @@
-"""What the node takes of each board: flash and RAM as linked, stack as used in QEMU.
-
-The stack is read from the emulated board's memory once it speaks: by then it has run the plans of
-all its receipts. With standing jobs under a broker it takes some hundred bytes more; what is left
-then, tests/firmware/test_board_plans.py asserts.
+"""What the node takes of each board: flash and RAM as linked, and the most stack that the emulated
+board was seen to use (tests/firmware/board_stack.py): by the receipts, by standing jobs of every
+kernel under a broker, and by a reset.
 """
 
 import shutil
-import socket
 import subprocess
+import sys
+from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from atoll.cli.firmware import BOARDS, Image, build, emulator, symbol
-from atoll.cli.qmp import Qmp
-from atoll.wire.identity import Identity, encode_identity
+from atoll.cli.firmware import BOARDS, build
 
-SPEAKS_S = 60.0  # an emulated board takes one or two, on a machine that has time
+HARNESS = Path(__file__).resolve().parents[1] / "tests" / "firmware"
 LOG = "bytes"  # of boards/flash_ram.c
-FILL = 0x5A  # what the start-up code writes over the stack
 
 
 class Sizes(NamedTuple):
@@ -47,50 +42,16 @@ def linked(elf: Path) -> tuple[int, int, int]:
     return text + data, data + bss, data + bss - sizes.get(LOG, 0)
 
 
-def stack_of(board: str, image: Image, link: str, folder: Path) -> tuple[int, int]:
-    """Stack used until the board has spoken, and stack there is. By Ethernet it has spoken once it
-    has an address and was refused by a broker that is not there.
-    """
-    block, line, control = folder / "identity", folder / "line", folder / "control"
-    who, until = Identity("size", board, board), b""
-    if link == "ethernet":
-        who, until = who._replace(broker="10.0.2.2:1"), b"refused"
-    block.write_bytes(encode_identity(who))
-    command = [*emulator(board), "-kernel", str(image.elf), "-display", "none"]
-    command += ["-kept", "none"] if board == "pico" else []  # it takes its receipts
-    command += ["-monitor", "none", "-qmp", f"unix:{control},server=on,wait=off"]
-    command += ["-nic", "user" if link == "ethernet" else "none"]
-    command += ["-chardev", f"socket,id=line,path={line}", "-serial", "chardev:line"]
-    command += ["-device", f"loader,file={block},addr={image.identity:#x},force-raw=on"]
-    bottom, top = (symbol(image.elf, f"atoll_stack_{end}") for end in ("bottom", "top"))
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind(str(line))
-        server.listen()
-        server.settimeout(SPEAKS_S)
-        process = subprocess.Popen(command)
-        try:
-            connection, _ = server.accept()
-            with connection, Qmp(control) as qemu:
-                connection.settimeout(SPEAKS_S)
-                said = connection.recv(1)
-                while until not in said:
-                    said += connection.recv(4096)
-                content = qemu.memory(bottom, top - bottom, folder / "stack")
-        finally:
-            process.terminate()
-            process.wait(10)
-    return len(content.lstrip(bytes([FILL]))), len(content)
-
-
 def boards() -> dict[str, dict[str, Any]]:
     """A row a board, and one more for the small one by Ethernet; none without the emulator."""
+    sys.path.insert(0, str(HARNESS))
+    worst_stack = import_module("board_stack").worst_stack
     found = {}
     wanted = [(board, board, "serial") for board in BOARDS if shutil.which("qemu-system-arm")]
     wanted += [(f"{board} by ethernet", board, "ethernet") for _, board, _ in wanted
                if board == "lm3s6965evb"]  # fmt: skip
     for name, board, link in wanted:
         image = build(board, "node", link)
-        with TemporaryDirectory(prefix="atoll-size-") as folder:
-            stack = stack_of(board, image, link, Path(folder))
-        found[name] = Sizes(*linked(image.elf), *stack)._asdict()
+        used, there, _ = worst_stack(board, link)
+        found[name] = Sizes(*linked(image.elf), used, there)._asdict()
     return found

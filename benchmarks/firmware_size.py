@@ -51,7 +51,7 @@ CATALOGUE_FLASH_MAX = 96 * 1024
 # What the node's image may take of a board, the stack in its RAM.
 BOARDS_MAX = {
     "microbit": {"flash": 48 * 1024, "ram": 12 * 1024},
-    "lm3s6965evb by ethernet": {"flash": 96 * 1024, "ram_without_log": 32 * 1024},
+    "lm3s6965evb by ethernet": {"flash": 96 * 1024, "ram": 32 * 1024},
 }
 
 DEVICE = """\
