@@ -28,7 +28,7 @@ STEPS := lint test test-slow receipts powercut-ci crash-ci sim-ci matrix dist
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow test-net check lint format receipts property powercut \
         powercut-ci crash crash-ci matrix dist sdist wheels debs test-arm test-deb bench pressure firmware-size bench-mcu \
-        bench-store bench-pss bench-arm bench-traffic bench-writes bench-tasks bench-kernels bench-placement \
+        bench-store bench-pss bench-pss-arm bench-arm bench-traffic bench-writes bench-tasks bench-kernels bench-placement \
         bench-stragglers bench-scale firmware \
         firmware-test firmware-soak fuzz bench-serial \
         sim-ci sim-night sim-mutants clean distclean
@@ -136,9 +136,13 @@ test-arm:  ## the ARM wheels and their own tests in emulated userlands, ARMv6's 
 
 bench: bench-pss bench-tasks  ## every benchmark; results in build/bench/NAME.json
 
-bench-pss:  ## memory of the runtime, idle for a minute: one device alone, and four
+bench-pss:  ## memory and CPU of the runtime, idle, median of 10 minutes after 5: one device alone, and four
 	@scripts/setup run
 	@$(PY) benchmarks/pss.py $(ARGS)
+
+bench-pss-arm:  ## the same, one device in an aarch64 guest of QEMU, whose own kernel counts
+	@scripts/setup check
+	@$(PY) benchmarks/pss_arm.py $(ARGS)
 
 bench-arm:  ## instructions on aarch64 by qemu-user: start to birth, a block through a plan beside numpy
 	@scripts/setup check

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
 
-from arm_roots import MACHINES, PYTHON, make_root
+from arm_roots import MACHINES, PYTHON, SUITE, make_root
 
+__all__ = ["PYTHON", "SUITE"]
 ROOT = Path(__file__).resolve().parents[1]
 MACHINE = MACHINES["aarch64"]
 SITE = ROOT / "build/arm/site/aarch64"
@@ -40,19 +41,19 @@ def make_site() -> None:
             sys.exit(f"arm: {tool} is missing: make setup installs it")
     make_root(MACHINE)
     if not _fresh():
-        _run([sys.executable, str(ROOT / "scripts/wheels.py"), MACHINE.name])
+        run([sys.executable, str(ROOT / "scripts/wheels.py"), MACHINE.name])
     (wheel,) = (ROOT / "dist").glob(_WHEEL)
     shutil.rmtree(SITE, ignore_errors=True)
     words = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(SITE)]
     words += ["--only-binary=:all:", "--implementation=cp", "--python-version=3.11", "--no-compile"]
     # pip takes a platform by its word, older ones are not implied.
     words += [f"--platform=manylinux_2_{libc}_{MACHINE.name}" for libc in _GLIBC]
-    _run([*words, str(wheel), *NEEDS])
+    run([*words, str(wheel), *NEEDS])
     flags = ["-O2", "-fPIC", "-shared", "-fvisibility=hidden", "-o", str(PLUGIN)]
-    _run(["gcc", *flags, str(ROOT / "benchmarks/native/syscall_counts.c")])
+    run(["gcc", *flags, str(ROOT / "benchmarks/native/syscall_counts.c")])
     # Byte code is made here where this Python is theirs, else by the first run under the emulator.
     if f"python{sys.version_info.major}.{sys.version_info.minor}" == PYTHON:
-        _run([sys.executable, "-m", "compileall", "-q", str(SITE)])
+        run([sys.executable, "-m", "compileall", "-q", str(SITE)])
 
 
 def _fresh() -> bool:
@@ -84,7 +85,7 @@ def calls(counts: Path) -> list[Call]:
 def between_marks(code: str, folder: Path) -> int:
     """Instructions between the last two marks (`os.sched_yield()`) of a piece of Python."""
     counts = folder / "counts"
-    _run([*program(counts=counts), "-c", code])
+    run([*program(counts=counts), "-c", code])
     marks = [call.instructions for call in calls(counts) if call.number == MARK]
     return marks[-1] - marks[-2]
 
@@ -92,11 +93,12 @@ def between_marks(code: str, folder: Path) -> int:
 def whole(code: str, folder: Path) -> int:
     """Instructions from the start of the interpreter to the end of a piece of Python."""
     counts = folder / "counts"
-    _run([*program(counts=counts), "-c", f"{code}\nimport os; os.sched_yield()"])
+    run([*program(counts=counts), "-c", f"{code}\nimport os; os.sched_yield()"])
     return calls(counts)[-1].instructions
 
 
-def _run(words: list[str]) -> None:
+def run(words: list[str]) -> None:
+    """Run a command, quietly; where it fails, this program ends with what it said."""
     done = subprocess.run(
         words, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
