@@ -9,7 +9,7 @@ size follows the number of streams and gaps, not of blocks.
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from atoll.gateway import runs
@@ -164,6 +164,7 @@ class Catalog:
         # What each device holds: the shards with blocks on it, and how many bytes they are.
         self.by_device: dict[str, dict[ShardId, int]] = {}
         self.stream_count = 0
+        self.confirmed: Callable[[str, Stream, BlockRun], None] = lambda device, stream, run: None
 
     # --- from the ledger ---
 
@@ -291,6 +292,11 @@ class Catalog:
             yield from dataset.shards.values()
 
     # --- holdings ---
+
+    def confirm(self, device: str, stream: Stream, run: BlockRun) -> None:
+        """A device says that it has synced these blocks just now."""
+        self.add_run(device, stream, run)
+        self.confirmed(device, stream, run)
 
     def add_run(self, device: str, stream: Stream, run: BlockRun) -> None:
         """A device has these blocks on its disk; those below the stream's floor do not count."""

@@ -113,6 +113,7 @@ class GatewayCore:
         self.moves.released = self._shard_released
         self.puts.short = self.moves.look
         self.inventory.grown = self.moves.look
+        self.catalog.confirmed = self.inventory.confirmed
         self.inventory.ended, self.moves.listing = self.moves.listed, self.inventory.pending
         self.moves.doubted = self.jobs.doubted = self.inventory.doubt
         self.jobs.settled, self.jobs.disputed = self.audits.settled, self.audits.disputed

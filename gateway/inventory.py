@@ -2,7 +2,8 @@
 
 A list counts as complete when its last message is in. What the ledger has and the list has not is
 asked about once more before it is believed: a lost or reordered message must not take copies off
-the books.
+the books. Nor must a list that confirmations have overtaken on its way: what a device has confirmed
+since it was asked counts as listed.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,7 +35,7 @@ Names = frozenset[tuple[str, str]]
 class _List:
     """One device's list while it comes in."""
 
-    __slots__ = ("ask_at", "doubted", "held_up", "outdated", "seen")
+    __slots__ = ("ask_at", "doubted", "held_up", "newer", "outdated", "seen")
 
     def __init__(self, ask_at: float) -> None:
         self.ask_at = ask_at
@@ -42,6 +43,8 @@ class _List:
         self.doubted: Names | None = None
         self.outdated = False  # it was made before a release that it has not heard of
         self.held_up = False  # it was due while the device was silent
+        # What was confirmed since the device was asked for the first time.
+        self.newer: dict[tuple[str, str], list[wire.BlockRun]] = {}
 
 
 class Inventory:
@@ -97,14 +100,14 @@ class Inventory:
         standing job can be started over them, and close it.
         """
         for info in sources:
-            self._add(device, wire.HeldStream(info, pinned_shard(info.key), []))
+            self._add(device, wire.HeldStream(info, pinned_shard(info.key), []), news=True)
 
     def take(self, device: str, message: wire.Held) -> None:
         """Take blocks in that a device says it has."""
         pending = self._lists.get(device)
         for held in message.streams:
             if not self._outdated(device, held, message.epoch):
-                self._add(device, held)
+                self._add(device, held, news=not message.inventory)
             elif pending is not None:
                 pending.outdated = True
         if not message.inventory:
@@ -126,6 +129,9 @@ class Inventory:
         """A device is told to delete a shard, and then the next epoch: what it has said of the
         shard before it knew that epoch may still come, and is not true any more.
         """
+        if (pending := self._lists.get(device)) is not None:
+            for key in shard.streams:
+                pending.newer.pop((shard.id.dataset, key), None)
         mine = self._released.setdefault(device, {})
         mine.pop(shard.id, None)
         mine[shard.id] = self._desk.epoch + 1
@@ -151,7 +157,15 @@ class Inventory:
             else:
                 self._catalog.let_go(stream, (past.first_seq, past.first_sample))
 
-    def _add(self, device: str, held: wire.HeldStream) -> None:
+    def confirmed(self, device: str, stream: Stream, run: wire.BlockRun) -> None:
+        """A device has synced blocks: a list that is on its way may have been made before that."""
+        pending = self._lists.get(device)
+        if pending is not None:
+            name = (stream.info.dataset, stream.info.key)
+            known = pending.newer.get(name, ())
+            pending.newer[name] = runs.added(known, run, stream.info.rate_hz)
+
+    def _add(self, device: str, held: wire.HeldStream, *, news: bool) -> None:
         info = held.info
         stream = self._find(device, held)
         if stream is None:
@@ -160,8 +174,9 @@ class Inventory:
             self._desk.refuse("holding of another stream")
             return
         before = stream.held.get(device)
+        add = self._catalog.confirm if news else self._catalog.add_run
         for run in held.runs:
-            self._catalog.add_run(device, stream, run)
+            add(device, stream, run)
         if stream.held.get(device) != before:
             shard = self._catalog.find(ShardId(info.dataset, stream.shard))
             if shard is not None:
@@ -197,10 +212,11 @@ class Inventory:
         return stream
 
     def _complete(self, device: str, pending: _List) -> None:
+        self._join_newer(pending)
         absent = self._absent(device, pending)
         if absent and pending.doubted != absent:
-            self.ask(device)
-            self._lists[device].doubted = absent
+            pending.doubted = absent
+            self._ask_again(device, pending)
             return
         del self._lists[device]
         self.listed(device, whole=not absent)
@@ -221,6 +237,19 @@ class Inventory:
                 device=device,
             )
         self.ended()
+
+    def _join_newer(self, pending: _List) -> None:
+        for name, newer in pending.newer.items():
+            dataset = self._catalog.datasets.get(name[0])
+            stream = dataset.streams.get(name[1]) if dataset else None
+            if stream is None:
+                continue
+            floor_seq, floor_sample = stream.floor
+            for run in newer:
+                kept = runs.clipped(run, floor_seq, floor_sample, stream.info.rate_hz)
+                if kept is not None:
+                    listed = pending.seen.get(name, ())
+                    pending.seen[name] = runs.added(listed, kept, stream.info.rate_hz)
 
     def _seek(self, device: str, shard: Shard) -> None:
         """Nobody is known to have what a device has lost. Whoever was to get it may have it, and
@@ -262,7 +291,8 @@ class Inventory:
 
     def _ask_again(self, device: str, pending: _List) -> None:
         self.ask(device)
-        self._lists[device].doubted = pending.doubted
+        again = self._lists[device]
+        again.doubted, again.newer = pending.doubted, pending.newer
 
 
 def _blocks(held: list[wire.BlockRun]) -> int:

@@ -376,7 +376,7 @@ class Moves:
             self._desk.refuse("block refused by its device")
         for index, (stream, run) in enumerate(down.runs):
             if index not in refused:
-                self._catalog.add_run(device, stream, run)
+                self._catalog.confirm(device, stream, run)
                 self.moved_bytes += run.byte_count
                 if step is not None:
                     step.byte_count += run.byte_count

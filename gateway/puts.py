@@ -344,7 +344,7 @@ class Puts:
             row.seq, row.seq, row.first_sample, row.sample_count, row.wall_ms, bool(row.gap),
             waiting.size,
         )  # fmt: skip
-        self._catalog.add_run(device, waiting.stream, run)
+        self._catalog.confirm(device, waiting.stream, run)
 
     def _settle(self, number: int, flight: Flight) -> None:
         """Answer the request if every piece is on all of its devices that are alive."""

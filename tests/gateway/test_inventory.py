@@ -5,7 +5,7 @@ from array import array
 from gateway_fleet import WALL, Fleet
 
 from atoll.gateway import events as on
-from atoll.gateway import inventory
+from atoll.gateway import inventory, runs
 from atoll.gateway.catalog import pinned_shard
 from atoll.gateway.member import State
 from atoll.wire import messages as wire
@@ -297,3 +297,19 @@ def test_what_a_device_may_have_is_not_released_before_it_has_said_so():
     fleet.run(0.2 * inventory.ASK_AGAIN_S)
     assert fleet.devices[one].blocks == fleet.devices[other].blocks == before
     assert not fleet.devices[out].blocks
+
+
+def test_a_list_that_a_confirmation_has_overtaken_takes_nothing_off_the_books():
+    """Both lists were made before the second block came, and were long on their way."""
+    fleet = Fleet("a", "b")
+    fleet.put("v", {"k": b"\1\0" * 100}, replicas=2)
+    (stream,) = fleet.core.catalog.datasets["v"].streams.values()
+    device = fleet.devices["a"]
+    device._inventoryask = lambda message: None  # its lists are on their way
+    old = wire.Held(*device.head, True, False, device.held())
+    fleet.core.inventory.ask("a")
+    for word in (b"\2\0", b"\3\0"):
+        fleet.put("v", {"k": word * 100}, replicas=2, put_id=word * 8)
+        fleet.handle(on.DeviceSpoke("a", old, fleet.wall))
+    assert runs.missing(stream.all_runs(), stream.held["a"]) == []
+    assert [(run.first_seq, run.last_seq) for run in stream.held["a"]] == [(0, 2)]
