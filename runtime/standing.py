@@ -48,8 +48,17 @@ class _Order:
         self.marks: dict[str, int] = {}  # settled: results before it are in the outbox
         self.cursors: dict[str, int] = {}  # dispatched
         self.under_way: dict[str, dict[int, int]] = {}  # per stream: batch start -> its successor
-        self.patience: dict[str, float] = {}  # per stream before a hole: when it is not waited for
+        self.patience: dict[str, _Patience] = {}  # per stream before a hole
         self.stuck: dict[str, _Stuck] = {}  # per stream: where nothing was whole
+
+
+class _Patience(NamedTuple):
+    """What comes next over a hole, and when it is taken. A hole that is being filled is another one
+    with each block: it is waited for anew.
+    """
+
+    beyond: Batch
+    until: float
 
 
 class _Stuck(NamedTuple):
@@ -239,7 +248,10 @@ class StandingJobs:
         beyond = next_batch(track.runs, cursor, every, known.shape, patient=False)
         until = NEVER
         if beyond is not None:
-            until = known.patience.setdefault(key, now + HOLE_PATIENCE_S)
+            waits = known.patience.get(key)
+            if waits is None or waits.beyond != beyond:
+                waits = known.patience[key] = _Patience(beyond, now + HOLE_PATIENCE_S)
+            until = waits.until
         if now >= until:
             return beyond
         known.stuck[key] = _Stuck(track.runs, cursor, until)
@@ -249,7 +261,7 @@ class StandingJobs:
         """When a hole has been waited for long enough."""
         first = NEVER
         for known in self._orders.values():
-            for until in known.patience.values():
+            for _, until in known.patience.values():
                 if OVER != until < first:
                     first = until
         return first if first < NEVER else None
@@ -257,9 +269,9 @@ class StandingJobs:
     def run_due(self, now: float) -> None:
         """Patience that has ended wakes nobody again: whoever may not compute now goes on later."""
         for known in self._orders.values():
-            for key, until in known.patience.items():
-                if until <= now:
-                    known.patience[key] = OVER
+            for key, waits in known.patience.items():
+                if waits.until <= now:
+                    known.patience[key] = waits._replace(until=OVER)
 
     def remember(self, job: str, results: list[Result]) -> None:
         """Take the checkpoints out of batches that are in the outbox."""

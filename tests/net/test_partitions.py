@@ -75,6 +75,11 @@ def test_a_zombie_is_refused(net_site):
         query.result(streams)
         site.signal("device-1", signal.SIGCONT)  # its results come after the answer
         site.events.wait("ready", stopped_s, 30, device="device-1")
+        wait_until(
+            lambda: any(isinstance(spoken(one), wire.Partials) for one in list(kept)),
+            30,
+            "a result of device-1 is there",
+        )
         late = check_counters(fleet)
         old = list(kept)
         killed_s = time.monotonic()

@@ -166,6 +166,22 @@ def test_a_hole_that_is_filled():
     assert starts(made.ready(ACTING, set(), 6.0)) == [("a", 100), ("a", 200)]
 
 
+def test_a_hole_that_is_being_filled_is_waited_for_anew():
+    """Its patience had ended while it did not act; then block by block came, and the first of them
+    would have been computed alone, with another result than where all of them are.
+    """
+    made = jobs(order(every=200))
+    made.extend([held("a", 0, 2), held("a", 6, 2)])
+    made.ready(ACTING, set(), 0.0)
+    made.run_due(HOLE_PATIENCE_S)
+    made.extend([held("a", 2, 1)])
+    now = HOLE_PATIENCE_S + 5.0
+    assert made.ready(ACTING, set(), now) == []
+    assert made.next_wakeup() == now + HOLE_PATIENCE_S
+    made.extend([held("a", 3, 1)])
+    assert starts(made.ready(ACTING, set(), now + 1.0)) == [("a", 200)]
+
+
 def test_cuts_for_live_blocks():
     made = jobs(order(), order("slow", every=0), order("other", dataset="sound"))
     made.take(order("timed")._replace(every=0, every_ms=2_000), Shape(10, 5, 15))
