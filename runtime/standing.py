@@ -32,13 +32,16 @@ ORDERS_MAX = 64
 # also what lies before the first block that is here, which retention may have dropped, or which a
 # device that acts for the shard since a moment ago is still being sent.
 HOLE_PATIENCE_S = 60.0
+# Stretches of a stream that were left behind for a hole; what is older is not looked at again.
+SKIPPED_MAX = 16
 OVER = float("-inf")  # patience that has ended
 NEVER = float("inf")
 
 
 class _Order:
     __slots__ = (
-        "checkpoints", "cursors", "marks", "order", "patience", "shape", "stuck", "under_way",
+        "checkpoints", "cursors", "marks", "order", "patience", "shape", "skipped", "stuck",
+        "under_way",
     )  # fmt: skip
 
     def __init__(self, order: Standing, shape: Shape) -> None:
@@ -49,6 +52,7 @@ class _Order:
         self.cursors: dict[str, int] = {}  # dispatched
         self.under_way: dict[str, dict[int, int]] = {}  # per stream: batch start -> its successor
         self.patience: dict[str, _Patience] = {}  # per stream before a hole
+        self.skipped: dict[str, list[tuple[int, int]]] = {}  # per stream: stretches left behind
         self.stuck: dict[str, _Stuck] = {}  # per stream: where nothing was whole
 
 
@@ -222,6 +226,8 @@ class StandingJobs:
     ) -> None:
         under_way = known.under_way.setdefault(key, {})
         every = self._every(known, track.info.rate_hz)
+        if known.skipped.get(key):
+            self._make_good(known, key, track, tasks, every)
         most = 1 if known.shape.ordered else STREAM_BATCHES_MAX
         while self._batches < BATCHES_MAX and len(under_way) < most:
             batch = self._next(known, key, track, every, now)
@@ -239,6 +245,25 @@ class StandingJobs:
                 self._batches += 1
                 tasks.append(Task(key, batch.start, batch.anchor, batch.start, batch.stop))
 
+    def _make_good(
+        self, known: _Order, key: str, track: _Track, tasks: list[Task], every: int
+    ) -> None:
+        """Whole batches of stretches that were left behind: their holes have been filled since."""
+        under_way, left = known.under_way[key], []
+        for first, stop in known.skipped[key]:
+            while self._batches < BATCHES_MAX and first < stop:
+                batch = next_batch(track.runs, first, every, known.shape)
+                if batch is None or batch.start >= stop:
+                    break
+                first = batch.following
+                if batch.start not in under_way:
+                    under_way[batch.start] = batch.following
+                    self._batches += 1
+                    tasks.append(Task(key, batch.start, batch.anchor, batch.start, batch.stop))
+            if first < stop:
+                left.append((first, stop))
+        known.skipped[key] = left[-SKIPPED_MAX:]
+
     def _next(self, known: _Order, key: str, track: _Track, every: int, now: float) -> Batch | None:
         cursor = known.cursors.get(key, 0)
         batch = next_batch(track.runs, cursor, every, known.shape)
@@ -253,6 +278,10 @@ class StandingJobs:
                 waits = known.patience[key] = _Patience(beyond, now + HOLE_PATIENCE_S)
             until = waits.until
         if now >= until:
+            if beyond is not None and not known.shape.ordered:
+                behind = beyond.start + every
+                skipped = [(cursor, beyond.start), (behind, beyond.following)]
+                known.skipped.setdefault(key, []).extend(s for s in skipped if s[0] < s[1])
             return beyond
         known.stuck[key] = _Stuck(track.runs, cursor, until)
         return None

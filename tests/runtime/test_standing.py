@@ -182,6 +182,24 @@ def test_a_hole_that_is_being_filled_is_waited_for_anew():
     assert starts(made.ready(ACTING, set(), now + 1.0)) == [("a", 200)]
 
 
+def test_what_was_left_behind_for_a_hole_is_made_good_once_that_is_filled():
+    """Nobody else computes it, and what lies behind waits for it at the gateway."""
+    made = jobs()
+    made.extend([held("a", 0, 1), held("a", 4, 1)])
+    assert starts(made.ready(ACTING, set(), 0.0)) == [("a", 0)]
+    now = HOLE_PATIENCE_S
+    made.run_due(now)
+    assert starts(made.ready(ACTING, set(), now)) == [("a", 400)]
+    made.extend([held("a", 2, 1)])
+    assert starts(made.ready(ACTING, set(), now + 1.0)) == []
+    made.extend([held("a", 1, 1)])
+    assert starts(made.ready(ACTING, set(), now + 2.0)) == [("a", 100), ("a", 200)]
+    made.settle("watch", [("a", 100), ("a", 400)], kept=True)
+    made.extend([held("a", 3, 1), held("a", 5, 1)])
+    assert starts(made.ready(ACTING, set(), now + 3.0)) == [("a", 300), ("a", 500)]
+    assert made.ready(ACTING, set(), now + 4.0) == []
+
+
 def test_cuts_for_live_blocks():
     made = jobs(order(), order("slow", every=0), order("other", dataset="sound"))
     made.take(order("timed")._replace(every=0, every_ms=2_000), Shape(10, 5, 15))
