@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from deb_root import NEXT, WATCHDOG_S, DebianRoot, base, run, unit_of
 
+from atoll.cli.site import wait_until
 from atoll.gateway import connect
 from atoll.kernels import Plan
 
@@ -55,6 +56,12 @@ def stored(root):
 def ask(root, samples=None):
     """Store samples, where there are any, and run the plan over them."""
     with connect(root.url, timeout_s=60) as fleet:
+        # Ready for systemd is before its first lease.
+        wait_until(
+            lambda: [one["state"] for one in fleet.devices()] == ["ready"],
+            60,
+            "the device is ready",
+        )
         if samples is not None:
             fleet.put("vibration", samples, key="motor", rate=12_000)
         result = fleet.run(PLAN, over="vibration")
