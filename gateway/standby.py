@@ -242,6 +242,11 @@ class Standby:
         if not self._register.known or heard.name == self._register.name:
             return
         self._register.heard_of(heard.turn)
+        wanted = self._register.wanted
+        if wanted is not None and heard.turn >= wanted.turn:
+            # Seen before it came back to us. Whoever says that it has seen a turn can lead by a
+            # later one only: others count on that.
+            self._register.wanted = None
         if heard.name in self._others or len(self._others) < OTHERS_MAX:
             self._others[heard.name] = (heard, self._now)
 

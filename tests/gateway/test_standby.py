@@ -297,6 +297,26 @@ def test_a_claim_is_withdrawn_when_another_leads_under_its_term():
     assert not any(isinstance(message, wire.Lead) for message in said)
 
 
+def test_a_claim_that_another_has_seen_first_is_void():
+    """Who stands by says which turn it has seen, and may lead by a later one only: the other one
+    claims on the strength of that.
+    """
+    register = Register("b")
+    core = Standby(register, Purpose(lead=False, alone=False), Ours(Place(4, 7), 7, 3), VERSION, 1)
+    (mark,) = (e.message for e in core.handle(pair.Opened(), 0.0))
+    core.handle(pair.Said(wire.Lead(3, 7, "a", "b", 4), True), 0.0)
+    core.handle(pair.Said(mark, False), 0.0)
+    said = [e.message for n in range(1, 12) for e in core.handle(pair.Woken(), n * 0.5)]
+    claim = next(message for message in said if isinstance(message, wire.Lead))
+    seen = wire.Heard("a", 1, VERSION, 4, 7, 0, 0, claim.turn, False)
+    core.handle(pair.Said(seen, False), 5.6)
+    said = [e.message for e in core.handle(pair.Woken(), 6.0)]
+    assert [m.turn for m in said if isinstance(m, wire.Heard)] == [claim.turn]
+    assert core.handle(pair.Said(claim, False), 6.1) == []
+    later = [m for m in said if isinstance(m, wire.Lead)]
+    assert all(message.turn > claim.turn for message in later)
+
+
 def test_a_standby_that_missed_the_turn_before_the_broker_forgot_it_waits():
     """It remembers that it was in step, and cannot know that the leader went on alone since."""
     world, a, b = pair_of(9)
