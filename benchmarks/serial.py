@@ -8,8 +8,9 @@ It is built with the link, `atoll serial` at its other end, and with the raw lin
 the broker; the two take turns, so that both have the same machine. An emulated line has no baud
 rate: what a real one adds is in the bytes that a result takes of it.
 
-Sustained: the node with a standing job of fifty batches a second (12,800 samples a second, 256 a
-batch) in a real site. All results of one run come, none is missing, and each second has fifty.
+Sustained: the node with a standing job of 52 batches a second (13,312 samples a second, 256 a
+batch; the board's clock and this machine's differ by a part in a hundred) in a real site. All
+results of one run come, none is missing, and there are fifty a second.
 
 Writes build/bench/serial.json: `round_trip_ratio` (the worst board's), `results_per_s` (the least
 of any board), and a row a board. Exit 1 where the ratio is above 2 or a board stays below fifty.
@@ -54,7 +55,7 @@ WARM = 50  # rounds that are not counted: the emulator translates
 START_S = 60.0
 
 PLAN = Plan("window 64 | rms | moments")
-RATE, EVERY, SECONDS = 12_800, 256, 20
+RATE, EVERY, SECONDS = 13_312, 256, 20
 BAUD = 115_200
 QEMU = tuple(board for board in BOARDS if board != "pico")  # whose emulator has its own pace
 
@@ -171,7 +172,7 @@ def _length(size: int) -> bytes:
 
 
 def sustained(board: str, seconds: int) -> dict[str, Any]:
-    """Fifty batches a second of one board in a real site, for so long."""
+    """More than fifty batches a second of one board in a real site, for so long."""
     values = Random(1)
     count = RATE * (seconds + 30)
     samples = array("h", (values.randrange(-9000, 9000) for _ in range(count)))
@@ -228,8 +229,7 @@ def fails(row: dict[str, Any]) -> list[str]:
     found = []
     if row["round_trip_ratio"] > RATIO_MAX:
         found.append(f"{row['board']}: {row['round_trip_ratio']} times the raw line's round trip")
-    # The board's clock and this machine's differ by a part in a hundred.
-    if row["results_per_s"] < RESULTS_MIN * 0.98:
+    if row["results_per_s"] < RESULTS_MIN:
         found.append(f"{row['board']}: {row['results_per_s']} results a second")
     if row["runs"] != 1 or row["missing"] or row["wrong"]:
         found.append(f"{row['board']}: {row['runs']} runs, {row['missing']} results missing")
