@@ -50,10 +50,16 @@ cdef extern from "parts/platform.h" nogil:
     size_t atoll_every_i16(const int16_t *x, size_t n, size_t step, int32_t *out)
     size_t atoll_every_u32(const uint32_t *x, size_t n, size_t step, uint32_t *out)
     vector atoll_load_part(const float *x, size_t n)
-    void atoll_layer_sums(const uint32_t *weight, size_t words, const int32_t *x, int32_t base,
-                          int32_t *total)
-    void atoll_layer_scale(const int32_t *total, int32_t by, uint32_t shift, int32_t low,
-                           int32_t most, int32_t *out)
+    void atoll_layer_rows(const int16_t *row, size_t each, int16_t *x)
+    ctypedef struct output "atoll_output":
+        const uint32_t *weight
+        int32_t base
+        int32_t by
+        uint32_t shift
+    void atoll_layer_bytes(const float *row, size_t n, float by, int32_t zero, int16_t *x)
+    void atoll_layer_pair(const output *o, uint32_t outputs, size_t words, const int16_t *x, int32_t low,
+                          int32_t most, int16_t *y)
+    void atoll_layer_scores(const int16_t *y, uint32_t outputs, size_t count, float by, float *out)
     void atoll_turn(vector *v)
     vector atoll_root(vector v)
     ctypedef struct node "atoll_node":

@@ -355,77 +355,7 @@ static inline size_t atoll_span_dot(const float *x, const float *y, size_t n, ui
     *under = atoll_whole(_mm256_mul_pd(below, atoll_two(300 - (int32_t)low)));
     return n;
 }
-
-static inline __m256i atoll_byte(uint32_t word) { return _mm256_set1_epi32((int8_t)(uint8_t)word); }
-
-/* 16 sums of products: `words` words of four signed weights, by as many rows of 16 numbers each. */
-static inline void atoll_layer_sums(const uint32_t *weight, size_t words, const int32_t *x, int32_t base,
-                                    int32_t *total) {
-    __m256i a = _mm256_set1_epi32(base), b = a;
-    size_t i, k;
-    for (i = 0; i < words; i++) {
-        for (k = 0; k < 4; k++) {
-            __m256i w = atoll_byte(weight[i] >> (8 * k));
-            a = _mm256_add_epi32(a, _mm256_mullo_epi32(w, atoll_words(x)));
-            b = _mm256_add_epi32(b, _mm256_mullo_epi32(w, atoll_words(x + 8)));
-            x += 16;
-        }
-    }
-    _mm256_storeu_si256((__m256i *)(void *)total, a);
-    _mm256_storeu_si256((__m256i *)(void *)(total + 8), b);
-}
-
-/* Within low .. most, (v by + 2^(shift - 1)) / 2^shift rounded down, of the even words of v. AVX2 has no
- * arithmetic shift of 64 bits: 2^63 is added before a logical one, and what becomes of it taken off. */
-static inline __m256i atoll_rescaled(__m256i v, __m256i by, uint32_t shift, __m256i low, __m256i most) {
-    const __m256i lift = _mm256_set1_epi64x(INT64_MIN);
-    const __m128i down = _mm_cvtsi32_si128((int32_t)shift);
-    __m256i half = _mm256_set1_epi64x(1LL << (shift - 1u));
-    v = _mm256_add_epi64(_mm256_add_epi64(_mm256_mul_epi32(v, by), half), lift);
-    v = _mm256_sub_epi64(_mm256_srl_epi64(v, down), _mm256_srl_epi64(lift, down));
-    v = _mm256_blendv_epi8(v, low, _mm256_cmpgt_epi64(low, v));
-    return _mm256_blendv_epi8(v, most, _mm256_cmpgt_epi64(v, most));
-}
-
-static inline void atoll_layer_scale(const int32_t *total, int32_t by, uint32_t shift, int32_t low,
-                                     int32_t most, int32_t *out) {
-    const __m256i times = _mm256_set1_epi64x(by), least = _mm256_set1_epi64x(low);
-    const __m256i top = _mm256_set1_epi64x(most);
-    size_t k;
-    for (k = 0; k < 16u; k += 8u) {
-        __m256i v = atoll_words(total + k);
-        __m256i odd = atoll_rescaled(_mm256_srli_epi64(v, 32), times, shift, least, top);
-        v = atoll_rescaled(v, times, shift, least, top);
-        v = _mm256_blend_epi32(v, _mm256_slli_epi64(odd, 32), 0xAA);
-        _mm256_storeu_si256((__m256i *)(void *)(out + k), v);
-    }
-}
 #else
-static inline void atoll_layer_sums(const uint32_t *weight, size_t words, const int32_t *x, int32_t base,
-                                    int32_t *total) {
-    size_t i, k, j;
-    for (j = 0; j < 16u; j++) {
-        total[j] = base;
-    }
-    for (i = 0; i < words; i++) {
-        for (k = 0; k < 4u; k++) {
-            int32_t w = (int32_t)(((weight[i] >> (8u * k)) & 0xFFu) ^ 0x80u) - 128;
-            for (j = 0; j < 16u; j++) {
-                total[j] += w * x[16u * (4u * i + k) + j];
-            }
-        }
-    }
-}
-
-static inline void atoll_layer_scale(const int32_t *total, int32_t by, uint32_t shift, int32_t low,
-                                     int32_t most, int32_t *out) {
-    size_t j;
-    for (j = 0; j < 16u; j++) {
-        int64_t q = ((int64_t)total[j] * by + ((int64_t)1 << (shift - 1u))) >> shift;
-        q = q < low ? low : q;
-        out[j] = (int32_t)(q > most ? most : q);
-    }
-}
 #define atoll_every_i16(x, n, step, out) ((size_t)0)
 #define atoll_every_u32(x, n, step, out) ((size_t)0)
 #define atoll_span(x, n, high, low) ((void)(x), (void)(n), *(high) = *(low) = 0u)

@@ -233,6 +233,7 @@ static inline void atoll_mode_leave(uint32_t old) { (void)old; }
 
 #include "lanes.h"
 #include "lanes_watch.h"
+#include "lanes_layer.h"
 #include "cortexm.h"
 #include "user.h"
 

@@ -164,42 +164,28 @@ cdef void mahalanobis_many(const uint32_t *args, uint32_t dtype, const uint8_t *
                     out[i] = atoll_float(BITS_NAN)
 
 
-cdef void network_bytes(const uint32_t *args, const float *row, int32_t *x, size_t n) noexcept nogil:
-    """network_load of n numbers, without a branch."""
-    cdef float near[NETWORK_SIDE * NETWORK_WIDE]
-    cdef float v, rest, scale = atoll_float(args[4])
-    cdef int32_t whole, odd, zero = <int32_t>args[5]
-    cdef size_t i
-    for i in range(n):
-        v = row[i] * scale
-        v = atoll_greater(v, <float>-32768.0)  # of NaN as well
-        near[i] = atoll_lesser(v, <float>32768.0)
-    for i in range(n):
-        v = near[i]
-        whole = <int32_t>v
-        rest = v - <float>whole
-        odd = whole & 1
-        whole = whole + <int32_t>(rest > <float>0.5) + (<int32_t>(rest == <float>0.5) & odd)
-        whole = whole - <int32_t>(rest < <float>-0.5) - (<int32_t>(rest == <float>-0.5) & odd)
-        whole = whole + zero
-        whole = 127 if whole > 127 else whole
-        whole = -128 if whole < -128 else whole
-        x[i] = whole - zero
-
-
-cdef void layer_many(const uint32_t *at, uint32_t inputs, const int32_t *x,
-                     int32_t *y) noexcept nogil:
-    """A layer of NETWORK_SIDE rows, those of one number side by side, zeros behind the last."""
-    cdef uint32_t k, wide = (inputs + 3) >> 2
+cdef void layer_many(const uint32_t *at, uint32_t inputs, const int16_t *x,
+                     int16_t *y) noexcept nogil:
+    """A layer of NETWORK_SIDE rows, in pairs (lanes_layer.h), zeros behind the last number."""
+    cdef uint32_t k, j, wide = (inputs + 3) >> 2
     cdef int32_t zero = <int32_t>at[2]
     cdef int32_t low = 0 if at[1] else <int32_t>(-128 - zero)
-    cdef const uint32_t *one
-    cdef int32_t total[NETWORK_SIDE]
-    for k in range(at[0]):
-        one = at + 3 + 3 * k
-        atoll_layer_sums(at + 3 + 3 * at[0] + wide * k, wide, x, <int32_t>one[0], total)
-        atoll_layer_scale(total, <int32_t>one[1], one[2], low, 127 - zero, y + NETWORK_SIDE * k)
-    memset(y + NETWORK_SIDE * at[0], 0, 3 * NETWORK_SIDE * sizeof(int32_t))
+    cdef const uint32_t *one = at + 3
+    cdef const uint32_t *weight = one + 3 * at[0]
+    cdef output pair[2]
+    memset(pair, 0, sizeof(pair))
+    for k in range(<uint32_t>((at[0] + 1) >> 1)):
+        for j in range(2):
+            if 2 * k + j < at[0]:
+                pair[j].weight = weight
+                pair[j].base = <int32_t>one[0]
+                pair[j].by = <int32_t>one[1]
+                pair[j].shift = one[2]
+                weight = weight + wide
+                one = one + 3
+        atoll_layer_pair(pair, at[0] - 2 * k, wide, x, low, 127 - zero, y)
+        y = y + 2 * NETWORK_SIDE
+    memset(y, 0, 2 * NETWORK_SIDE * sizeof(int16_t))
 
 
 cdef uint32_t some_nan(const float *x, size_t n) noexcept nogil:
@@ -214,21 +200,20 @@ cdef uint32_t some_nan(const float *x, size_t n) noexcept nogil:
 cdef void network_many(const uint32_t *args, uint32_t dtype, const uint8_t *x, size_t apart,
                        size_t count, float *scores) noexcept nogil:
     """network_scores of count <= NETWORK_SIDE rows; NaN where a row holds one."""
-    cdef int32_t first[NETWORK_SIDE * (NETWORK_WIDE + 3)]
-    cdef int32_t second[NETWORK_SIDE * (NETWORK_WIDE + 3)]
+    cdef int16_t first[NETWORK_SIDE * (NETWORK_WIDE + 4)]
+    cdef int16_t second[NETWORK_SIDE * (NETWORK_WIDE + 4)]
     cdef float row[NETWORK_SIDE * NETWORK_WIDE]
     cdef const uint32_t *at = args + NETWORK_HEAD
-    cdef int32_t *a = first
-    cdef int32_t *b = second
-    cdef int32_t *swap
-    cdef uint32_t left = args[3], inputs = args[1], w, k
+    cdef int16_t *a = first
+    cdef int16_t *b = second
+    cdef int16_t *swap
+    cdef uint32_t left = args[3], inputs = args[1], each = (args[1] + 15) & ~<uint32_t>15, w, k
+    if each != inputs:
+        memset(row, 0, sizeof(row))
     for w in range(<uint32_t>NETWORK_SIDE):
-        frame_load(dtype, many_at(x, apart, count, w), inputs, row + inputs * w)
-    network_bytes(args, row, second, <size_t>inputs * NETWORK_SIDE)
-    for k in range(inputs):
-        for w in range(<uint32_t>NETWORK_SIDE):
-            first[NETWORK_SIDE * k + w] = second[inputs * w + k]
-    memset(first + NETWORK_SIDE * inputs, 0, 3 * NETWORK_SIDE * sizeof(int32_t))
+        frame_load(dtype, many_at(x, apart, count, w), inputs, row + each * w)
+    atoll_layer_bytes(row, <size_t>each * NETWORK_SIDE, atoll_float(args[4]), <int32_t>args[5], second)
+    atoll_layer_rows(second, each, first)
     while left:
         left = left - 1
         layer_many(at, inputs, a, b)
@@ -238,12 +223,10 @@ cdef void network_many(const uint32_t *args, uint32_t dtype, const uint8_t *x, s
         swap = a
         a = b
         b = swap
-    for w in range(<uint32_t>count):
-        for k in range(args[2]):
-            scores[w * args[2] + k] = <float>a[NETWORK_SIDE * k + w] * atoll_float(args[6])
-    if not some_nan(row, <size_t>args[1] * count):
+    atoll_layer_scores(a, args[2], count, atoll_float(args[6]), scores)
+    if not some_nan(row, <size_t>each * count):
         return
     for w in range(<uint32_t>count):
-        if row_nan(row + args[1] * w, args[1]):
+        if row_nan(row + each * w, args[1]):
             for k in range(args[2]):
                 scores[w * args[2] + k] = atoll_float(BITS_NAN)
