@@ -226,8 +226,10 @@ cdef uint32_t op_need(uint32_t code) noexcept nogil:
         return NEED_EXTREMA
     if code == OP_CREST:
         return NEED_EXTREMA | NEED_SQUARES
-    if code == OP_KURTOSIS or code == OP_SKEWNESS:
-        return NEED_CENTRAL
+    if code == OP_KURTOSIS:
+        return NEED_CENTRAL | NEED_FOURTHS
+    if code == OP_SKEWNESS:
+        return NEED_CENTRAL | NEED_CUBES
     if code == OP_SLOPE or code == OP_AUTOCORR:
         return NEED_SUM
     if code == OP_USER_WINDOW:

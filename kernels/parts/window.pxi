@@ -21,6 +21,8 @@ cdef enum:
     NEED_EXTREMA = 4
     NEED_CENTRAL = 8
     NEED_FLOATS = 16  # the window itself, as float
+    NEED_CUBES = 32  # with NEED_CENTRAL: third powers; where there is no room all powers are taken
+    NEED_FOURTHS = 64
 
 cdef struct stats:
     uint32_t n
@@ -188,13 +190,19 @@ cdef void f32_whole(const float *x, size_t n, stats *s) noexcept nogil:
             least[j] = atoll_least(v, least[j])
             most[j] = atoll_most(v, most[j])
         i = i + LANES
-    lanes_store(lane, least)
-    lanes_store(second, most)
+    for j in range(1, <size_t>PARTS):
+        least[0] = atoll_least(least[j], least[0])
+        most[0] = atoll_most(most[j], most[0])
+    atoll_store(lane, least[0])
+    atoll_store(second, most[0])
     s.low = lane[0]
     s.high = second[0]
-    for j in range(LANES + n - i):
-        s.low = atoll_lesser(lane[j] if j < LANES else x[i + j - LANES], s.low)
-        s.high = atoll_greater(second[j] if j < LANES else x[i + j - LANES], s.high)
+    for j in range(1, <size_t>WIDE):
+        s.low = atoll_lesser(lane[j], s.low)
+        s.high = atoll_greater(second[j], s.high)
+    for j in range(i, n):
+        s.low = atoll_lesser(x[j], s.low)
+        s.high = atoll_greater(x[j], s.high)
     s.low = s.low + <float>0.0
     s.high = s.high + <float>0.0
     lanes_store(lane, sums)
@@ -248,12 +256,15 @@ cdef inline void central_clear(powers_of *c) noexcept nogil:
         c.four[j] = c.two[j]
 
 
-cdef inline void central_add(powers_of *c, size_t j, vector z) noexcept nogil:
+cdef inline void central_add(powers_of *c, size_t j, vector z, bint cubes,
+                             bint fourths) noexcept nogil:
     """Squares, cubes and fourth powers of one vector of deviations."""
     cdef vector q = z * z
     c.two[j] = c.two[j] + q
-    c.three[j] = c.three[j] + q * z
-    c.four[j] = c.four[j] + q * q
+    if cubes:
+        c.three[j] = c.three[j] + q * z
+    if fourths:
+        c.four[j] = c.four[j] + q * q
 
 
 cdef void central_end(const powers_of *c, const float *rest, size_t n, stats *s) noexcept nogil:
@@ -277,27 +288,52 @@ cdef void central_end(const powers_of *c, const float *rest, size_t n, stats *s)
     s.m4 = lanes_sum(four)
 
 
-cdef void central_f32(const float *x, size_t n, float first, stats *s) noexcept nogil:
-    """Powers of (x scale - mean - first) times a power of two that brings them below 1.
+cdef struct deviation:
+    # z = ((x scale - mean) - first) shrink: `first` is what the rounded mean still lacks, shrink the
+    # power of two that brings the deviations below 1.
+    float scale
+    float mean
+    float first
+    float shrink
 
-    `first` is what the mean still lacks: the mean of the deviations from it.
-    """
+
+cdef inline void central_pass(const float *x, size_t n, const deviation *d, bint scaled, bint cubes,
+                              bint fourths, stats *s) noexcept nogil:
+    """The powers; what is known where this is called is left out of its loop."""
     cdef powers_of c
     cdef float rest[LANES]
-    cdef float scale = s.scale, mean = s.mean * s.scale
-    cdef float shrink = spread_scale(s.high * scale - mean, mean - s.low * scale)
-    cdef vector by = atoll_splat(scale), middle = atoll_splat(mean), lack = atoll_splat(first)
-    cdef vector down = atoll_splat(shrink)
+    cdef vector by = atoll_splat(d.scale), middle = atoll_splat(d.mean), v
+    cdef vector lack = atoll_splat(d.first), down = atoll_splat(d.shrink)
     cdef size_t i = 0, j
     central_clear(&c)
     while i + LANES <= n:
         for j in range(<size_t>PARTS):
-            central_add(&c, j, ((atoll_load(x + i + WIDE * j) * by - middle) - lack) * down)
+            v = atoll_load(x + i + WIDE * j)
+            if scaled:
+                v = v * by
+            central_add(&c, j, ((v - middle) - lack) * down, cubes, fourths)
         atoll_expect(x + i, n * sizeof(float))  # the next window, while this one is computed
         i = i + LANES
     for j in range(n - i):
-        rest[j] = ((x[i + j] * scale - mean) - first) * shrink
+        rest[j] = ((x[i + j] * d.scale - d.mean) - d.first) * d.shrink
     central_end(&c, rest, n - i, s)
+
+
+cdef void central_f32(const float *x, size_t n, uint32_t need, float first, stats *s) noexcept nogil:
+    """Powers of the deviations from the mean, scaled."""
+    cdef deviation d
+    d.scale = s.scale
+    d.mean = s.mean * s.scale
+    d.first = first
+    d.shrink = spread_scale(s.high * d.scale - d.mean, d.mean - s.low * d.scale)
+    if not ROOMY or d.scale != <float>1.0:
+        central_pass(x, n, &d, True, True, True, s)
+    elif not need & NEED_CUBES:
+        central_pass(x, n, &d, False, False, True, s)
+    elif not need & NEED_FOURTHS:
+        central_pass(x, n, &d, False, True, False, s)
+    else:
+        central_pass(x, n, &d, False, True, True, s)
 
 
 cdef float spread_scale(float above, float below) noexcept nogil:
@@ -321,6 +357,10 @@ cdef float f32_deviation(const float *x, size_t n, float scale, float mean) noex
     cdef size_t i = 0, j
     for j in range(<size_t>PARTS):
         part[j] = atoll_splat(<float>0.0)
+    while ROOMY and scale == <float>1.0 and i + LANES <= n:
+        for j in range(<size_t>PARTS):
+            part[j] = part[j] + (atoll_load(x + i + WIDE * j) - middle)
+        i = i + LANES
     while i + LANES <= n:
         for j in range(<size_t>PARTS):
             part[j] = part[j] + (atoll_load(x + i + WIDE * j) * by - middle)
@@ -369,7 +409,7 @@ cdef void stats_f32(const float *x, size_t n, uint32_t need, bint known, stats *
     if not squares_plain(s.squares):
         s.root = float_root(f32_squares(x, n, s.scale) / <float>n) / s.scale
     if need & NEED_CENTRAL:
-        central_f32(x, n, f32_deviation(x, n, s.scale, s.mean * s.scale), s)
+        central_f32(x, n, need, f32_deviation(x, n, s.scale, s.mean * s.scale), s)
 
 
 cdef inline bint sum_plain(float total) noexcept nogil:
@@ -382,25 +422,38 @@ cdef inline bint squares_plain(float total) noexcept nogil:
     return float_power(-PLAIN_SQUARES) <= total <= float_power(PLAIN_SQUARES)
 
 
-cdef void central_i16(const int16_t *x, size_t n, stats *s) noexcept nogil:
-    """As central_f32, of deviations from the exact mean: an integer near it and the rest."""
+cdef inline void whole_pass(const int16_t *x, size_t n, int32_t middle, const deviation *d, bint cubes,
+                            bint fourths, stats *s) noexcept nogil:
+    """central_pass of integers, from an integer near their mean."""
     cdef powers_of c
     cdef float near[LANES]
-    cdef int32_t middle = <int32_t>mean_nearest(s.sum_int, s.n)
-    cdef float rest = float_ratio(s.sum_int - <int64_t>middle * s.n, s.n)
-    cdef float shrink = spread_scale(<float>(s.high_int - middle) - rest,
-                                     <float>(s.low_int - middle) - rest)
-    cdef vector lack = atoll_splat(rest), down = atoll_splat(shrink)
+    cdef vector lack = atoll_splat(d.first), down = atoll_splat(d.shrink)
     cdef size_t i = 0, j
     central_clear(&c)
     while i + LANES <= n:
         for j in range(<size_t>PARTS):
-            central_add(&c, j, (atoll_load_i16(x + i + WIDE * j, middle) - lack) * down)
+            central_add(&c, j, (atoll_load_i16(x + i + WIDE * j, middle) - lack) * down, cubes,
+                        fourths)
         atoll_expect(x + i, n * sizeof(int16_t))
         i = i + LANES
     for j in range(n - i):
-        near[j] = (<float>(x[i + j] - middle) - rest) * shrink
+        near[j] = (<float>(x[i + j] - middle) - d.first) * d.shrink
     central_end(&c, near, n - i, s)
+
+
+cdef void central_i16(const int16_t *x, size_t n, uint32_t need, stats *s) noexcept nogil:
+    """As central_f32, of deviations from the exact mean: an integer near it and the rest."""
+    cdef deviation d
+    cdef int32_t middle = <int32_t>mean_nearest(s.sum_int, s.n)
+    d.first = float_ratio(s.sum_int - <int64_t>middle * s.n, s.n)
+    d.shrink = spread_scale(<float>(s.high_int - middle) - d.first,
+                            <float>(s.low_int - middle) - d.first)
+    if ROOMY and not need & NEED_CUBES:
+        whole_pass(x, n, middle, &d, False, True, s)
+    elif ROOMY and not need & NEED_FOURTHS:
+        whole_pass(x, n, middle, &d, True, False, s)
+    else:
+        whole_pass(x, n, middle, &d, True, True, s)
 
 
 cdef inline float wide_difference(int32_t a, int32_t b) noexcept nogil:
@@ -426,7 +479,7 @@ cdef void central_i32(const int32_t *x, size_t n, stats *s) noexcept nogil:
         for j in range(<size_t>LANES):
             near[j] = <float>(x[i + j] - middle) if narrow else wide_difference(x[i + j], middle)
         for j in range(<size_t>PARTS):
-            central_add(&c, j, (atoll_load(near + WIDE * j) - lack) * down)
+            central_add(&c, j, (atoll_load(near + WIDE * j) - lack) * down, True, True)
         i = i + LANES
     for j in range(n - i):
         near[j] = (wide_difference(x[i + j], middle) - rest) * shrink
@@ -482,7 +535,7 @@ cdef void stats_i16(const int16_t *x, size_t n, uint32_t need, stats *s) noexcep
         s.low_int = low
         s.high_int = high
     if need & NEED_CENTRAL:
-        central_i16(x, n, s)
+        central_i16(x, n, need, s)
 
 
 cdef void stats_i32(const int32_t *x, size_t n, uint32_t need, stats *s) noexcept nogil:
