@@ -62,6 +62,9 @@ cdef extern from "parts/platform.h" nogil:
     void atoll_layer_scores(const int16_t *y, uint32_t outputs, size_t count, float by, float *out)
     void atoll_turn(vector *v)
     vector atoll_root(vector v)
+    vector atoll_count(float first)
+    vector atoll_pick_upto(vector v, vector most, vector yes, vector no)
+    uint32_t atoll_rises(const float *p, size_t n, float most)
     ctypedef struct node "atoll_node":
         float most
         uint32_t at

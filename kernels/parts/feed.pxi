@@ -74,6 +74,8 @@ cdef void feature_values(plan *p, const operation *op, const stats *s, const voi
         peaks_many(<const float *>x, frame_length(p), args, out)
     elif op.code == OP_PEAKS:
         feature_peaks(<const float *>x, frame_length(p), args, out)
+    elif ROOMY and WIDE > 1 and op.code == OP_MEL:
+        mel_many(<const float *>x, op.argc, args, out)
     elif op.code == OP_MEL:
         feature_mel(<const float *>x, op.argc, args, out)
     else:

@@ -21,6 +21,55 @@ static inline atoll_vector atoll_root(atoll_vector v) {
 #endif
 }
 
+/* first, first + 1, ... */
+static inline atoll_vector atoll_count(float first) {
+    float y[ATOLL_WIDE];
+    size_t k;
+    for (k = 0; k < ATOLL_WIDE; k++) {
+        y[k] = first + (float)k;
+    }
+    return atoll_load(y);
+}
+
+/* `yes` where v is at most `most`, else `no`. */
+static inline atoll_vector atoll_pick_upto(atoll_vector v, atoll_vector most, atoll_vector yes,
+                                           atoll_vector no) {
+#if ATOLL_WIDE == 8
+    return (atoll_vector)_mm256_blendv_ps((__m256)no, (__m256)yes,
+                                          _mm256_cmp_ps((__m256)v, (__m256)most, _CMP_LE_OQ));
+#elif ATOLL_WIDE == 4
+    typedef int32_t which __attribute__((vector_size(16)));
+    which upto = (which)(v <= most);
+    return (atoll_vector)((upto & (which)yes) | (~upto & (which)no));
+#else
+    return v <= most ? yes : no;
+#endif
+}
+
+/* Which of n <= 16 bins rise above `most` and above the bin before them, and are not below the next: a bit
+ * for each. */
+static inline uint32_t atoll_rises(const float *p, size_t n, float most) {
+    uint32_t some = 0;
+    size_t k;
+#if ATOLL_AVX2
+    if (n == 16u) {
+        const __m256 bound = _mm256_set1_ps(most);
+        for (k = 0; k < 16u; k += 8u) {
+            __m256 v = _mm256_loadu_ps(p + k);
+            __m256 up = _mm256_and_ps(_mm256_cmp_ps(v, bound, _CMP_GT_OQ),
+                                      _mm256_cmp_ps(v, _mm256_loadu_ps(p + k - 1), _CMP_GT_OQ));
+            up = _mm256_and_ps(up, _mm256_cmp_ps(v, _mm256_loadu_ps(p + k + 1), _CMP_GE_OQ));
+            some |= (uint32_t)_mm256_movemask_ps(up) << k;
+        }
+        return some;
+    }
+#endif
+    for (k = 0; k < n; k++) {
+        some |= (uint32_t)((p[k] > most) & (p[k] > p[(ptrdiff_t)k - 1]) & (p[k] >= p[k + 1])) << k;
+    }
+    return some;
+}
+
 /* A node of a tree as woods.pxi lays it out: the value at place `at` is held against `most`, and that which is
  * not above it leads to the second of the next nodes (by their distance in bytes from the first). */
 typedef struct {

@@ -60,31 +60,66 @@ cdef float power_middle(const float *p, size_t n, float *upper) noexcept nogil:
     return lower
 
 
-cdef bint peak_near(const float *p, float most) noexcept nogil:
-    """Whether one of PEAK_BLOCK bins rises above the bin before it and above `most`."""
-    cdef uint32_t some = 0
-    cdef size_t i
-    for i in range(<size_t>PEAK_BLOCK):
-        some = some | (<uint32_t>(p[i] > most) & <uint32_t>(p[i] > p[i - 1]) & <uint32_t>(p[i] >= p[i + 1]))
-    return some != 0
-
-
 cdef void peaks_many(const float *p, size_t n, const uint32_t *args, float *out) noexcept nogil:
     """feature_peaks, where most bins are seen not to be among the largest, block by block."""
-    cdef uint32_t most = args[0]
+    cdef uint32_t most = args[0], some
     cdef float hz = atoll_float(args[1])
-    cdef size_t k = 1, last, end
-    while k + 1 < n:
+    cdef size_t at = 1, k, end
+    while at + 1 < n:
         # What does not rise above the least that is kept changes nothing; NaN: nothing is kept there yet.
-        if k + PEAK_BLOCK < n and not peak_near(p + k, atoll_greater(out[2 * most - 1], <float>0.0)):
-            k = k + PEAK_BLOCK
-            continue
-        last = k + PEAK_BLOCK
-        while k < last and k + 1 < n:
-            if p[k] > p[k - 1] and p[k] >= p[k + 1]:
-                end = k + 1
-                while end + 1 < n and p[end] == p[k]:
-                    end = end + 1
-                if p[end] < p[k]:
-                    peak_enter(most, <float>((k + end - 1) // 2) * hz, p[k], out)
-            k = k + 1
+        k = PEAK_BLOCK if at + PEAK_BLOCK < n else n - 1 - at
+        some = atoll_rises(p + at, k, atoll_greater(out[2 * most - 1], <float>0.0))
+        while some:
+            k = at + atoll_length(some & (0 - some)) - 1
+            some = some & (some - 1)
+            end = k + 1
+            while end + 1 < n and p[end] == p[k]:
+                end = end + 1
+            if p[end] < p[k]:
+                peak_enter(most, <float>((k + end - 1) // 2) * hz, p[k], out)
+        at = at + PEAK_BLOCK
+
+
+cdef inline vector mel_weight(vector at, float low, float middle, float high, float up,
+                              float down) noexcept nogil:
+    return atoll_pick_upto(at, atoll_splat(middle), (at - atoll_splat(low)) * atoll_splat(up),
+                           (atoll_splat(high) - at) * atoll_splat(down))
+
+
+cdef vector mel_fold(const float *p, float low, float middle, float high) noexcept nogil:
+    """mel_band up to its last vector. Where the band ends zeros are weighted, which add nothing."""
+    cdef vector part[PARTS]
+    cdef vector at
+    cdef size_t first = <size_t>low + 1, last = <size_t>high, i = 0, j
+    cdef float up = <float>1.0 / (middle - low), down = <float>1.0 / (high - middle)
+    if <float>last == high:
+        last = last - 1
+    last = last + 1 - first
+    for j in range(<size_t>PARTS):
+        part[j] = atoll_splat(<float>0.0)
+    at = atoll_count(<float>first)
+    while i < last:
+        j = (i // WIDE) % PARTS
+        part[j] = part[j] + (atoll_load_part(p + first + i, last - i)
+                             * mel_weight(at, low, middle, high, up, down))
+        at = at + atoll_splat(<float>WIDE)
+        i = i + WIDE
+    return lanes_fold(part)
+
+
+cdef void mel_many(const float *p, uint32_t argc, const uint32_t *args, float *out) noexcept nogil:
+    """feature_mel, the trees of WIDE bands side by side."""
+    cdef const float *edge = <const float *>(args + MEL_HEAD)
+    cdef vector sum[WIDE]
+    cdef float power[WIDE]
+    cdef uint32_t bands = argc - MEL_HEAD - 2, at = 0, k, band
+    while at < bands:
+        for k in range(<uint32_t>WIDE):
+            band = at + k if at + k < bands else bands - 1
+            sum[k] = mel_fold(p, edge[band], edge[band + 1], edge[band + 2])
+        atoll_store(power, turned_sum(sum))
+        for k in range(bands - at if bands - at < WIDE else <uint32_t>WIDE):
+            if args[0] == 1:
+                power[k] = <float>3.01029996 * log2_f32(atoll_greater(<float>1e-10, power[k]))
+            out[at + k] = float_plain(power[k])
+        at = at + WIDE
