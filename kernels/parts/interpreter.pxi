@@ -66,7 +66,10 @@ cdef size_t chunk_stage(plan *p, operation *op, const chunk *c, size_t n) noexce
         elif op.code == OP_USER_SAMPLES:
             atoll_user_samples(args, floats, n)
         elif op.code == OP_RESAMPLE:
-            n = resample_f32(<line *>state, args, op.argc, floats, n)
+            if ROOMY:
+                n = resample_many(<line *>state, args, op.argc, floats, n)
+            else:
+                n = resample_f32(<line *>state, args, op.argc, floats, n)
         else:
             sections_f32(<section *>state, args, op.argc, floats, n)
     elif op.dtype == DTYPE_F32:
@@ -163,10 +166,10 @@ cdef uint32_t staged_push(plan *p, const uint8_t *x, size_t n, float *rows,
     cdef size_t at = 0, m, given, most = p.chunk
     cdef uint32_t status = STATUS_OK
     cdef const void *made
-    if ROOMY and p.chunk == CHUNK:
+    if ROOMY:
         c.ints = ints
         c.floats = floats
-        most = RUN
+        most = most * (RUN // CHUNK)
     while at < n and status == STATUS_OK:
         m = n - at if n - at < most else most
         if ROOMY and first.code == OP_DECIMATE:
