@@ -26,6 +26,7 @@ cdef extern from "parts/platform.h" nogil:
         PARTS "ATOLL_PARTS"
         ROOMY "ATOLL_ROOMY"
         RUN "ATOLL_RUN"
+        PLANAR "ATOLL_PLANAR"
         TALLY_SLOTS "ATOLL_TALLY_SLOTS"
         TALLY_BLOCK "ATOLL_TALLY_BLOCK"
         POINTS "ATOLL_POINTS"
@@ -49,6 +50,10 @@ cdef extern from "parts/platform.h" nogil:
                           int64_t *over, int64_t *under)
     size_t atoll_every_i16(const int16_t *x, size_t n, size_t step, int32_t *out)
     size_t atoll_every_u32(const uint32_t *x, size_t n, size_t step, uint32_t *out)
+    void atoll_deal_u16(const uint16_t *x, size_t channels, size_t n, uint16_t *out, size_t apart)
+    void atoll_deal_u32(const uint32_t *x, size_t channels, size_t n, uint32_t *out, size_t apart)
+    size_t atoll_nearest(const float *x, size_t n, float by, int32_t *out)
+    void atoll_add_wide(int64_t *total, const int32_t *x, size_t n)
     vector atoll_load_part(const float *x, size_t n)
     void atoll_layer_rows(const int16_t *row, size_t each, int16_t *x)
     ctypedef struct output "atoll_output":
@@ -63,6 +68,9 @@ cdef extern from "parts/platform.h" nogil:
     void atoll_turn(vector *v)
     vector atoll_root(vector v)
     vector atoll_count(float first)
+    size_t atoll_abs_bounded(const int16_t *x, size_t n, int32_t *y, int32_t *low, int32_t *high)
+    size_t atoll_clip_bounded(const int16_t *x, size_t n, int32_t *y, int32_t under, int32_t over,
+                              int32_t *low, int32_t *high)
     vector atoll_pick_upto(vector v, vector most, vector yes, vector no)
     uint32_t atoll_rises(const float *p, size_t n, float most)
     ctypedef struct node "atoll_node":

@@ -21,6 +21,7 @@ cdef void channel_load(const void *x, size_t wide, size_t step, size_t n, void *
             (<uint32_t *>out)[i] = (<const uint32_t *>x)[i * step]
 
 
+
 cdef struct chunk:
     int32_t *ints
     float *floats
@@ -162,6 +163,7 @@ cdef uint32_t staged_push(plan *p, const uint8_t *x, size_t n, float *rows,
     cdef int32_t ints[RUN]
     cdef float floats[RUN]
     cdef chunk c = plan_chunk(p)
+    cdef bounds within
     cdef operation *first = plan_op(p, p.first_stage)
     cdef size_t at = 0, m, given, most = p.chunk
     cdef uint32_t status = STATUS_OK
@@ -174,7 +176,10 @@ cdef uint32_t staged_push(plan *p, const uint8_t *x, size_t n, float *rows,
         m = n - at if n - at < most else most
         if ROOMY and first.code == OP_DECIMATE:
             made = sparse_run(p, &c, x + at * dtype_size(p.dtype), n - at, most, &m, &given)
-        elif ROOMY and first_stage(p, &c, x + at * dtype_size(p.dtype), m, &given):
+        elif ROOMY and first_stage(p, &c, x + at * dtype_size(p.dtype), m, &given, &within):
+            if AVX2 and extremes_stand(p, &within, given):
+                at = at + m
+                continue
             made = chunk_run(p, &c, 1, given, &given)
         else:
             chunk_load(p, &c, x, at, m)
@@ -203,6 +208,34 @@ cdef size_t planar_chunk(plan *p, const uint8_t *x, size_t n) noexcept nogil:
     return given
 
 
+cdef uint32_t planar_push(plan *p, const uint8_t *x, size_t n, float *rows,
+                          size_t room) noexcept nogil:
+    """Frames of several channels without sample stages, side by side on the stack: more than a chunk,
+    so that windows stand there whole."""
+    cdef uint32_t planar[PLANAR]
+    cdef size_t wide = dtype_size(p.dtype), most = PLANAR // p.channels, at = 0, m
+    cdef uint32_t status = STATUS_OK
+    while at < n and status == STATUS_OK:
+        m = n - at if n - at < most else most
+        channels_deal(x + at * wide * p.channels, wide, p.channels, m, planar, most)
+        status = plan_feed(p, <const uint8_t *>planar, most * wide, m, rows, room)
+        at = at + m
+    return status
+
+
+cdef void channels_deal(const uint8_t *x, size_t wide, size_t channels, size_t n, void *out,
+                        size_t apart) noexcept nogil:
+    """n frames, each channel on its own, `apart` samples from the one before."""
+    cdef size_t c
+    if wide == 2 and (channels == 2 or channels == 4):
+        atoll_deal_u16(<const uint16_t *>x, channels, n, <uint16_t *>out, apart)
+    elif wide == 4 and (channels == 2 or channels == 4):
+        atoll_deal_u32(<const uint32_t *>x, channels, n, <uint32_t *>out, apart)
+    else:
+        for c in range(channels):
+            channel_load(x + c * wide, wide, channels, n, <uint8_t *>out + c * apart * wide)
+
+
 cdef uint32_t plan_push(plan *p, const void *x, size_t n, float *rows,
                         size_t room) noexcept nogil:
     """Run n samples (of several channels: frames) of the program's dtype.
@@ -217,6 +250,9 @@ cdef uint32_t plan_push(plan *p, const void *x, size_t n, float *rows,
             status = staged_push(p, <const uint8_t *>x, n, rows, room)
         else:
             status = plan_feed(p, <const uint8_t *>x, 0, n, rows, room)
+        at = n
+    elif ROOMY and p.stages == 0 and p.dtype == p.stage_dtype:
+        status = planar_push(p, <const uint8_t *>x, n, rows, room)
         at = n
     while at < n and status == STATUS_OK:
         taken = n - at if n - at < p.chunk else <size_t>p.chunk

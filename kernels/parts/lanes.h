@@ -62,6 +62,39 @@ static inline atoll_vector atoll_load_part(const float *x, size_t n) {
 #endif
 }
 
+/* n frames of two or four channels, each channel on its own, `apart` from the one before: loops with a
+ * number of channels that compilers see, which they vectorise. */
+#define ATOLL_DEAL(name, type)                                                                     \
+    static inline void name(const type *restrict x, size_t channels, size_t n, type *restrict out, \
+                            size_t apart) {                                                        \
+        type *restrict a = out, *restrict b = out + apart;                                         \
+        size_t i;                                                                                  \
+        if (channels == 2u) {                                                                      \
+            for (i = 0; i < n; i++) {                                                              \
+                a[i] = x[2u * i];                                                                  \
+                b[i] = x[2u * i + 1u];                                                             \
+            }                                                                                      \
+        } else {                                                                                   \
+            type *restrict c = out + 2u * apart, *restrict d = out + 3u * apart;                   \
+            for (i = 0; i < n; i++) {                                                              \
+                a[i] = x[4u * i];                                                                  \
+                b[i] = x[4u * i + 1u];                                                             \
+                c[i] = x[4u * i + 2u];                                                             \
+                d[i] = x[4u * i + 3u];                                                             \
+            }                                                                                      \
+        }                                                                                          \
+    }
+ATOLL_DEAL(atoll_deal_u16, uint16_t)
+ATOLL_DEAL(atoll_deal_u32, uint32_t)
+
+/* n numbers added to 64-bit sums. */
+static inline void atoll_add_wide(int64_t *restrict total, const int32_t *restrict x, size_t n) {
+    size_t i;
+    for (i = 0; i < n; i++) {
+        total[i] += x[i];
+    }
+}
+
 /* Transpose ATOLL_WIDE vectors: element j of vector i becomes element i of vector j. */
 static inline void atoll_turn(atoll_vector *v) {
 #if ATOLL_WIDE == 8
@@ -248,6 +281,18 @@ static inline size_t atoll_exact_sum(const float *x, size_t n, int64_t *total, u
     return n;
 }
 
+/* Products by `by` of as many of n numbers as are whole vectors, which fit in 31 bits, rounded to the
+ * nearest (ties to even: the interpreter's mode). */
+static inline size_t atoll_nearest(const float *x, size_t n, float by, int32_t *out) {
+    const __m256 times = _mm256_set1_ps(by);
+    size_t i;
+    for (i = 0; i + 8u <= n; i += 8u) {
+        __m256 v = _mm256_mul_ps(_mm256_loadu_ps(x + i), times);
+        _mm256_storeu_si256((__m256i *)(void *)(out + i), _mm256_cvtps_epi32(v));
+    }
+    return i;
+}
+
 static inline __m256i atoll_words(const void *x) { return _mm256_loadu_si256((const __m256i *)x); }
 
 /* The even words of a, then those of b. */
@@ -356,6 +401,7 @@ static inline size_t atoll_span_dot(const float *x, const float *y, size_t n, ui
     return n;
 }
 #else
+#define atoll_nearest(x, n, by, out) ((size_t)0)
 #define atoll_every_i16(x, n, step, out) ((size_t)0)
 #define atoll_every_u32(x, n, step, out) ((size_t)0)
 #define atoll_span(x, n, high, low) ((void)(x), (void)(n), *(high) = *(low) = 0u)

@@ -137,7 +137,8 @@ static inline atoll_vector atoll_splat(float x) {
 
 /* Elements of an array on the stack that only a roomy machine uses. */
 #define ATOLL_SPARE(n) (ATOLL_ROOMY ? (n) : 1)
-#define ATOLL_RUN ATOLL_SPARE(1024) /* samples that run through the sample stages at a time */
+#define ATOLL_RUN ATOLL_SPARE(2048) /* samples that run through the sample stages at a time */
+#define ATOLL_PLANAR ATOLL_SPARE(8192) /* samples of several channels side by side */
 #define ATOLL_TALLY_SLOTS ATOLL_SPARE(1024) /* bins that sketch.pxi counts beside the sketch */
 #define ATOLL_TALLY_BLOCK ATOLL_SPARE(512)
 #define ATOLL_POINTS (ATOLL_ROOMY ? 32768 / ATOLL_WIDE : 16) /* of a spectrum beside others (spectra.pxi) */

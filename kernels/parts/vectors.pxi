@@ -11,7 +11,7 @@ cdef enum:
     VECTOR_BITS_MAX = 30
     VECTOR_CHUNKS = 3
     VECTORS_WIDE = 64  # columns of rows that are summed many at a time
-    VECTORS_BLOCK = 1024  # numbers rounded at a time
+    VECTORS_BLOCK = 1024  # numbers rounded at a time, at most
 
 cdef struct vectors:
     uint64_t count
@@ -101,7 +101,7 @@ cdef void vectors_round(const vectors *s, const float *x, size_t n, int32_t *out
     cdef float by = float_power(<int32_t>s.bits), v, rest
     cdef int32_t whole, odd
     cdef size_t i
-    for i in range(n):
+    for i in range(atoll_nearest(x, n, by, out), n):
         v = x[i] * by
         whole = <int32_t>v
         rest = v - <float>whole
@@ -114,23 +114,29 @@ cdef bint vectors_many(vectors *s, const float *x, size_t count) noexcept nogil:
     """`count` rows that stand one behind the other; False, and nothing done, where each has to be
     looked at: with weights, wide, or with a number that is not plain."""
     cdef int32_t whole[VECTORS_BLOCK]
-    cdef int64_t total[VECTORS_WIDE]
-    cdef size_t columns = s.columns, rows = VECTORS_BLOCK // columns, at = 0, i, c, m
+    cdef int64_t total[VECTORS_BLOCK]
+    cdef size_t columns = s.columns, span, at = 0, i, c, m
     if s.weighted or columns > VECTORS_WIDE or not vectors_plain(s, x, count * columns):
         return False
-    memset(total, 0, sizeof(total))
-    while at < count:
-        m = count - at if count - at < rows else rows
-        vectors_round(s, x + at * columns, m * columns, whole)
-        for i in range(m):
-            for c in range(columns):
-                total[c] = total[c] + whole[i * columns + c]
+    span = columns * (VECTORS_WIDE // columns)  # of as many rows as fit: a sum for each number of them
+    memset(total, 0, span * sizeof(int64_t))
+    while at < count * columns:
+        m = count * columns - at
+        if m > VECTORS_BLOCK // span * span:
+            m = VECTORS_BLOCK // span * span
+        vectors_round(s, x + at, m, whole)
+        i = 0
+        while i < m:
+            atoll_add_wide(total, whole + i, m - i if m - i < span else span)
+            i = i + span
         at = at + m
     if s.pending + 2 > LIMBS_PENDING:
         vectors_settle(s)
     s.pending = s.pending + 2
     s.count = s.count + count
     limbs_add_i64(&s.chunk[0], <int64_t>count)
+    for c in range(columns, span):
+        total[c % columns] = total[c % columns] + total[c]
     for c in range(columns):
         limbs_add_i64(&s.chunk[VECTOR_CHUNKS * (c + 1)], total[c])
     return True

@@ -144,16 +144,29 @@ def spread(rng: random.Random, columns: int) -> Model:
     return mahalanobis([rng.gauss(100, 50) for _ in range(columns)], rows)
 
 
-def network(rng: random.Random) -> io.BytesIO:
-    """16 inputs, 7 hidden numbers, 3 outputs: neither a multiple of four."""
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("shift", [1, 31, 32, 33, 62])
+@pytest.mark.parametrize(("inputs", "hidden", "outputs"), [(3, 64, 1), (17, 5, 9), (64, 33, 16)])
+def test_networks_of_any_shape_and_shift_give_the_bytes_of_each_row(
+    inputs, hidden, outputs, shift, kind
+):
+    rng = random.Random(f"{inputs} {shift}")
+    models = {"net": mlp_from_npz(network(rng, ((hidden, inputs), (outputs, hidden)), shift))}
+    plan, samples = Plan(f"window {inputs} hop=29 | mlp @net | moments", models), stream(kind)
+    assert bytes_of(plan, samples, len(samples)) == bytes_of(plan, samples, 1)
+
+
+def network(
+    rng: random.Random, shapes: tuple[tuple[int, int], ...] = ((7, 16), (3, 7)), shift: int = 38
+) -> io.BytesIO:
+    """By default 16 inputs, 7 hidden numbers, 3 outputs: neither a multiple of four."""
     numpy = pytest.importorskip("numpy")
-    shapes = ((7, 16), (3, 7))
     arrays = {"input_scale": 30.0, "input_zero": 3, "output_scale": 0.5}
     for k, shape in enumerate(shapes):
         draw = [[rng.randint(-128, 127) for _ in range(shape[1])] for _ in range(shape[0])]
         arrays[f"w{k}"] = numpy.array(draw, "i1")
         arrays[f"b{k}"] = numpy.array([rng.randint(-3000, 3000) for _ in range(shape[0])], "i4")
-        arrays |= {f"m{k}": 1 << 30, f"s{k}": 38 + k}
+        arrays |= {f"m{k}": 1 << 30, f"s{k}": min(62, shift + k)}
     file = io.BytesIO()
     numpy.savez(file, **arrays)
     file.seek(0)
