@@ -62,8 +62,23 @@ def side_by_side(d: Data) -> list[Row]:
         np.copyto(room, x)
         return np.sqrt(np.einsum("ijk,ijk->ik", room, room) / length)
 
+    def each() -> Array:
+        """One after the other: numpy adds along one axis in pairs, by vectors."""
+        y = np.square(x, out=room, dtype="f4")
+        sums = [y[:, :, channel].sum(1) for channel in range(CHANNELS)]
+        return np.sqrt(np.stack(sums, 1) / length)
+
+    def halved() -> Array:
+        """Halves of all rows added to halves, as long as they hold more than the channels."""
+        y = np.square(x, out=room, dtype="f4").reshape(count, -1)
+        while y.shape[1] > CHANNELS:
+            half = y.shape[1] // 2
+            y = np.add(y[:, :half], y[:, half:])
+        return np.sqrt(y / length)
+
     plan, same = f"channels {CHANNELS} | window {length} | rms", named("rms", close(1e-5))
-    return [Row("channels", plan, {"numpy": squared}, same, RATE_HZ, loose={"einsum": summed})]
+    peers: dict[str, Work] = {"numpy": squared, "numpy, each": each, "numpy, halves": halved}
+    return [Row("channels", plan, peers, same, RATE_HZ, loose={"einsum": summed})]
 
 
 def phases(taps: Array) -> Array:
