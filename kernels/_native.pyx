@@ -60,6 +60,7 @@ include "parts/spectra.pxi"
 include "parts/watches.pxi"
 include "parts/feed.pxi"
 include "parts/first.pxi"
+include "parts/stands.pxi"
 include "parts/interpreter.pxi"
 include "parts/checkpoint.pxi"
 

@@ -7,6 +7,7 @@
 
 cdef extern from "parts/platform.h" nogil:
     const uint64_t LOW32 "ATOLL_LOW32"
+    const uint64_t COUNTS_SIGNS "ATOLL_SIGNS"
     const uint32_t HASH_FACTOR "ATOLL_HASH"
     const int32_t I32_MAX "INT32_MAX"
     const int32_t I32_MIN "INT32_MIN"
@@ -52,7 +53,7 @@ cdef extern from "parts/platform.h" nogil:
     size_t atoll_every_u32(const uint32_t *x, size_t n, size_t step, uint32_t *out)
     void atoll_deal_u16(const uint16_t *x, size_t channels, size_t n, uint16_t *out, size_t apart)
     void atoll_deal_u32(const uint32_t *x, size_t channels, size_t n, uint32_t *out, size_t apart)
-    size_t atoll_nearest(const float *x, size_t n, float by, int32_t *out)
+    size_t atoll_rounded(const float *x, size_t n, float by, int32_t *out)
     void atoll_add_wide(int64_t *total, const int32_t *x, size_t n)
     vector atoll_load_part(const float *x, size_t n)
     void atoll_layer_rows(const int16_t *row, size_t each, int16_t *x)
@@ -68,9 +69,15 @@ cdef extern from "parts/platform.h" nogil:
     void atoll_turn(vector *v)
     vector atoll_root(vector v)
     vector atoll_count(float first)
-    size_t atoll_abs_bounded(const int16_t *x, size_t n, int32_t *y, int32_t *low, int32_t *high)
-    size_t atoll_clip_bounded(const int16_t *x, size_t n, int32_t *y, int32_t under, int32_t over,
-                              int32_t *low, int32_t *high)
+    enum:
+        MADE_ABS "ATOLL_MADE_ABS"
+        MADE_CLIP "ATOLL_MADE_CLIP"
+        MADE_SCALE "ATOLL_MADE_SCALE"
+        MADE_DIFF "ATOLL_MADE_DIFF"
+    uint32_t atoll_made_of_f32(uint32_t how, const float *x, size_t n, float a, float b, float *low,
+                               float *high)
+    uint32_t atoll_abs_bounds(const int16_t *x, size_t n, int32_t *low, int32_t *high)
+    uint32_t atoll_i16_bounds(const int16_t *x, size_t n, uint32_t less, int32_t *low, int32_t *high)
     vector atoll_pick_upto(vector v, vector most, vector yes, vector no)
     uint32_t atoll_rises(const float *p, size_t n, float most)
     ctypedef struct node "atoll_node":

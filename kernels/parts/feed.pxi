@@ -96,6 +96,10 @@ cdef const void *window_frames(plan *p, const void *x) noexcept nogil:
             frame_mean(DTYPE_F32 if k else p.stage_dtype, x, p.window, frame)
             if (<const uint32_t *>plan_at(p, op.args_at))[0] == 1:
                 frame_line(frame, p.window)
+        elif ROOMY and k == 0 and op.code == OP_TAPER and p.stage_dtype == DTYPE_F32:
+            taper_from(table, <const float *>x, p.window, frame)
+            x = frame
+            continue
         elif k == 0 and op.code != OP_PSD:
             frame_load(p.stage_dtype, x, p.window, frame)
         if op.code == OP_TAPER:

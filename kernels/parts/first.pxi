@@ -1,19 +1,12 @@
 # The first sample stage straight from the stream, where there is room for the code: no copy before it.
 
-cdef struct bounds:
-    int32_t low  # of the integers that the first stage gave, where it took note of them
-    int32_t high
 
-
-cdef void abs_from_i16(const int16_t *x, int32_t *y, size_t n, bounds *c) noexcept nogil:
+cdef void abs_from_i16(const int16_t *x, int32_t *y, size_t n) noexcept nogil:
     cdef size_t i
     cdef int32_t v
-    for i in range(atoll_abs_bounded(x, n, y, &c.low, &c.high), n):
+    for i in range(n):
         v = x[i]
         y[i] = -v if v < 0 else v
-        if AVX2:
-            c.low = y[i] if y[i] < c.low else c.low
-            c.high = y[i] if y[i] > c.high else c.high
 
 
 cdef void abs_from_f32(const float *x, float *y, size_t n) noexcept nogil:
@@ -28,17 +21,14 @@ cdef void envelope_from_i16(const int16_t *x, float *y, size_t n) noexcept nogil
         y[i] = f32_magnitude(<float>x[i])
 
 
-cdef void clip_from_i16(const int16_t *x, int32_t *y, size_t n, float low, float high,
-                        bounds *c) noexcept nogil:
+cdef void clip_from_i16(const int16_t *x, int32_t *y, size_t n, float low,
+                        float high) noexcept nogil:
     cdef size_t i
     cdef int32_t least = bound_i32(low, True), most = bound_i32(high, False), v
-    for i in range(atoll_clip_bounded(x, n, y, least, most, &c.low, &c.high), n):
+    for i in range(n):
         v = x[i]
         v = least if v < least else v
         y[i] = most if v > most else v
-        if AVX2:
-            c.low = y[i] if y[i] < c.low else c.low
-            c.high = y[i] if y[i] > c.high else c.high
 
 
 cdef void clip_from_f32(const float *x, float *y, size_t n, float low, float high) noexcept nogil:
@@ -81,13 +71,13 @@ cdef size_t diff_from_f32(delay *s, const float *x, float *y, size_t n) noexcept
 
 
 cdef bint first_i16(const operation *op, const uint32_t *args, void *state, const chunk *c,
-                    const int16_t *x, size_t n, size_t *given, bounds *b) noexcept nogil:
+                    const int16_t *x, size_t n, size_t *given) noexcept nogil:
     if op.code == OP_ABS:
-        abs_from_i16(x, c.ints, n, b)
+        abs_from_i16(x, c.ints, n)
     elif op.code == OP_ENVELOPE and op.argc == 0:
         envelope_from_i16(x, c.floats, n)
     elif op.code == OP_CLIP:
-        clip_from_i16(x, c.ints, n, atoll_float(args[0]), atoll_float(args[1]), b)
+        clip_from_i16(x, c.ints, n, atoll_float(args[0]), atoll_float(args[1]))
     elif op.code == OP_SCALE:
         scale_from_i16(x, c.floats, n, atoll_float(args[0]), atoll_float(args[1]))
     elif op.code == OP_DIFF:
@@ -112,37 +102,16 @@ cdef bint first_f32(const operation *op, const uint32_t *args, void *state, cons
     return True
 
 
-cdef bint extremes_stand(plan *p, const bounds *c, size_t n) noexcept nogil:
-    """Whether n values within the bounds go into nothing but a `minmax` that they do not change:
-    they are then counted, and need not be looked at."""
-    cdef extrema *s
-    cdef const place *first = plan_place(p)
-    if (c.low > c.high or p.stages != 1 or p.window or p.rowers or p.joint or p.reducers != 1
-            or plan_op(p, p.first_reducer).code != OP_MINMAX):
-        return False
-    s = <extrema *>plan_instance(p, 0, 0)
-    if (s.count == 0 or c.low < s.low or c.high > s.high
-            or (c.low == s.low and place_before(first, &s.low_place))
-            or (c.high == s.high and place_before(first, &s.high_place))):
-        return False
-    s.count = s.count + n
-    place_advance(p, n)
-    p.units = p.units + n
-    return True
-
-
-cdef bint first_stage(plan *p, const chunk *c, const uint8_t *x, size_t n, size_t *given,
-                      bounds *b) noexcept nogil:
+cdef bint first_stage(plan *p, const chunk *c, const uint8_t *x, size_t n,
+                      size_t *given) noexcept nogil:
     """n > 0 samples through the first stage into the chunk, and how many it gave; False, and
     nothing done, where they have to be loaded before it."""
     cdef operation *op = plan_op(p, p.first_stage)
     cdef const uint32_t *args = <const uint32_t *>plan_at(p, op.args_at)
     cdef void *state = plan_at(p, op.state_at)
     given[0] = n
-    b.low = I32_MAX
-    b.high = I32_MIN
     if p.dtype == DTYPE_I16:
-        return first_i16(op, args, state, c, <const int16_t *>x, n, given, b)
+        return first_i16(op, args, state, c, <const int16_t *>x, n, given)
     if p.dtype == DTYPE_F32:
         return first_f32(op, args, state, c, <const float *>x, n, given)
     return False

@@ -163,7 +163,7 @@ cdef uint32_t staged_push(plan *p, const uint8_t *x, size_t n, float *rows,
     cdef int32_t ints[RUN]
     cdef float floats[RUN]
     cdef chunk c = plan_chunk(p)
-    cdef bounds within
+    cdef bint alone = ROOMY and AVX2 and extremes_alone(p)
     cdef operation *first = plan_op(p, p.first_stage)
     cdef size_t at = 0, m, given, most = p.chunk
     cdef uint32_t status = STATUS_OK
@@ -176,10 +176,10 @@ cdef uint32_t staged_push(plan *p, const uint8_t *x, size_t n, float *rows,
         m = n - at if n - at < most else most
         if ROOMY and first.code == OP_DECIMATE:
             made = sparse_run(p, &c, x + at * dtype_size(p.dtype), n - at, most, &m, &given)
-        elif ROOMY and first_stage(p, &c, x + at * dtype_size(p.dtype), m, &given, &within):
-            if AVX2 and extremes_stand(p, &within, given):
-                at = at + m
-                continue
+        elif alone and extremes_stand(p, x + at * dtype_size(p.dtype), m):
+            at = at + m
+            continue
+        elif ROOMY and first_stage(p, &c, x + at * dtype_size(p.dtype), m, &given):
             made = chunk_run(p, &c, 1, given, &given)
         else:
             chunk_load(p, &c, x, at, m)

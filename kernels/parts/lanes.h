@@ -283,7 +283,7 @@ static inline size_t atoll_exact_sum(const float *x, size_t n, int64_t *total, u
 
 /* Products by `by` of as many of n numbers as are whole vectors, which fit in 31 bits, rounded to the
  * nearest (ties to even: the interpreter's mode). */
-static inline size_t atoll_nearest(const float *x, size_t n, float by, int32_t *out) {
+static inline size_t atoll_rounded(const float *x, size_t n, float by, int32_t *out) {
     const __m256 times = _mm256_set1_ps(by);
     size_t i;
     for (i = 0; i + 8u <= n; i += 8u) {
@@ -401,7 +401,7 @@ static inline size_t atoll_span_dot(const float *x, const float *y, size_t n, ui
     return n;
 }
 #else
-#define atoll_nearest(x, n, by, out) ((size_t)0)
+#define atoll_rounded(x, n, by, out) ((size_t)0)
 #define atoll_every_i16(x, n, step, out) ((size_t)0)
 #define atoll_every_u32(x, n, step, out) ((size_t)0)
 #define atoll_span(x, n, high, low) ((void)(x), (void)(n), *(high) = *(low) = 0u)

@@ -150,57 +150,6 @@ static inline uint32_t atoll_leaves(const atoll_node *node, const uint32_t *end,
     return 1;
 }
 
-/* Magnitudes of n samples, or the samples held within two bounds, and the extremes of what is given: as
- * many as are whole vectors. */
-static inline size_t atoll_abs_bounded(const int16_t *x, size_t n, int32_t *y, int32_t *low, int32_t *high) {
-    __m256i least = _mm256_set1_epi16(-1), most = _mm256_setzero_si256(); /* without a sign */
-    uint16_t a[16], b[16];
-    size_t i;
-    for (i = 0; i + 16u <= n; i += 16u) {
-        __m256i v = _mm256_abs_epi16(_mm256_loadu_si256((const __m256i *)(const void *)(x + i)));
-        least = _mm256_min_epu16(least, v);
-        most = _mm256_max_epu16(most, v);
-        _mm256_storeu_si256((__m256i *)(void *)(y + i), _mm256_cvtepu16_epi32(_mm256_castsi256_si128(v)));
-        _mm256_storeu_si256((__m256i *)(void *)(y + i + 8),
-                            _mm256_cvtepu16_epi32(_mm256_extracti128_si256(v, 1)));
-    }
-    _mm256_storeu_si256((__m256i *)(void *)a, least);
-    _mm256_storeu_si256((__m256i *)(void *)b, most);
-    for (n = 0; n < 16u; n++) {
-        *low = a[n] < *low ? a[n] : *low;
-        *high = b[n] > *high ? b[n] : *high;
-    }
-    return i;
-}
-
-static inline size_t atoll_clip_bounded(const int16_t *x, size_t n, int32_t *y, int32_t under, int32_t over,
-                                        int32_t *low, int32_t *high) {
-    __m256i least = _mm256_set1_epi16(INT16_MAX), most = _mm256_set1_epi16(INT16_MIN), floor, roof;
-    int16_t a[16], b[16];
-    size_t i;
-    if (under < INT16_MIN || over > INT16_MAX || under > over) {
-        return 0;
-    }
-    floor = _mm256_set1_epi16((int16_t)under);
-    roof = _mm256_set1_epi16((int16_t)over);
-    for (i = 0; i + 16u <= n; i += 16u) {
-        __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)(x + i));
-        v = _mm256_min_epi16(_mm256_max_epi16(v, floor), roof);
-        least = _mm256_min_epi16(least, v);
-        most = _mm256_max_epi16(most, v);
-        _mm256_storeu_si256((__m256i *)(void *)(y + i), _mm256_cvtepi16_epi32(_mm256_castsi256_si128(v)));
-        _mm256_storeu_si256((__m256i *)(void *)(y + i + 8),
-                            _mm256_cvtepi16_epi32(_mm256_extracti128_si256(v, 1)));
-    }
-    _mm256_storeu_si256((__m256i *)(void *)a, least);
-    _mm256_storeu_si256((__m256i *)(void *)b, most);
-    for (n = 0; i != 0u && n < 16u; n++) {
-        *low = a[n] < *low ? a[n] : *low;
-        *high = b[n] > *high ? b[n] : *high;
-    }
-    return i;
-}
-
 /* Four numbers of eight rows, those of one column side by side. */
 static inline void atoll_turn_four(const __m128 *row, float *out) {
     __m256 v[4], a[4];
@@ -291,8 +240,6 @@ static inline void atoll_group_sums(const float *rows, size_t n, const int32_t *
     }
 }
 #else
-#define atoll_abs_bounded(x, n, y, low, high) ((void)(low), (void)(high), (size_t)0)
-#define atoll_clip_bounded(x, n, y, under, over, low, high) ((void)(low), (void)(high), (size_t)0)
 #define atoll_switch(x, n, high, low, on, out) ((void)(x), (void)(on), (size_t)0)
 #define atoll_leaves(node, end, value, width, sum) ((uint32_t)((void)(value), 0u))
 #define atoll_four_i16(x, apart, count, out) ((void)(out), (size_t)0)

@@ -67,6 +67,7 @@ static inline uint32_t atoll_length(uint64_t x) {
 }
 
 #define ATOLL_LOW32 UINT64_C(0xFFFFFFFF)
+#define ATOLL_SIGNS UINT64_C(0x8000800080008000) /* of four i16 */
 #define ATOLL_HASH UINT32_C(0x9E3779B1) /* 2^32 over the golden ratio (Knuth 6.4) */
 
 /* The finalizer of MurmurHash3, 64 bit (A. Appleby): a bijection in which each bit of the input
@@ -235,6 +236,7 @@ static inline void atoll_mode_leave(uint32_t old) { (void)old; }
 #include "lanes.h"
 #include "lanes_watch.h"
 #include "lanes_layer.h"
+#include "lanes_first.h"
 #include "cortexm.h"
 #include "user.h"
 

@@ -115,10 +115,12 @@ cdef void mel_many(const float *p, uint32_t argc, const uint32_t *args, float *o
     cdef uint32_t bands = argc - MEL_HEAD - 2, at = 0, k, band
     while at < bands:
         for k in range(<uint32_t>WIDE):
-            band = at + k if at + k < bands else bands - 1
+            band = <uint32_t>(at + k)
+            if band >= bands:
+                band = <uint32_t>(bands - 1)
             sum[k] = mel_fold(p, edge[band], edge[band + 1], edge[band + 2])
         atoll_store(power, turned_sum(sum))
-        for k in range(bands - at if bands - at < WIDE else <uint32_t>WIDE):
+        for k in range(<uint32_t>(bands - at) if bands - at < WIDE else <uint32_t>WIDE):
             if args[0] == 1:
                 power[k] = <float>3.01029996 * log2_f32(atoll_greater(<float>1e-10, power[k]))
             out[at + k] = float_plain(power[k])

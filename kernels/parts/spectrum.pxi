@@ -76,6 +76,16 @@ cdef void taper_run(const float *weight, float *x, size_t n) noexcept nogil:
         i = i + 1
 
 
+cdef void taper_from(const float *weight, const float *x, size_t n, float *out) noexcept nogil:
+    """taper_run of samples that stand elsewhere."""
+    cdef size_t i
+    cdef size_t half = n // 2 + 1
+    for i in range(half):
+        out[i] = x[i] * weight[i]
+    for i in range(half, n):
+        out[i] = x[i] * weight[n - i]
+
+
 cdef size_t spectrum_words(size_t n) noexcept nogil:
     """Floats of the table: the split's n / 2 + 1, and the late steps' 4 h each."""
     cdef size_t h = fft_first(n // 2), words = n // 2 + 1

@@ -101,7 +101,7 @@ cdef void vectors_round(const vectors *s, const float *x, size_t n, int32_t *out
     cdef float by = float_power(<int32_t>s.bits), v, rest
     cdef int32_t whole, odd
     cdef size_t i
-    for i in range(atoll_nearest(x, n, by, out), n):
+    for i in range(atoll_rounded(x, n, by, out), n):
         v = x[i] * by
         whole = <int32_t>v
         rest = v - <float>whole
