@@ -168,7 +168,7 @@ def most(values: Array, counts: Array) -> int:
 
 
 def most_of(counts: Array) -> int:
-    """The same without sorting what is not among the ten; sorting counts alone is faster than partition."""
+    """The same without sorting what is not among the ten; to sort counts beats partition."""
     least = np.sort(counts)[-10]
     at = np.flatnonzero(counts > least)
     at = np.append(at, np.flatnonzero(counts == least)[: 10 - len(at)])
@@ -194,7 +194,7 @@ def columns(d: Data) -> list[Row]:
     room = np.empty(d.f.size, "f4")
 
     def merge_long() -> Array:
-        """Rows of many columns first, which numpy adds by vectors; whole numbers in float64 are exact."""
+        """Long rows first, which numpy adds by vectors; whole numbers in float64 are exact."""
         np.multiply(d.f, np.float32(65536), out=room)
         np.rint(room, out=room)
         total = room[:whole].reshape(-1, MERGED).sum(0, dtype="f8").reshape(-1, 4).sum(0)

@@ -107,7 +107,7 @@ def test_one_push_gives_the_bytes_of_many(text, kind):
 
 @pytest.mark.parametrize("text", ["abs | minmax", "clip -40 40 | minmax"])
 def test_an_extreme_that_comes_again_keeps_the_smaller_place(text):
-    """Chunks whose extremes equal those that are kept are passed over only where they stand behind."""
+    """Chunks whose extremes equal those kept are passed over only where they stand behind."""
     later = array("h", (-32768 if k == 9 else 90 * (-1) ** k for k in range(9000)))
     plan = Plan(text)
     expected = plan.run(later)["minmax"]
