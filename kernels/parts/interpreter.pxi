@@ -213,7 +213,7 @@ cdef uint32_t planar_push(plan *p, const uint8_t *x, size_t n, float *rows,
     """Frames of several channels without sample stages, side by side on the stack: more than a chunk,
     so that windows stand there whole."""
     cdef uint32_t planar[PLANAR]
-    cdef size_t wide = dtype_size(p.dtype), most = PLANAR // p.channels, at = 0, m
+    cdef size_t wide = dtype_size(p.dtype), most = <size_t>PLANAR // p.channels, at = 0, m
     cdef uint32_t status = STATUS_OK
     while at < n and status == STATUS_OK:
         m = n - at if n - at < most else most

@@ -2,8 +2,11 @@
 # counted, and not made. Those that may are made after all, by the stage itself, and searched.
 
 cdef bint extremes_alone(plan *p) noexcept nogil:
-    return (p.stages == 1 and p.window == 0 and p.rowers == 0 and p.joint == 0 and p.up == 1
-            and p.reducers == 1 and plan_op(p, p.first_reducer).code == OP_MINMAX)
+    cdef operation *op
+    if p.stages != 1 or p.window or p.rowers or p.joint or p.up != 1 or p.reducers != 1:
+        return False
+    op = plan_op(p, p.first_reducer)
+    return op.code == OP_MINMAX
 
 
 cdef bint made_i16(const operation *op, const uint32_t *args, const delay *s, const int16_t *x, size_t n,
