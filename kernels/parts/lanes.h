@@ -64,28 +64,39 @@ static inline atoll_vector atoll_load_part(const float *x, size_t n) {
 
 /* n frames of two or four channels, each channel on its own, `apart` from the one before: loops with a
  * number of channels that compilers see, which they vectorise. */
-#define ATOLL_DEAL(name, type)                                                                     \
-    static inline void name(const type *restrict x, size_t channels, size_t n, type *restrict out, \
-                            size_t apart) {                                                        \
-        type *restrict a = out, *restrict b = out + apart;                                         \
-        size_t i;                                                                                  \
-        if (channels == 2u) {                                                                      \
-            for (i = 0; i < n; i++) {                                                              \
-                a[i] = x[2u * i];                                                                  \
-                b[i] = x[2u * i + 1u];                                                             \
-            }                                                                                      \
-        } else {                                                                                   \
-            type *restrict c = out + 2u * apart, *restrict d = out + 3u * apart;                   \
-            for (i = 0; i < n; i++) {                                                              \
-                a[i] = x[4u * i];                                                                  \
-                b[i] = x[4u * i + 1u];                                                             \
-                c[i] = x[4u * i + 2u];                                                             \
-                d[i] = x[4u * i + 3u];                                                             \
-            }                                                                                      \
-        }                                                                                          \
+static inline void atoll_deal_u16(const uint16_t *restrict x, size_t channels, size_t n,
+                                  uint16_t *restrict out, size_t apart) {
+    uint16_t *restrict a = out, *restrict b = out + apart;
+    uint16_t *restrict c = channels == 4u ? b + apart : a, *restrict d = channels == 4u ? c + apart : b;
+    size_t i;
+    for (i = 0; channels == 2u && i < n; i++) {
+        a[i] = x[2u * i];
+        b[i] = x[2u * i + 1u];
     }
-ATOLL_DEAL(atoll_deal_u16, uint16_t)
-ATOLL_DEAL(atoll_deal_u32, uint32_t)
+    for (i = 0; channels == 4u && i < n; i++) {
+        a[i] = x[4u * i];
+        b[i] = x[4u * i + 1u];
+        c[i] = x[4u * i + 2u];
+        d[i] = x[4u * i + 3u];
+    }
+}
+
+static inline void atoll_deal_u32(const uint32_t *restrict x, size_t channels, size_t n,
+                                  uint32_t *restrict out, size_t apart) {
+    uint32_t *restrict a = out, *restrict b = out + apart;
+    uint32_t *restrict c = channels == 4u ? b + apart : a, *restrict d = channels == 4u ? c + apart : b;
+    size_t i;
+    for (i = 0; channels == 2u && i < n; i++) {
+        a[i] = x[2u * i];
+        b[i] = x[2u * i + 1u];
+    }
+    for (i = 0; channels == 4u && i < n; i++) {
+        a[i] = x[4u * i];
+        b[i] = x[4u * i + 1u];
+        c[i] = x[4u * i + 2u];
+        d[i] = x[4u * i + 3u];
+    }
+}
 
 /* n numbers added to 64-bit sums. */
 static inline void atoll_add_wide(int64_t *restrict total, const int32_t *restrict x, size_t n) {
