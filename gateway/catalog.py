@@ -316,8 +316,18 @@ class Catalog:
         shard = self.datasets[stream.info.dataset].shards[stream.shard]
         self._weigh(device, shard, grown)
         shard.byte_count = max(shard.byte_count, self.by_device[device][shard.id])
-        if run.gap or not stream.anchors:
+        if stream.anchors and run.first_sample < stream.anchors[0]:
+            self._begins_earlier(stream, run.first_sample)
+        elif run.gap or not stream.anchors:
             self._anchor(stream, run.first_sample)
+
+    def _begins_earlier(self, stream: Stream, sample: int) -> None:
+        """News overtook that of older blocks: where it began is a gap only if its block says so."""
+        first = stream.anchors[0]
+        runs_there = (run for held in stream.held.values() for run in held)
+        if not any(run.gap and run.first_sample == first for run in runs_there):
+            del stream.anchors[0]
+        self._anchor(stream, sample)
 
     def _anchor(self, stream: Stream, sample: int) -> None:
         at = bisect_right(stream.anchors, sample)

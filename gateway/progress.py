@@ -56,11 +56,14 @@ class Line:
 
     def settled(self, anchors: list[int], every: int, overlap: int) -> int:
         """The mark by the gaps that are known now: the first samples of the gap-free runs."""
-        at = bisect_right(anchors, self.before(anchors, every))
-        gap = anchors[at] if at < len(anchors) else self.mark
-        if self.mark not in self.ahead and gap < self.mark + overlap:
-            return gap
-        return min(gap, self.mark)
+        before, mark = self.before(anchors, every), self.mark
+        at = bisect_right(anchors, before)
+        gap = anchors[at] if at < len(anchors) else None
+        if mark in self.ahead:
+            return mark if gap is None else min(gap, mark)
+        if -1 < before < mark - 1 and mark < before + every + overlap:
+            mark = before + every  # or it stood at what was no gap after all
+        return mark if gap is None or gap >= mark + overlap else gap
 
 
 class Progress:

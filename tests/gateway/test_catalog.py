@@ -10,7 +10,7 @@ from gateway_fleet import Fleet
 from atoll.gateway import catalog
 from atoll.gateway.errors import RequestError
 from atoll.runtime.live import pinned_shard as pinned_by_the_device
-from atoll.wire.messages import StreamInfo
+from atoll.wire.messages import BlockRun, StreamInfo
 
 
 def test_a_key_lies_where_its_hash_says():
@@ -79,3 +79,14 @@ def test_there_is_an_end_to_streams(monkeypatch):
     assert "at most 3 streams" in fleet.put("d", {"more": b"\0\0"}, put_id=b"2" * 16).body
     fleet.command("rm", "d")
     assert fleet.put("e", {"k": b"\0\0"}, put_id=b"3" * 16).status == 0
+
+
+@pytest.mark.parametrize(("gap", "anchors"), [(False, [0]), (True, [0, 80])])
+def test_news_that_overtakes_that_of_the_first_block_makes_no_gap(gap, anchors):
+    fleet = filled("a", "b", data={"k": array("h", range(100))})
+    books = fleet.core.catalog
+    stream = books.open_stream(info(key="a/s"), books.datasets["v"].streams["k"].shard)
+    books.add_run("a", stream, BlockRun(1, 1, 80, 40, 800, gap, 100))
+    assert stream.anchors == [80]
+    books.add_run("a", stream, BlockRun(0, 0, 0, 80, 0, False, 200))
+    assert stream.anchors == anchors

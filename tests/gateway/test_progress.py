@@ -1,3 +1,5 @@
+import pytest
+
 from atoll.gateway.progress import (
     RUNS_MAX,
     Line,
@@ -53,3 +55,14 @@ def test_marks_of_runs_take_turns_in_the_ledger():
     assert len(names) == RUNS_MAX
     assert {stream_key(name) for name in names} == {"k"}
     assert isinstance(Line().ahead, dict)
+
+
+@pytest.mark.parametrize(
+    ("anchors", "ahead", "mark"),
+    [([0, 760], (768,), 760), ([0], (768,), 768), ([0], (760,), 760), ([0, 900], (), 768)],
+)
+def test_a_gap_that_was_none_moves_the_mark_on(anchors, ahead, mark):
+    line = Line()
+    line.mark, line.last = 760, 704
+    line.ahead = dict.fromkeys(ahead, b"")
+    assert line.settled(anchors, 64, 0) == mark
