@@ -28,6 +28,7 @@ from atoll.gateway.listings import Listings
 from atoll.gateway.member import LEASED, NEVER, Change, Member, State
 from atoll.gateway.membership import LAG_TOLERATED_S, Membership
 from atoll.gateway.moves import Moves
+from atoll.gateway.overdue import Overdue
 from atoll.gateway.owners import Owners
 from atoll.gateway.profiles import PROFILES, Profile
 from atoll.gateway.puts import Puts
@@ -82,6 +83,7 @@ class GatewayCore:
             desk, self.members, self.catalog, options.receipts, options.profile.orphan_s
         )
         self.standing = StandingJobs(desk, self.members, self.catalog, options.receipts)
+        self._overdue = Overdue(desk, self.members, self.catalog, self.standing)
         self.moves = Moves(desk, self.members, self.catalog, self.owners)
         self.reads = Reads(desk, self.members, self.catalog)
         self.inventory = Inventory(desk, self.members, self.catalog, self.owners)
@@ -142,7 +144,7 @@ class GatewayCore:
         }
         self._timed: tuple[Any, ...] = (
             self.members, self.owners, self.puts, self.jobs, self.standing, self.moves, self.reads,
-            self.inventory, self.audits,
+            self.inventory, self.audits, self._overdue,
         )  # fmt: skip
 
     # --- the ledger ---

@@ -115,6 +115,7 @@ class Core:
             wire.InventoryAsk: self._custody.asked_for_inventory,
             wire.Tasks: self._labour.given_tasks,
             wire.Standing: self._given_order,
+            wire.Again: self._asked_again,
             wire.Cancel: self._cancelled,
             wire.Ack: self._acknowledged,
         }
@@ -364,6 +365,10 @@ class Core:
         self._recut()
         self._save(now)
         self._custody.list_streams("standing", message.dataset)
+
+    def _asked_again(self, message: wire.Again, now: float) -> None:
+        self._labour.standing.look_again(message.job, message.stretches)
+        self._compute(now)
 
     def _cancelled(self, message: wire.Cancel, now: float) -> None:
         if self._labour.cancel(message.job):

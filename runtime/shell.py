@@ -33,6 +33,7 @@ ALLOWED = {
     "task": (
         messages.Tasks,
         messages.Standing,
+        messages.Again,
         messages.Cancel,
         messages.SendBlocks,
         messages.InventoryAsk,

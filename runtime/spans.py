@@ -8,6 +8,7 @@ continue) is one shorter batch. A hole is something else: blocks that exist but 
 still be filled, so a job waits before it until its patience ends.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from atoll.wire.messages import BlockRun
@@ -33,6 +34,13 @@ class Batch(NamedTuple):
     start: int
     stop: int
     following: int
+
+
+class Hole(NamedTuple):
+    """Blocks that are not here: those between `last_seq` (-1: none) and `first_seq`."""
+
+    last_seq: int
+    first_seq: int
 
 
 def joined(runs: list[BlockRun], fresh: BlockRun) -> list[BlockRun]:
@@ -119,11 +127,46 @@ def next_batch(
             return None  # a hole behind this run
         # Only a gap begins a lattice: behind a hole it goes on, or two devices that have different
         # blocks would cut the same samples differently.
-        following = after.first_sample if after.gap else start + every
+        following = after.first_sample if after.gap else start + every if start < end else start
         if end - start >= shape.window:
             return Batch(anchor, start, end, following)
         cursor = following
     return None
+
+
+def holes(runs: list[BlockRun], first: int, stop: int | None = None) -> Iterator[Hole]:
+    """The holes that end behind sample `first` and begin no later than at `stop`."""
+    last, end = -1, 0
+    for run in runs:
+        if stop is not None and end > stop:
+            return
+        if run.first_seq > last + 1 and run.first_sample > first:
+            yield Hole(last, run.first_seq)
+        last, end = run.last_seq, run.first_sample + run.sample_count
+
+
+def whole_batches(
+    runs: list[BlockRun], first: int, stop: int, every: int, shape: Shape
+) -> Iterator[Batch]:
+    """The batches that begin in [first, stop) and that holes, if there are any, do not touch."""
+    for at, run in enumerate(runs):
+        end = run.first_sample + run.sample_count
+        if end <= first:
+            continue
+        begins = run.gap or run.first_seq == 0
+        start, anchor = _start(run, first, every, begins=begins)
+        after = runs[at + 1] if at + 1 < len(runs) else None
+        ends = after is not None and after.gap and after.first_seq == run.last_seq + 1
+        while start < stop:
+            if start + every + shape.overlap <= end:
+                stop_at, following = start + every + shape.overlap, start + every
+            elif after is not None and ends and end - start >= shape.window:
+                stop_at, following = end, after.first_sample
+            else:
+                break
+            yield Batch(anchor if begins else start, start, stop_at, following)
+            start += every
+        first = max(first, start)  # behind a hole the lattice goes on
 
 
 def _start(run: BlockRun, cursor: int, every: int, *, begins: bool) -> tuple[int, int]:

@@ -10,7 +10,16 @@ others.
 
 from typing import NamedTuple
 
-from atoll.runtime.spans import Batch, Shape, batch_samples, joined, next_batch
+from atoll.runtime.spans import (
+    Batch,
+    Hole,
+    Shape,
+    batch_samples,
+    holes,
+    joined,
+    next_batch,
+    whole_batches,
+)
 from atoll.wire import limits, ordered
 from atoll.wire.messages import (
     BlockRun,
@@ -20,6 +29,7 @@ from atoll.wire.messages import (
     Result,
     Standing,
     StreamInfo,
+    Stretch,
     Task,
 )
 
@@ -57,11 +67,11 @@ class _Order:
 
 
 class _Patience(NamedTuple):
-    """What comes next over a hole, and when it is taken. A hole that is being filled is another one
-    with each block: it is waited for anew.
+    """The holes that a stream has, and until when they are waited for, all at the same time. A hole
+    that is being filled is another one with each block: it is waited for anew.
     """
 
-    beyond: Batch
+    holes: set[Hole]
     until: float
 
 
@@ -248,13 +258,14 @@ class StandingJobs:
     def _make_good(
         self, known: _Order, key: str, track: _Track, tasks: list[Task], every: int
     ) -> None:
-        """Whole batches of stretches that were left behind: their holes have been filled since."""
+        """Batches of stretches that were left behind and are whole by now; holes may remain."""
         under_way, left = known.under_way[key], []
         for first, stop in known.skipped[key]:
-            while self._batches < BATCHES_MAX and first < stop:
-                batch = next_batch(track.runs, first, every, known.shape)
-                if batch is None or batch.start >= stop:
+            for batch in whole_batches(track.runs, first, stop, every, known.shape):
+                if self._batches >= BATCHES_MAX:
                     break
+                if batch.start > first:
+                    left.append((first, batch.start))
                 first = batch.following
                 if batch.start not in under_way:
                     under_way[batch.start] = batch.following
@@ -268,14 +279,18 @@ class StandingJobs:
         cursor = known.cursors.get(key, 0)
         batch = next_batch(track.runs, cursor, every, known.shape)
         if batch is not None:
-            known.patience.pop(key, None)
             return batch
         beyond = next_batch(track.runs, cursor, every, known.shape, patient=False)
         until = NEVER
-        if beyond is not None:
+        if beyond is None:
+            known.patience.pop(key, None)
+        else:
             waits = known.patience.get(key)
-            if waits is None or waits.beyond != beyond:
-                waits = known.patience[key] = _Patience(beyond, now + HOLE_PATIENCE_S)
+            if waits is None or not waits.holes.issuperset(
+                holes(track.runs, cursor, max(cursor, beyond.stop))
+            ):
+                here = set(holes(track.runs, cursor))
+                waits = known.patience[key] = _Patience(here, now + HOLE_PATIENCE_S)
             until = waits.until
         if now >= until:
             if beyond is not None and not known.shape.ordered:
@@ -285,6 +300,21 @@ class StandingJobs:
             return beyond
         known.stuck[key] = _Stuck(track.runs, cursor, until)
         return None
+
+    def look_again(self, job: str, stretches: list[Stretch]) -> None:
+        """The gateway lacks batches of these stretches, of which this device may have forgotten
+        that it left them behind, or never knew.
+        """
+        known = self._orders.get(job)
+        if known is None or known.shape.ordered:
+            return
+        for key, first, stop in stretches:
+            skipped = known.skipped.setdefault(key, [])
+            stop = min(stop, known.cursors.get(key, 0))  # what is beyond comes in its turn
+            if first < stop and not any(a <= first and stop <= b for a, b in skipped):
+                skipped.append((first, stop))
+                del skipped[:-SKIPPED_MAX]
+                known.stuck.pop(key, None)
 
     def next_wakeup(self) -> float | None:
         """When a hole has been waited for long enough."""

@@ -11,6 +11,7 @@ from atoll.wire.records import (
     NumberSpan,
     ShardEntry,
     ShardRef,
+    Stretch,
     Task,
 )
 from atoll.wire.schema import U32, U64, Array, Bytes, Flag, Record, Uint, message
@@ -136,6 +137,21 @@ message(
     marks=Array(Record(Mark), limits.STREAMS_MAX),
     checkpoints=Array(Record(Checkpoint), limits.STREAMS_MAX),
 )
+
+
+class Again(NamedTuple):
+    """On down/task: results of these stretches of a standing job have not come. The device computes
+    each batch that begins there and is whole, though it has gone on behind it.
+    """
+
+    boot: int
+    epoch: int
+    lease: int
+    job: str
+    stretches: list[Stretch]
+
+
+message(27, Again, **HEAD, job=NAME, stretches=Array(Record(Stretch), limits.STREAMS_MAX))
 
 
 class Program(NamedTuple):

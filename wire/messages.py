@@ -29,6 +29,7 @@ from atoll.wire.clients import (
 from atoll.wire.down import (
     RUN_SAMPLES,
     Ack,
+    Again,
     Cancel,
     InventoryAsk,
     Lease,
@@ -61,6 +62,7 @@ from atoll.wire.records import (
     ShardRef,
     Strain,
     StreamInfo,
+    Stretch,
     Task,
 )
 from atoll.wire.shapes import PROTOCOL
@@ -85,6 +87,7 @@ __all__ = [
     "RUN_SAMPLES",
     "UNSTRAINED",
     "Ack",
+    "Again",
     "Birth",
     "BlockRange",
     "BlockRun",
@@ -128,6 +131,7 @@ __all__ = [
     "Stored",
     "Strain",
     "StreamInfo",
+    "Stretch",
     "Task",
     "Tasks",
     "TransferFailed",

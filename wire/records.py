@@ -232,6 +232,17 @@ class Mark(NamedTuple):
 record(Mark, key=KEY, sample=Uint(U64))
 
 
+class Stretch(NamedTuple):
+    """Samples [first, stop) of a stream."""
+
+    key: str
+    first: int
+    stop: int
+
+
+record(Stretch, key=KEY, first=Uint(U64), stop=Uint(U64))
+
+
 class Checkpoint(NamedTuple):
     """From where a standing job with running memory goes on in one stream: what its stages remember
     before `sample`, in the run that begins at `anchor`.

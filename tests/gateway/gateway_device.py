@@ -28,6 +28,7 @@ class ScriptedDevice:
         self.tasks = []
         self.map = None
         self.orders = {}
+        self.again = []
         self.marks = {}  # by job: how far it has got by itself
         self.pasts = []
         self.lies = False  # gives partials with a flipped bit
@@ -146,6 +147,9 @@ class ScriptedDevice:
     def _cancel(self, message):
         self.tasks = [t for t in self.tasks if t.job != message.job]
         self.orders.pop(message.job, None)
+
+    def _again(self, message):
+        self.again.append(message)
 
     def _standing(self, message):
         self.orders.setdefault(message.job, []).append(message)

@@ -2,7 +2,16 @@ from random import Random
 
 import pytest
 
-from atoll.runtime.spans import Batch, Shape, batch_samples, joined, next_batch
+from atoll.runtime.spans import (
+    Batch,
+    Hole,
+    Shape,
+    batch_samples,
+    holes,
+    joined,
+    next_batch,
+    whole_batches,
+)
 from atoll.wire.messages import BlockRun
 
 SHAPE = Shape(10, 20, 30)  # window 30 hop=10
@@ -100,6 +109,27 @@ def test_behind_a_hole_all_devices_cut_alike():
         found = batches([run(0, 5, 0, end), beyond], patient=False)
         assert [b.start for b in found if b.start >= 460] == [500, 600, 700, 800, 900]
     assert [b.start for b in batches([beyond], cursor=300, patient=False)][:2] == [500, 600]
+
+
+def test_a_run_that_no_batch_begins_in_does_not_cost_the_batch_behind_it():
+    runs = [run(0, 2, 0, 150), run(4, 4, 210, 20), run(6, 9, 250, 350)]
+    assert [one.start for one in batches(runs, cursor=200, patient=False)] == [300, 400]
+
+
+def test_what_holes_do_not_touch_is_whole():
+    runs = [run(0, 2, 0, 150), run(4, 9, 200, 350), run(10, 12, 550, 250, gap=True)]
+    found = list(whole_batches(runs, 0, 700, 100, SHAPE))
+    assert [one.start for one in found] == [0, 200, 300, 400, 500, 550, 650]
+    assert found[4] == Batch(500, 500, 550, 550)
+    assert found[6] == Batch(550, 650, 770, 750)
+    assert [one.start for one in whole_batches(runs, 300, 500, 100, SHAPE)] == [300, 400]
+
+
+def test_holes_lie_between_what_is_here():
+    runs = [run(2, 3, 100, 100), run(4, 5, 200, 100, gap=True), run(7, 7, 350, 50)]
+    assert list(holes(runs, 0)) == [Hole(-1, 2), Hole(5, 7)]
+    assert list(holes(runs, 0, 250)) == [Hole(-1, 2)]
+    assert list(holes(runs, 150)) == [Hole(5, 7)]
 
 
 def test_what_retention_dropped_is_skipped():

@@ -9,7 +9,7 @@ from atoll.runtime.standing import (
     StandingJobs,
 )
 from atoll.wire import ordered
-from atoll.wire.messages import BlockRun, Checkpoint, HeldStream, Mark, Result, Standing
+from atoll.wire.messages import BlockRun, Checkpoint, HeldStream, Mark, Result, Standing, Stretch
 
 SHAPE = Shape(1, 0, 1)
 ACTING = {("vibration", 3)}
@@ -191,13 +191,38 @@ def test_what_was_left_behind_for_a_hole_is_made_good_once_that_is_filled():
     made.run_due(now)
     assert starts(made.ready(ACTING, set(), now)) == [("a", 400)]
     made.extend([held("a", 2, 1)])
-    assert starts(made.ready(ACTING, set(), now + 1.0)) == []
+    assert starts(made.ready(ACTING, set(), now + 1.0)) == [("a", 200)]
     made.extend([held("a", 1, 1)])
-    assert starts(made.ready(ACTING, set(), now + 2.0)) == [("a", 100), ("a", 200)]
+    assert starts(made.ready(ACTING, set(), now + 2.0)) == [("a", 100)]
     made.settle("watch", [("a", 100), ("a", 400)], kept=True)
     made.extend([held("a", 3, 1), held("a", 5, 1)])
     assert starts(made.ready(ACTING, set(), now + 3.0)) == [("a", 300), ("a", 500)]
     assert made.ready(ACTING, set(), now + 4.0) == []
+
+
+def test_holes_are_waited_for_at_the_same_time():
+    """A stream of many holes would be behind for a minute each."""
+    made = jobs()
+    made.extend([held("a", 0, 1), held("a", 2, 1), held("a", 4, 1)])
+    assert starts(made.ready(ACTING, set(), 0.0)) == [("a", 0)]
+    now = HOLE_PATIENCE_S
+    made.run_due(now)
+    assert starts(made.ready(ACTING, set(), now)) == [("a", 200), ("a", 400)]
+    made.extend([held("a", 6, 1)])  # a new one
+    assert made.ready(ACTING, set(), now) == []
+    assert made.next_wakeup() == 2 * HOLE_PATIENCE_S
+
+
+def test_what_the_gateway_lacks_is_computed_again():
+    """A device that restarted knows how far it has got, and not what it left behind."""
+    made = jobs(order(marks=[Mark("a", 500)]))
+    made.extend([held("a", 0, 7)])
+    assert starts(made.ready(ACTING, set(), 0.0)) == [("a", 500), ("a", 600)]
+    made.look_again("watch", [Stretch("a", 100, 200), Stretch("a", 300, 900)])
+    made.look_again("other", [Stretch("a", 0, 100)])
+    wanted = [("a", 100), ("a", 300), ("a", 400)]  # others are under way, or come in their turn
+    assert starts(made.ready(ACTING, set(), 1.0)) == wanted
+    assert made.ready(ACTING, set(), 1.0) == []
 
 
 def test_cuts_for_live_blocks():

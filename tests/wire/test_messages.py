@@ -54,6 +54,7 @@ def test_numbers_are_what_was_published():
         **{"TransferFailed": 6, "Credential": 7, "Memory": 8, "LetGo": 9, "Blocks": 10, "Part": 11},
         **{"Lease": 16, "Probe": 17, "Map": 18, "Tasks": 19, "Standing": 20, "Cancel": 21},
         **{"SendBlocks": 22, "InventoryAsk": 23, "Release": 24, "Ack": 25, "Program": 26},
+        **{"Again": 27},
         **{"Lead": 56, "Beat": 57, "Batch": 58, "Copy": 59, "Heard": 60},
         **{"Put": 32, "Run": 33, "Start": 34, "Get": 35, "Command": 36, "Reply": 48},
     }
