@@ -133,16 +133,27 @@ class Host(Gateway[PairLedger, PairNetwork]):
         ledger: Any = self.ledger
         feeder = Feeder(loop, ledger, feed, self.topics)
         generation = self.generation
-        feeder.send = self._send_of_gateways
         feeder.say = self._say
         feeder.carry_out = lambda effects: self._carry_out_all(generation, effects)
-        feeder.ready = self._ready
         feeder.told = lambda text, standby: self.feed(
             on.StandbyChanged(text, standby, self.world.wall_ms())
         )
-        feeder.stamp_wanted = self._want_stamp
-        feeder.step_down = self._step_down
+        # What it carries out may kill it: nothing comes after that.
+        feeder.send = self._while_alive(self._send_of_gateways)
+        feeder.ready = self._while_alive(self._ready)
+        feeder.stamp_wanted = self._while_alive(self._want_stamp)
+        feeder.step_down = self._while_alive(self._step_down)
         return feeder
+
+    def _while_alive(self, call: Callable[..., None]) -> Callable[..., None]:
+        """Nothing any more once this process, or this phase of it, is over."""
+        generation = self.generation
+
+        def guarded(*arguments: Any) -> None:
+            if generation == self.generation:
+                call(*arguments)
+
+        return guarded
 
     def _ready(self) -> None:
         self._pair.succession.serves(self.name)

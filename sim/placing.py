@@ -78,7 +78,9 @@ class Placing:
         assert self.core is not None
         members = self.core.members.members
         member = members[change.device]
-        if change.after is State.READY and change.before in (State.NEW, State.OUT):
+        # One without slots gets some now, too: it was emptied when it came first.
+        new = change.before in (State.NEW, State.OUT) or not member.row.quota
+        if change.after is State.READY and new:
             self._fresh.add(member.id)
         if change.after is State.DEAD:
             self._not_deaf(member)

@@ -34,6 +34,7 @@ class Succession:
         self.term = 0
         self.said = 0
         self.turns = 0
+        self._began = False  # the leader has committed something, its term before all
         self._overtaken: dict[str, int] = {}  # by name: the term of a turn that was won and passed
         self._batches: dict[Place, int] = {}
         self._undo: deque[tuple[int, list[Undo]]] = deque()  # of batches beyond `said`
@@ -44,7 +45,10 @@ class Succession:
         """
         place = ledger.place
         self._overtaken.pop(name, None)
-        if term <= self.term:
+        # Killed before it committed anything, it has not led: it may win that very term once more,
+        # from a broker that has forgotten the turn.
+        again = name == self.leader and term == self.term and not self._began
+        if term <= self.term and not again:
             self._overtaken[name] = term
             return
         if self.leader not in ("", name):
@@ -58,7 +62,7 @@ class Succession:
             if place not in self._batches:
                 raise Violation("wrong", name, f"{name} leads from {place}, nobody's batch (I2)")
             self._roll_back(place.number)
-        self.leader, self.term = name, term
+        self.leader, self.term, self._began = name, term, False
         self.checker.ledger = ledger
 
     def serves(self, name: str) -> None:
@@ -72,6 +76,7 @@ class Succession:
         """A leader commits; only the history that counts is the checker's."""
         if name != self.leader:
             return
+        self._began = True
         undo = self._undo_of(records)
         if place != NOWHERE:
             self._batches[place] = crc32(pack(records))

@@ -43,3 +43,15 @@ def test_it_dies_where_it_is_told_to_and_the_other_one_goes_on(pair, limit):
     pair.gateway.heal()
     passes(pair, 8.0)
     assert pair.gateway.settled
+
+
+def test_what_was_under_way_when_it_was_killed_does_not_go_on(pair):
+    """One effect of several kills it: those behind it are of nobody."""
+    a = pair.gateway.leading
+    feeder, lead = a.feeder, pair.network.lead
+    a.kill()
+    feeder.stamp_wanted()
+    feeder.send(a.topic("lead"), b"of a dead one", "gateway", True, 1)
+    passes(pair, 0.5)
+    assert not a._flushing
+    assert pair.network.lead == lead

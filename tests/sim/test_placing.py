@@ -44,6 +44,18 @@ def test_a_move_without_a_reason(placed):
     assert "I8" in noticed("wrong", placing.planned, shard, (shard.goal[0], other))
 
 
+def test_a_move_to_a_device_that_gets_slots_only_now(placed):
+    """It was being emptied when it came first, and moves nothing by coming back but that."""
+    site, placing, shard = placed
+    members = site.gateway.core.members.members
+    other = next(d for d in site.devices if d not in shard.goal)
+    for quota, fresh in ((3, set()), (0, {other})):
+        placing._fresh.clear()
+        members[other].row = members[other].row._replace(quota=quota)
+        placing.changed(Change(other, State.STOPPED, State.READY))
+        assert placing._fresh == fresh
+
+
 def test_what_is_drained_may_leave_to_another_zone_only(placed):
     site, placing, shard = placed
     members = site.gateway.core.members.members

@@ -55,3 +55,15 @@ def test_what_a_replaced_leader_committed_and_never_said_is_forgotten():
     succession.committing("b", Place(2, 2), [window, partials])
     with pytest.raises(Violation, match="twice"):
         succession.committing("b", Place(3, 2), [partials])
+
+
+def test_who_was_killed_before_it_committed_may_win_its_term_again():
+    """From a broker that has forgotten the turn: nothing was said under it."""
+    succession = Succession(Checker(World(1)))
+    succession.leads("a", 1, PairLedger())
+    succession.leads("a", 1, PairLedger())
+    succession.serves("a")
+    succession.committing("a", Place(1, 1), [])
+    succession.leads("a", 1, PairLedger())
+    with pytest.raises(Violation, match="under term 1"):
+        succession.serves("a")
