@@ -23,7 +23,7 @@ PYTEST = $(PY) -m pytest --junitxml=$(REPORTS)/$@.xml $(ARGS)
 # A process a core, a file of tests in one of them; more than four would only wait for each other.
 # `make test PARALLEL=` runs them one after another.
 PARALLEL := -n auto --maxprocesses=4 --dist loadfile
-STEPS := lint test test-slow receipts powercut-ci crash-ci matrix dist
+STEPS := lint test test-slow receipts powercut-ci crash-ci sim-ci matrix dist
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow test-net check lint format receipts property powercut \
@@ -58,7 +58,7 @@ test-net:  ## partitions, hangs, kills and loss over network namespaces, repeate
 	@scripts/setup check
 	@ATOLL_NET=full $(PYTEST) tests/net
 
-check:  ## all that CI runs: lint, test, test-slow, receipts, powercut-ci, crash-ci, matrix, dist
+check:  ## all that CI runs: lint, test, test-slow, receipts, powercut-ci, crash-ci, sim-ci, matrix, dist
 	@scripts/setup check
 	@scripts/check $(filter-out $(DONE),$(STEPS))
 
