@@ -10,10 +10,9 @@ import errno
 from fcntl import ioctl as _ioctl
 from struct import Struct
 
-from atoll.runtime.events import Sampled
 from atoll.runtime.gpio_lines import BIASES, EDGES, EdgeCounter, Ioctl, chip_info
 from atoll.runtime.source_spec import Spec, parse_spec
-from atoll.runtime.sources import Post, Ticker, parse_rate
+from atoll.runtime.sources import TickedSource, parse_rate
 from atoll.runtime.sysfs import names
 from atoll.wire.messages import StreamInfo
 
@@ -24,18 +23,14 @@ _I32 = Struct("<i")
 _I32_MAX = 2**31 - 1
 
 
-class GpioSource:
+class GpioSource(TickedSource):
     """Some lines of one chip."""
-
-    topic = ""
 
     def __init__(
         self, dataset: str, what: str, device: str, *, root: str = "", ioctl: Ioctl = _ioctl
     ) -> None:
         spec = parse_spec(what, dataset, ("edge", "bias", "debounce"))
         rate_hz = parse_rate(spec.rate or "10", dataset, RATE_HZ_MAX)
-        self.dataset = dataset
-        self.trouble = ""
         chip, _, text = spec.head.rpartition("/")
         lines = [int(word) for word in text.split("+") if word.isdecimal() and len(word) < 5]
         if len(lines) != len(text.split("+")) or not 0 < len(set(lines)) == len(lines) <= LINES_MAX:
@@ -52,42 +47,19 @@ class GpioSource:
                     EdgeCounter(path, line, flags, debounce_us=debounce, ioctl=ioctl)
                 )
         except OSError as error:
-            self._close()
+            self._close_counters()
             if error.errno == errno.EINVAL:
                 raise spec.refused(
                     f"{error.filename}: not on this chip or before Linux 5.10"
                 ) from None
             raise spec.denied(error, "gpio") from None
-        self.streams = [
+        streams = [
             StreamInfo(dataset, f"{device}/line{line}", "i32", 1, rate_hz, 1.0, "1")
             for line in lines
         ]
-        self._ticker = Ticker(dataset, self.streams, rate_hz, self._sample)
+        super().__init__(dataset, streams, self._sample, self._close_counters)
 
-    @property
-    def late(self) -> int:
-        """Ticks that began late."""
-        return self._ticker.late
-
-    @property
-    def missed(self) -> int:
-        """Ticks at which nothing could be read."""
-        return self._ticker.missed
-
-    def start(self, post: Post) -> None:
-        """Begin to count."""
-        self._ticker.start(post)
-
-    def take(self, payload: bytes) -> Sampled | None:
-        """Nothing comes by message."""
-        return None
-
-    def stop(self) -> None:
-        """End."""
-        self._ticker.stop()
-        self._close()
-
-    def _close(self) -> None:
+    def _close_counters(self) -> None:
         while self._counters:
             self._counters.pop().close()
 

@@ -14,8 +14,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from atoll.runtime.errors import UsageError
-from atoll.runtime.events import Sampled
-from atoll.runtime.sources import Post, Ticker
+from atoll.runtime.sources import TickedSource
 from atoll.runtime.sysfs import number
 from atoll.wire.messages import StreamInfo
 
@@ -50,13 +49,10 @@ class Channel(NamedTuple):
 Find = Callable[[], list[Channel]]
 
 
-class PolledSource:
+class PolledSource(TickedSource):
     """Some channels at a rate. `find` says where they are now, or raises `UsageError`."""
 
-    topic = ""
-
     def __init__(self, dataset: str, device: str, rate_hz: float, find: Find) -> None:
-        self.dataset = dataset
         self._find = find
         channels = find()
         if len(channels) > CHANNELS_MAX:
@@ -64,38 +60,17 @@ class PolledSource:
                 f"source {dataset}: {len(channels)} channels, at most {CHANNELS_MAX}: name some "
                 "with channels=a+b"
             )
-        self.streams = [
+        streams = [
             StreamInfo(dataset, f"{device}/{one.name}", one.dtype, 1, rate_hz, one.scale, one.unit)
             for one in channels
         ]
+        super().__init__(dataset, streams, self._sample, self._close_reader)
         self._reader: Reader | None = self._open(channels)
         with suppress(OSError):  # what is there but does not answer now may do so at a tick
             self._reader.read()
         self._again_at = 0.0
-        self._ticker = Ticker(dataset, self.streams, rate_hz, self._sample)
-        self.trouble = ""
 
-    @property
-    def late(self) -> int:
-        """Ticks that began late."""
-        return self._ticker.late
-
-    @property
-    def missed(self) -> int:
-        """Ticks at which nothing could be read."""
-        return self._ticker.missed
-
-    def start(self, post: Post) -> None:
-        """Begin to sample."""
-        self._ticker.start(post)
-
-    def take(self, payload: bytes) -> Sampled | None:
-        """Nothing comes by message."""
-        return None
-
-    def stop(self) -> None:
-        """End."""
-        self._ticker.stop()
+    def _close_reader(self) -> None:
         if self._reader is not None:
             self._reader.close()
 

@@ -10,8 +10,7 @@ import os
 from struct import Struct
 
 from atoll.runtime.errors import UsageError
-from atoll.runtime.events import Sampled
-from atoll.runtime.sources import Post, Ticker, parse_rate
+from atoll.runtime.sources import TickedSource, parse_rate
 from atoll.wire.messages import StreamInfo
 
 RATE_HZ_MAX = 100.0
@@ -73,42 +72,19 @@ class ProcReader:
             os.close(file)
 
 
-class ProcSource:
+class ProcSource(TickedSource):
     """The counters at a set rate."""
-
-    topic = ""
-    trouble = ""
-    missed = 0
 
     def __init__(self, dataset: str, rate: str, device: str, *, root: str = "/proc") -> None:
         rate_hz = parse_rate(rate, dataset, RATE_HZ_MAX)
-        self.dataset = dataset
-        self.streams = [
+        streams = [
             StreamInfo(dataset, f"{device}/{name}", "i32", 1, rate_hz, 1.0, unit)
             for name, unit in COUNTERS.items()
         ]
         try:
-            self._reader = ProcReader(root)
+            reader = ProcReader(root)
         except OSError as error:
             raise UsageError(
                 f"source {dataset}: {error.filename} cannot be read: {error.strerror}"
             ) from None
-        self._ticker = Ticker(dataset, self.streams, rate_hz, self._reader.sample)
-
-    @property
-    def late(self) -> int:
-        """Ticks that began late."""
-        return self._ticker.late
-
-    def start(self, post: Post) -> None:
-        """Begin to sample."""
-        self._ticker.start(post)
-
-    def take(self, payload: bytes) -> Sampled | None:
-        """Nothing comes by message."""
-        return None
-
-    def stop(self) -> None:
-        """End."""
-        self._ticker.stop()
-        self._reader.close()
+        super().__init__(dataset, streams, reader.sample, reader.close)

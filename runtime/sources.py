@@ -235,5 +235,49 @@ class Ticker:
         self._post(Sampled(self._dataset, samples, len(taken), *times, gap))
 
 
+class TickedSource:
+    """What sources that a `Ticker` samples have in common. `sample` is as the ticker's, `close`
+    gives back what it reads from.
+    """
+
+    topic = ""
+
+    def __init__(
+        self,
+        dataset: str,
+        streams: list[StreamInfo],
+        sample: Callable[[], list[bytes]],
+        close: Callable[[], None],
+    ) -> None:
+        self.dataset = dataset
+        self.streams = streams
+        self.trouble = ""
+        self._close = close
+        self._ticker = Ticker(dataset, streams, streams[0].rate_hz, sample)
+
+    @property
+    def late(self) -> int:
+        """Ticks that began late."""
+        return self._ticker.late
+
+    @property
+    def missed(self) -> int:
+        """Ticks at which nothing could be read."""
+        return self._ticker.missed
+
+    def start(self, post: Post) -> None:
+        """Begin to sample."""
+        self._ticker.start(post)
+
+    def take(self, payload: bytes) -> Sampled | None:
+        """Nothing comes by message."""
+        return None
+
+    def stop(self) -> None:
+        """End."""
+        self._ticker.stop()
+        self._close()
+
+
 def _nowhere(sampled: Sampled) -> None:
     pass
