@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pytest
 
+from atoll.cli.explain import _print_change
+
 pytestmark = pytest.mark.site
 
 
@@ -23,6 +25,19 @@ def test_a_drain_before_it_happens(on_site, site):
     assert answer["moves"] == sum(to["shards"] for to in answer["targets"].values())
     assert "device-2" not in answer["targets"]
     assert answer["moves"] <= len(answer["list"])
+
+
+@pytest.mark.parametrize(("left", "words"), [(0, "no copy"), (1, "one copy"), (2, "2 copies")])
+def test_what_stays_and_what_is_left_without_it(capsys, left, words):
+    answer = {
+        "what": "drain a", "shards": 0, "moves": 0, "bytes": 0, "seconds": 0.0, "targets": {},
+        "rate_bytes_s": 1.0, "rate_measured": True, "ram_bytes": 0, "lost": [], "short": [],
+        "stay": ["v/1", "v/2"], "left": left,
+    }  # fmt: skip
+    _print_change(answer)
+    shown = capsys.readouterr().out
+    assert "nobody else can take 2 shards: v/1, v/2" in shown
+    assert f"if it goes all the same, the worst off has {words} left" in shown
 
 
 def test_a_loss_and_when_the_copies_begin(on_site):
