@@ -77,7 +77,8 @@ def _print_change(answer: dict[str, Any]) -> None:
     if answer.get("stay"):
         stay = answer["stay"]
         print(f"  nobody else can take {len(stay)} shards: {', '.join(stay[:8])}")
-        print(f"  they stay; if it goes all the same, the worst off has {_copies(answer['left'])} left")
+        left = _copies(answer["left"])
+        print(f"  they stay; if it goes all the same, the worst off has {left} left")
     targets = answer["targets"]
     if targets:
         print()
