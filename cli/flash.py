@@ -1,4 +1,7 @@
-"""`atoll flash`: write the firmware and a board's identity, and wait until the board is born."""
+"""`atoll flash`: write the firmware and a board's identity, and wait until the board is born.
+
+For a Raspberry Pi it is flash_disk.py that writes: an image onto a card.
+"""
 
 import argparse
 import json
@@ -88,12 +91,25 @@ BY_COPY = Way(
 VOLUME, VOLUME_SAYS = "RPI-RP2", "INFO_UF2.TXT"
 START = {"netduinoplus2": 0x0800_0000, "pico": 0x1000_0000}
 BIRTH_S = 30.0
+CARD = "rpi"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the verb's arguments."""
-    parser.add_argument("--board", required=True, choices=sorted(BOARDS), help="which board")
-    parser.add_argument("--id", required=True, metavar="ID", help="name of the device")
+    parser.add_argument(
+        "--board", required=True, choices=[*sorted(BOARDS), CARD], help="which board"
+    )
+    card = parser.add_argument_group(
+        "a Raspberry Pi's card (--board rpi; nothing else counts then)"
+    )
+    card.add_argument("--device", metavar="DISK", help="the whole disk, such as /dev/sdb (lsblk)")
+    card.add_argument("--image", metavar="FILE", help="what is written to it")
+    card.add_argument(
+        "--force", action="store_true", help="also a disk that is neither removable nor on USB"
+    )
+    parser.add_argument(
+        "--id", metavar="ID", help="name of the device; a microcontroller needs one"
+    )
     parser.add_argument("--zone", default="", help="what fails together (default: the id)")
     parser.add_argument(
         "--port", metavar="PORT", help="its serial port; without it another bridge serves the board"
@@ -119,7 +135,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="its one-time token (atoll enroll ID; ATOLL_TOKEN), for a site with passwords",
     )
     parser.add_argument(
-        "--dry-run", action="store_true", help="print the commands, and write nothing"
+        "--dry-run", action="store_true", help="say what would be done, and write nothing"
     )
     parser.add_argument(
         "--wait", type=float, default=BIRTH_S, metavar="S", help="how long for its birth (30)"
@@ -130,11 +146,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "atoll flash --board microbit --id pump-3 --port /dev/ttyACM0",
         "atoll flash --board microbit --id pump-3 --source adc --dataset v --rate 500 --dry-run",
         "atoll flash --board lm3s6965evb --id pump-4 --link ethernet --broker mqtt://192.168.1.10",
+        "atoll flash --board rpi --device /dev/sdb --image sd.img",
     )
 
 
 def run(options: Any) -> int:
     """Build, write, verify, wait."""
+    if options.board == CARD:
+        from atoll.cli import flash_disk
+
+        return flash_disk.run(options)
+    if not options.id:
+        raise UsageError("--id: how is the device called?")
+    if options.device or options.image:
+        raise UsageError(f"--device, --image: of --board {CARD} alone; {options.board} has neither")
     from atoll.cli.enrolled import secret_for
     from atoll.transport.url import parse_broker
     from atoll.wire.identity import Identity, encode_identity
