@@ -27,7 +27,7 @@ STEPS := lint test test-slow receipts powercut-ci crash-ci sim-ci matrix dist
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build demo test test-slow test-net check lint format receipts property powercut \
-        powercut-ci crash crash-ci matrix dist sdist wheels debs test-arm test-deb bench pressure firmware-size bench-mcu \
+        powercut-ci crash crash-ci matrix dist sdist wheels debs test-arm test-deb test-image bench pressure firmware-size bench-mcu \
         bench-store bench-pss bench-pss-arm bench-arm bench-traffic bench-writes bench-tasks bench-kernels bench-placement \
         bench-stragglers bench-scale firmware \
         firmware-test firmware-soak fuzz bench-serial \
@@ -129,6 +129,10 @@ debs:  ## Debian packages for amd64, arm64 and armhf from the wheels, into dist/
 test-deb:  ## the packages in a Debian of their own: installed, used, drained, upgraded, purged (root)
 	@scripts/setup check
 	@$(PYTEST) tests/deb
+
+test-image:  ## an SD card's image in QEMU: as a Raspberry Pi 3, and through ten cuts of power on virt
+	@scripts/setup check
+	@ATOLL_IMAGE=full $(PYTEST) tests/image
 
 test-arm:  ## the ARM wheels and their own tests in emulated userlands, ARMv6's kernels, a mixed fleet
 	@scripts/setup check

@@ -55,6 +55,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "gateway": ("gateway", "run the gateway of a site"),
         "device": ("device", "run a device"),
         "provision": ("provision", "let a card with Raspberry Pi OS install Atoll and join"),
+        "image": ("image", "make the image of a Raspberry Pi's SD card that joins the site"),
         "flash": ("flash", "write the firmware of a microcontroller, or a Raspberry Pi's SD card"),
         "emulate": ("emulate", "start microcontrollers in QEMU that join the site"),
         "serial": ("serial", "let microcontrollers on serial lines join the site"),
