@@ -16,6 +16,8 @@ MIB = 1 << 20
 ALIGN_BYTES = 4 * MIB
 BOOT_BYTES, DATA_BYTES = 160 * MIB, 256 * MIB
 FAT, LINUX = 0x0C, 0x83
+# The one device that the kernel opens before anything of ours runs: a character device, 5:1.
+CONSOLE, CONSOLE_NUMBER = 0o20600, (5, 1)
 
 
 class Part(NamedTuple):
@@ -59,6 +61,7 @@ def initial_disk(tree: Path, kernel: str) -> bytes:
         (name, 0o40755, b"") for name in ("bin", "dev", "lib", "new", "proc", "sys")
     ]
     entries += [
+        ("dev/console", CONSOLE, b""),
         ("bin/busybox", 0o100755, (tree / "bin/busybox").read_bytes()),
         ("init", 0o100755, texts.INIT.encode()),
         ("modules", 0o100644, "".join(f"{path.name}\n" for path in found).encode()),
@@ -72,7 +75,8 @@ def cpio(entries: list[tuple[str, int, bytes]]) -> bytes:
     out = bytearray()
     for number, (name, mode, data) in enumerate([*entries, ("TRAILER!!!", 0, b"")], 1):
         size = len(name) + 1
-        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, 0, 0, size, 0)
+        device = CONSOLE_NUMBER if mode == CONSOLE else (0, 0)
+        fields = (number, mode, 0, 0, 1, 0, len(data), 0, 0, *device, size, 0)
         out += b"070701" + b"".join(b"%08X" % field for field in fields)
         out += name.encode() + b"\0"
         out += bytes(-len(out) % 4) + data

@@ -177,6 +177,12 @@ def add_settings(tree: Path, told: Told) -> None:
     put(tree, "etc/udev/rules.d/60-buses.rules", texts.UDEV)
     put(tree, "etc/modules-load.d/buses.conf", "i2c-dev\n")
     put(tree, "etc/ssh/sshd_config", texts.SSHD)
+    for name in ("media", "mnt", "opt", "run", "srv"):
+        (tree / name).mkdir(exist_ok=True)
+    for name, target in (("run", "/run"), ("lock", "/run/lock")):
+        if (tree / "var" / name).is_dir():
+            shutil.rmtree(tree / "var" / name)
+        link(tree, f"var/{name}", target)
     link(tree, "etc/resolv.conf", "/run/systemd/resolve/stub-resolv.conf")
     link(tree, "etc/localtime", "/usr/share/zoneinfo/Etc/UTC")
     link(tree, "etc/mtab", "../proc/self/mounts")

@@ -150,7 +150,7 @@ PermitRootLogin no
 
 NETWORK = """\
 [Match]
-Name=en* eth* wlan*
+Name=en* eth* usb* wlan*
 
 [Network]
 DHCP=yes

@@ -1,4 +1,4 @@
-"""An image starts as a Raspberry Pi and as QEMU's own board, joins, answers, survives cuts of power.
+"""An image starts as a Raspberry Pi and as QEMU's own board, joins, answers, survives power cuts.
 
 `make test-image` runs all of it; CI does not, for its length.
 """
