@@ -15,7 +15,7 @@ from atoll.cli.site import Child
 ROOT = Path(__file__).resolve().parents[2]
 # QEMU's card reader takes powers of two; over what is left the data partition grows.
 CARD_BYTES = 2 << 30
-BOOT_S = 240.0
+BOOT_S = 400.0
 HOST = "10.0.2.2"  # this machine's loopback, as a guest of QEMU's user network has it
 TREES = {"raspi3b": "bcm2837-rpi-3-b.dtb"}
 MACHINES = {

@@ -5,6 +5,7 @@
 
 import os
 import random
+import re
 import threading
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_a_raspberry_pi_is_born_and_answers(board, home):
         result = fleet.run(PLAN, over="bench")
         assert result.complete
         assert result.value == Plan(PLAN).run({"motor": samples}, rate=RATE)
-    assert "Raspberry Pi 3 Model B" in board.said() or "raspi" in board.machine
+    assert re.search("Started.*atoll-device", board.said())
 
 
 class Writer:
@@ -118,6 +119,7 @@ def test_ten_cuts_of_power_lose_nothing_that_was_acknowledged(board, home):
             writer.wait(len(writer.acknowledged) + chance.randint(2, 6))
             board.cut()  # while the next one is written
             before = dict(writer.acknowledged)
+            wait_until(lambda: not ready(home), BOOT_S, "the site has missed it")
             board.start()
             wait_until(lambda: ready(home), BOOT_S, "it is back", lambda: alive(board))
             with home.connect(timeout_s=BOOT_S) as fleet:
