@@ -10,6 +10,7 @@ WITHOUT: dict[str, str] = {
     "wire/up.py": "a part of messages.py: test_messages.py and test_schema.py go through all",
     "cli/demo_story.py": "tests/cli/test_demo.py runs it whole, on real processes",
     "cli/demo_live.py": "tests/cli/test_demo.py runs it whole, on real processes",
+    "cli/image_texts.py": "texts that test_image_root.py writes, and test_image.py starts in QEMU",
     "kernels/golden_models.py": "the models that test_models.py and test_portable.py run on",
     "kernels/model_text.py": "how plans name models: test_models.py reads and writes such plans",
     "kernels/reference_rows.py": "an oracle: test_channels.py holds the kernels against it",
