@@ -66,11 +66,11 @@ def run(options: Any) -> int:
     # Debian keeps such tools out of an ordinary user's PATH.
     os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
     need(TOOLS if os.geteuid() == 0 else TOOLS | FAKEROOT)
-    base = make_base(work)
     if os.geteuid() != 0:
         # From here on owners of files matter, which need not be real.
         words = [sys.executable, "-m", "atoll.cli", *sys.argv[1:]]
         os.execvp("fakeroot", ["fakeroot", "--", *words])
+    base = make_base(work)
     size = _build(base, work, out, told, debs)
     if options.json:
         from atoll.cli.report import print_json

@@ -67,6 +67,8 @@ def make_base(work: Path) -> Path:
     call(
         "mmdebstrap", "--quiet", "--variant=extract", f"--architectures={ARCHITECTURE}",
         "--components=main non-free-firmware",
+        # Nothing is to run in there, which no mode but this one promises to somebody without root.
+        f"--mode={'chrootless' if 'FAKEROOTKEY' in os.environ else 'auto'}",
         "--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr",
         f"--include={','.join(PACKAGES)}", SUITE, base,
     )  # fmt: skip
