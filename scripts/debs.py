@@ -184,6 +184,9 @@ def service(one: Service, number: str, folder: Path, out: Path) -> Path:
     tree = folder / one.name
     unit = f"{one.name}.service"
     put(tree, f"lib/systemd/system/{unit}", (HERE / unit).read_bytes())
+    if (rules := HERE / f"{one.name}.rules").exists():
+        put(tree, f"lib/udev/rules.d/60-{rules.name}", rules.read_bytes())
+        put(tree, f"usr/lib/{one.name}/share-sensor", (HERE / "share-sensor").read_bytes(), 0o755)
     words = {
         "@PACKAGE@": one.name,
         "@ROLE@": one.role,

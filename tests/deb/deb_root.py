@@ -19,7 +19,10 @@ ROOT = Path(__file__).resolve().parents[2]
 BASE = ROOT / "build" / "deb" / "root"
 SUITE = "bookworm"
 PACKAGES = ("adduser", "init-system-helpers", "mosquitto", "python3", "python3-cbor2",
-            "python3-paho-mqtt", "systemd")  # fmt: skip
+            "python3-paho-mqtt", "systemd", "udev")  # fmt: skip
+# In a container udev would settle this machine's devices: it is there for its reader of rules.
+MASKED = ("systemd-udevd.service", "systemd-udev-trigger.service",
+          "systemd-udevd-control.socket", "systemd-udevd-kernel.socket")  # fmt: skip
 WAIT_S = 120.0
 WATCHDOG_S = 0.5
 NEXT = "99.0~next"  # a version that follows every one of the project's
@@ -37,6 +40,8 @@ def base():
     plain = "--setup-hook=sed -i -e /-security/d -e /-updates/d $1/etc/apt/sources.list"
     include = f"--include={','.join(PACKAGES)}"
     run("mmdebstrap", "--quiet", "--variant=apt", include, plain, SUITE, BASE)
+    for unit in MASKED:
+        (BASE / "etc/systemd/system" / unit).symlink_to("/dev/null")
     stamp.write_text(wanted)
     return BASE
 

@@ -2,13 +2,12 @@
 
 import re
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
-from deb_root import NEXT, WATCHDOG_S, DebianRoot, base, run, unit_of
+from deb_root import NEXT, WATCHDOG_S, run, unit_of
 
 from atoll.cli.site import wait_until
 from atoll.gateway import connect
@@ -19,28 +18,6 @@ SERVICES = ("atoll-device", "atoll-gateway")
 SCORE_MAX = {"atoll-gateway": 1.5, "atoll-device": 1.8}
 
 pytestmark = [pytest.mark.root, pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="session")
-def root(packages, tmp_path_factory):
-    """A Debian with the packages installed, and services at a port of their own."""
-    path = tmp_path_factory.mktemp("debian") / "root"
-    run("cp", "-a", base(), path)
-    root = DebianRoot(path)
-    root.install(packages[0])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        root.url = f"mqtt://127.0.0.1:{probe.getsockname()[1]}"
-    port = root.url.rpartition(":")[2]
-    gateway = f'[gateway]\nport = {port}\nprofile = "fast"\n'
-    device = f'[device]\nid = "pi-1"\nbroker = "{root.url}"\nprofile = "fast"\ncapacity = 1\n'
-    own = path / "etc/atoll/conf.d/10-own.toml"
-    own.write_text(gateway + device)
-    own.chmod(0o640)
-    run("chroot", path, "chown", "root:atoll", "/etc/atoll/conf.d/10-own.toml")
-    yield root
-    for note in root.notes.values():
-        note.close()
 
 
 def enabled(root, name):

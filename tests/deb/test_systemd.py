@@ -66,12 +66,23 @@ def await_restart(machine, pid):
     return now
 
 
+def mounts(machine, unit):
+    """How each place is mounted for a unit: `ro` or `rw`, as its main process has it."""
+    pid = machine.property(unit, "MainPID")
+    lines = machine.run("cat", f"/proc/{pid}/mountinfo").splitlines()
+    return {words[4]: words[5].split(",")[0] for words in map(str.split, lines)}
+
+
 def test_services_live_under_systemd(machine, packages):
     install(machine, packages[0])
     for name in SERVICES:  # the packages' scripts have started them, and awaited their word
         assert machine.property(name, "ActiveState") == "active"
         assert machine.property(name, "User") == name
         assert machine.property(name, "StatusText")
+    device, gateway = (mounts(machine, f"atoll-{role}") for role in ("device", "gateway"))
+    assert (device["/"], device["/sys"], gateway["/sys"]) == ("ro", "ro", "ro")
+    assert device["/sys/devices"] == "rw"  # sensors, as far as their owners let it
+    assert "/sys/devices" not in gateway
     await_ready(machine)
     machine.run("atoll", "put", "watched", "/watched.csv", "--rate", "100", *SITE)
     before = answer(machine)
