@@ -25,7 +25,7 @@ from atoll.gateway.effects import Effect, ShowStatus
 from atoll.gateway.inventory import Inventory
 from atoll.gateway.jobs import Jobs
 from atoll.gateway.listings import Listings
-from atoll.gateway.member import LEASED, NEVER, Change, Member, State
+from atoll.gateway.member import LEASED, NEVER, Change, Member, State, numbers_of
 from atoll.gateway.membership import LAG_TOLERATED_S, Membership
 from atoll.gateway.moves import Moves
 from atoll.gateway.overdue import Overdue
@@ -337,7 +337,7 @@ class GatewayCore:
             return  # not acknowledged: the device says them again
         if not self.audits.take(device, message):
             self._take_results(device, message)
-        span = wire.NumberSpan(message.number, message.number)
+        span = numbers_of(self.members.members.get(device), message)
         self._desk.tell(device, "ack", wire.Ack(*self._desk.head(device), [span]))
 
     def _take_results(self, device: str, message: wire.Partials) -> None:

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from atoll.gateway.damping import Damper
 from atoll.gateway.records import DeviceSet
 from atoll.gateway.weight import WHOLE, Gauge
-from atoll.wire.messages import UNSTRAINED, Health, Strain, StreamInfo
+from atoll.wire.messages import UNSTRAINED, Health, NumberSpan, Partials, Strain, StreamInfo
+from atoll.wire.schema import U64
 
 NEVER = float("inf")
 
@@ -100,3 +101,13 @@ class Member:
     def stores(self) -> bool:
         """Whether it could be given shards: who comes and goes is, where nobody else is there."""
         return self.serves and not self.programs
+
+
+def numbers_of(member: Member | None, said: Partials) -> NumberSpan:
+    """The numbers of a message of results in its device's outbox, to be acknowledged.
+
+    A microcontroller's outbox holds results, and the message bears the first one's number; a Linux
+    device's holds messages. Of a device that is not born here yet only the first is certain.
+    """
+    numbered = len(said.results) if member is not None and member.programs else 1
+    return NumberSpan(said.number, min(said.number + max(numbered, 1) - 1, U64))

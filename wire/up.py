@@ -149,7 +149,8 @@ message(
 
 class Partials(NamedTuple):
     """On up/partial: results of one job. `number` is the outbox's: it stays until the gateway
-    acknowledges it.
+    acknowledges it. The outbox of a device that takes programs numbers results: this is the first
+    one's.
     """
 
     boot: int

@@ -2,8 +2,15 @@
 #include <string.h>
 
 #include "board.h"
+#include "chip.h"
 #include "link.h"
 #include "stream.h"
+
+/* Messages that may be under way to the bridge: four outlast the 16 ms for which a USB adapter holds
+ * an acknowledgement back. */
+#ifndef ATOLL_CHIP_UNDER_WAY
+#define ATOLL_CHIP_UNDER_WAY 4
+#endif
 
 static struct {
     atoll_node *node;
@@ -16,13 +23,15 @@ static struct {
     uint8_t line[ATOLL_LINK_LINE_MAX];
     size_t line_size;
     size_t line_sent;
-    uint8_t store[2 * ATOLL_LINK_DATA_MAX];
+    uint8_t store[ATOLL_CHIP_UNDER_WAY * ATOLL_LINK_DATA_MAX];
 } own;
 
 void atoll_stream_start(atoll_node *node, const atoll_identity *identity, uint64_t now)
 {
-    atoll_link_config config = {
-        .session = node->numbers.boot, .window = 2, .store = own.store, .store_count = 2};
+    atoll_link_config config = {.session = node->numbers.boot,
+                                .window = 2,
+                                .store = own.store,
+                                .store_count = ATOLL_CHIP_UNDER_WAY};
     (void)identity;
     own.node = node;
     atoll_link_start(&own.link, &config, now);

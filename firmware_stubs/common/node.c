@@ -121,25 +121,56 @@ static bool say(atoll_node *node, uint32_t what, uint64_t now_ms)
     }
 }
 
+/* Read results of one job that follow each other, as many as fit, behind the message's head, and
+ * point the cursor behind them: how many there are. The job's name stands once, before the first.
+ * Of a board without plans a gateway acknowledges messages, and so one result is in each. */
+static uint32_t gather(atoll_node *node, atoll_flashlog_cursor *cursor, uint64_t *first,
+                       size_t *size)
+{
+    atoll_flashlog *outbox = node->config.outbox;
+    uint8_t *data = node->message + ATOLL_NODE_PARTIALS_HEAD;
+    size_t room = (size_t)ATOLL_NODE_MESSAGE_MAX - ATOLL_NODE_PARTIALS_HEAD, used = 0, job = 0;
+    uint32_t count = 0;
+    while (cursor->sequence < outbox->acked + (uint64_t)ATOLL_NODE_WINDOW) {
+        atoll_flashlog_cursor ahead = *cursor;
+        atoll_flashlog_record record;
+        uint8_t *at = data + used;
+        if (atoll_flashlog_next(outbox, &ahead, &record, at, room - used) != 1) {
+            break;
+        }
+        if (count == 0u) {
+            *first = record.sequence;
+        } else if (node->config.plans.program == NULL || record.sequence != *first + count ||
+                   record.size <= job || memcmp(data, at, job) != 0) {
+            break;
+        }
+        memmove(at, at + job, record.size - job);
+        used += record.size - job;
+        job = atoll_node_job_size(data, used);
+        *cursor = ahead;
+        count++;
+    }
+    *size = used;
+    return count;
+}
+
 /* Results that were not sent on this connection, oldest first, as far as the window goes. */
 static void say_results(atoll_node *node, uint64_t now_ms)
 {
-    atoll_flashlog *outbox = node->config.outbox;
-    /* The message grows from the front of the buffer over what was read. */
-    uint8_t *data = node->message + ATOLL_NODE_PARTIALS_HEAD;
-    size_t room = (size_t)ATOLL_NODE_MESSAGE_MAX - ATOLL_NODE_PARTIALS_HEAD;
-    while (node->cursor.sequence < outbox->acked + (uint64_t)ATOLL_NODE_WINDOW) {
+    while (node->mqtt.packet_count < ATOLL_NODE_UNDER_WAY) {
         atoll_flashlog_cursor ahead = node->cursor;
-        atoll_flashlog_record record;
+        uint64_t first = 0;
         size_t size;
-        if (atoll_flashlog_next(outbox, &ahead, &record, data, room) != 1) {
+        uint32_t count = gather(node, &ahead, &first, &size);
+        if (count == 0u) {
             return;
         }
-        size = atoll_node_partials(node, record.sequence, data, record.size);
+        /* The message grows from the front of the buffer over what was read. */
+        size = atoll_node_partials(node, first, count, size);
         if (size > 0u && !publish(node, "up/partial", node->message, size, 1, false)) {
             return;
         }
-        if (node->cursor.sequence <= outbox->acked) {
+        if (node->cursor.sequence <= node->config.outbox->acked) {
             node->overdue_ms = now_ms + ATOLL_NODE_ANSWER_MS;
         }
         node->cursor = ahead;
@@ -211,7 +242,7 @@ static void take_lease(atoll_node *node, const atoll_message *message, uint64_t 
 }
 
 /* Acknowledgements come in any order; the log deletes from the oldest. */
-static void take_ack(atoll_node *node, const atoll_message *message)
+static void take_ack(atoll_node *node, const atoll_message *message, uint64_t now_ms)
 {
     atoll_flashlog *outbox = node->config.outbox;
     atoll_cbor_reader reader = atoll_message_field(message, ATOLL_ACK_NUMBERS);
@@ -232,6 +263,7 @@ static void take_ack(atoll_node *node, const atoll_message *message)
     }
     if (whole > 0u && atoll_flashlog_acknowledge(outbox, acked + whole) == ATOLL_FLASHLOG_OK) {
         node->ahead = whole < 64u ? node->ahead >> whole : 0u;
+        node->overdue_ms = now_ms + ATOLL_NODE_ANSWER_MS;
     }
 }
 
@@ -291,7 +323,7 @@ static void obey(atoll_node *node, const atoll_message *message, uint64_t now_ms
         node->due |= DUE_LEASE;
         break;
     case ATOLL_MESSAGE_ACK:
-        take_ack(node, message);
+        take_ack(node, message, now_ms);
         break;
     case ATOLL_MESSAGE_TASKS:
         refuse_tasks(node, message);

@@ -28,7 +28,8 @@ enum {
 enum {
     ATOLL_NODE_NAME_MAX = 64,
     ATOLL_NODE_TOPIC_MAX = 176,    /* atoll/v1/SITE/device/DEVICE/down/LEAF */
-    ATOLL_NODE_WINDOW = 16,        /* results sent and not acknowledged */
+    ATOLL_NODE_WINDOW = 32,        /* results sent and not acknowledged */
+    ATOLL_NODE_UNDER_WAY = 2,      /* messages at the broker: meanwhile results gather for the next */
     ATOLL_NODE_INTERVAL_MS = 2000, /* between lease requests, until the gateway says another */
     ATOLL_NODE_ANSWER_MS = 30000,  /* for an acknowledgement; then all are sent again */
     ATOLL_NODE_MESSAGE_MAX = ATOLL_CBOR_SIZE_MAX,

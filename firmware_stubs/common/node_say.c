@@ -198,19 +198,24 @@ size_t atoll_node_transfer_failed(atoll_node *node)
     return atoll_cbor_writer_finish(&writer);
 }
 
-size_t atoll_node_partials(atoll_node *node, uint64_t number, const uint8_t *record, size_t size)
+size_t atoll_node_job_size(const uint8_t *record, size_t size)
 {
     atoll_cbor_reader reader = {record, record + size};
-    atoll_cbor_writer writer;
-    size_t job_size;
     atoll_cbor_skip(&reader);
-    job_size = (size_t)(reader.at - record);
+    return (size_t)(reader.at - record);
+}
+
+size_t atoll_node_partials(atoll_node *node, uint64_t first, uint32_t count, size_t size)
+{
+    const uint8_t *record = node->message + ATOLL_NODE_PARTIALS_HEAD;
+    size_t job_size = atoll_node_job_size(record, size);
+    atoll_cbor_writer writer;
     begin(node, &writer, ATOLL_MESSAGE_PARTIALS);
-    put_field(&writer, ATOLL_PARTIALS_NUMBER, number);
+    put_field(&writer, ATOLL_PARTIALS_NUMBER, first);
     atoll_cbor_write_uint(&writer, ATOLL_PARTIALS_JOB);
     atoll_cbor_write_items(&writer, record, job_size);
     atoll_cbor_write_uint(&writer, ATOLL_PARTIALS_RESULTS);
-    atoll_cbor_write_array(&writer, 1);
+    atoll_cbor_write_array(&writer, count);
     atoll_cbor_write_items(&writer, record + job_size, size - job_size);
     return atoll_cbor_writer_finish(&writer);
 }

@@ -33,13 +33,13 @@ class Job:
             self.take(lab, lab.expect(m.Partials))
 
     def take(self, lab, message):
-        """A partial of the job: it is acknowledged, and whatever came twice is the same."""
-        (result,) = message.results
-        assert (message.job, result.failed) == ("hum", False), result.data
-        place = place_of(result.task)
-        lab.gateway.say("ack", m.Ack(1, 1, 1, [m.NumberSpan(message.number, message.number)]))
-        batches = self.runs.setdefault(place["run"], {})
-        assert batches.setdefault(place["sample"], result.data) == result.data
+        """Partials of the job: they are acknowledged, and whatever came twice is the same."""
+        for result in message.results:
+            assert (message.job, result.failed) == ("hum", False), result.data
+            place = place_of(result.task)
+            batches = self.runs.setdefault(place["run"], {})
+            assert batches.setdefault(place["sample"], result.data) == result.data
+        lab.gateway.acknowledge(message)
 
     def _missing(self, run):
         return self._wanted.missing(self.runs[run])

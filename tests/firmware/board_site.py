@@ -48,6 +48,11 @@ class Gateway:
     def grant(self, request):
         self.say("lease", m.Lease(1, 1, 1, request.boot, request.number, 5000, 1000, False))
 
+    def acknowledge(self, message):
+        """A board numbers results, so that a message of them is acknowledged to its last."""
+        last = message.number + len(message.results) - 1
+        self.say("ack", m.Ack(1, 1, 1, [m.NumberSpan(message.number, last)]))
+
     def end(self):
         self.client.disconnect()
         self.client.loop_stop()

@@ -134,8 +134,7 @@ class Soak:
             self.repeated += at in self.found
             self.changed += self.found.setdefault(at, result.data) != result.data
         if self.random.random() < ACKNOWLEDGED:
-            span = m.NumberSpan(message.number, message.number)
-            self.gateway.say("ack", m.Ack(1, 1, 1, [span]))
+            self.gateway.acknowledge(message)
 
     def until(self, claim, timeout_s=AFTER_S):
         """Be bridge and gateway until `claim` holds."""

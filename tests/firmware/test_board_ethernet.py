@@ -81,11 +81,11 @@ def gather(lab, found, last):
     """Batches by their first sample, acknowledged, until the one of sample `last` is there."""
     while last not in found:
         message = lab.expect(m.Partials)
-        (result,) = message.results
-        assert not result.failed, result.data
-        place = place_of(result.task)
-        lab.gateway.say("ack", m.Ack(1, 1, 1, [m.NumberSpan(message.number, message.number)]))
-        assert found.setdefault(place["sample"], result.data) == result.data
+        for result in message.results:
+            assert not result.failed, result.data
+            place = place_of(result.task)
+            assert found.setdefault(place["sample"], result.data) == result.data
+        lab.gateway.acknowledge(message)
 
 
 def check(board, found, samples):

@@ -67,24 +67,24 @@ def order(lab, board, job):
     lab.gateway.say("task", program)
 
 
-def batch(lab):
-    """The next batch of any job: its job, run, first sample in the run, and bytes."""
+def batches(lab):
+    """The next message's batches: of each its job, run, first sample in the run, and bytes."""
     message = lab.expect(m.Partials)
-    (result,) = message.results
-    assert not result.failed, result.data
-    place = place_of(result.task)
-    lab.gateway.say("ack", m.Ack(1, 1, 1, [m.NumberSpan(message.number, message.number)]))
-    return message.job, place["run"], place["sample"], result.data
+    lab.gateway.acknowledge(message)
+    for result in message.results:
+        assert not result.failed, result.data
+        place = place_of(result.task)
+        yield message.job, place["run"], place["sample"], result.data
 
 
 def gather(lab, after=0):
     """Two batches of each job, of runs behind `after`: by job and first sample; the newest run."""
     found, newest = {}, after
     while len(found) < 2 * len(PLANS):
-        job, run, start, data = batch(lab)
-        if run > after and start in (0, EVERY):
-            found[job, start] = data
-        newest = max(newest, run)
+        for job, run, start, data in batches(lab):
+            if run > after and start in (0, EVERY):
+                found[job, start] = data
+            newest = max(newest, run)
     return found, newest
 
 

@@ -9,6 +9,7 @@ from random import Random
 
 import paho.mqtt.client as paho
 import pytest
+from board_site import free_port
 
 from atoll.gateway.broker import BrokerChild, find_mosquitto
 from atoll.wire import messages as m
@@ -107,6 +108,9 @@ class Gateway:
         answer = (request.boot, request.number, duration_ms, interval_ms, wanted)
         self.say("lease", m.Lease(*self.head(), *answer))
 
+    def acknowledge(self, partials):
+        self.ack((partials.number, partials.number + len(partials.results) - 1))
+
     def ack(self, *spans):
         self.say("ack", m.Ack(*self.head(), [m.NumberSpan(*span) for span in spans]))
 
@@ -147,8 +151,8 @@ def node(firmware, broker, tmp_path):
     program = firmware.native("node_host")
     started = []
 
-    def start():
-        started.append(Node(program, broker.port, tmp_path / "flash"))
+    def start(port=broker.port):
+        started.append(Node(program, port, tmp_path / "flash"))
         return started[-1]
 
     yield start
@@ -216,7 +220,7 @@ def test_acknowledgements_in_any_order(node, gateway):
     gateway.ready()
     for task in range(1, 9):
         assert device.keep(task, f"result {task}") == 0
-    gateway.expect(m.Partials, lambda message: message.number == 8)
+    gateway.expect(m.Partials, lambda message: message.number + len(message.results) == 9)
     gateway.ack((3, 5), (7, 7))
     gateway.ack((1, 1))
     gateway.say("lease", m.Probe(*gateway.head()))
@@ -238,12 +242,43 @@ def test_full_outbox_refuses_and_recovers(node, gateway):
     numbers = set()
     while len(numbers) < kept:
         partials = gateway.expect(m.Partials)
-        numbers.add(partials.number)
-        gateway.ack((partials.number, partials.number))
+        numbers |= {partials.number + place for place in range(len(partials.results))}
+        gateway.acknowledge(partials)
     assert numbers == set(range(1, kept + 1))
     while device.counts()["backlog"]:
         gateway.expect(m.LeaseRequest)
     assert device.keep(0, "room again") == 0
+
+
+def test_results_that_wait_go_together(node, gateway):
+    """Those of one job, in their order, in as few messages as hold them; and an acknowledgement is
+    of those alone that it names.
+    """
+    device = node(free_port())  # nobody is there: all of them wait
+    jobs = ["a"] * 9 + ["b"] * 3 + ["a"] * 2
+    for task, job in enumerate(jobs, 1):
+        assert device.keep(task, f"{task}" + "z" * 60, job) == 0
+    device.kill()
+    device = node()
+    found = []
+    while sum(len(message.results) for message in found) < len(jobs):
+        found.append(gateway.expect(m.Partials))
+    assert [(message.number, message.job, len(message.results)) for message in found] == [
+        (1, "a", 9),
+        (10, "b", 3),
+        (13, "a", 2),
+    ]
+    results = [result for message in found for result in message.results]
+    assert [(one.task, one.data) for one in results] == [
+        (task, f"{task}{'z' * 60}".encode()) for task in range(1, 15)
+    ]
+    gateway.ack((1, 4))  # a gateway that took only some of them
+    gateway.acknowledge(found[2])
+    gateway.expect(m.LeaseRequest, lambda request: request.backlog == 10)
+    device.kill()
+    device = node()
+    again = gateway.expect(m.Partials, lambda message: message.boot == 3)
+    assert (again.number, [one.task for one in again.results]) == (5, [5, 6, 7, 8, 9])
 
 
 def test_what_is_older_is_refused(node, gateway):
@@ -279,8 +314,10 @@ def test_blocks_of_others_are_refused(node, gateway):
     gateway.ready()
     tasks = [m.Task("other", number, 0, 0, 100) for number in (3, 4)]
     gateway.say("task", m.Tasks(*gateway.head(), "query", b"plan", "data", tasks))
-    for task in tasks:
-        result = gateway.expect(m.Partials).results[0]
+    results = []
+    while len(results) < len(tasks):
+        results += gateway.expect(m.Partials).results
+    for task, result in zip(tasks, results, strict=True):
         assert (result.key, result.task, result.failed) == ("other", task.number, True)
         assert b"no stored blocks" in result.data
     gateway.say("task", m.SendBlocks(*gateway.head(), 12, [m.BlockRange("data", "k", 0, 3)]))
@@ -337,7 +374,7 @@ def hear(gateway, heard, chance=0.0, timeout_s=0.01):
         for result in message.results:
             assert heard.setdefault(result.task, result.data) == result.data
         if chance <= 0.8:
-            gateway.ack((message.number, message.number))
+            gateway.acknowledge(message)
     elif isinstance(message, m.LeaseRequest):
         gateway.grant(message)
 

@@ -197,9 +197,12 @@ class ScriptedDevice:
         self.tasks = []
 
     def say_results(self, job, results):
-        self.numbers += 1
-        message = wire.Partials(*self.head, self.numbers, job, results)
-        self.outbox[self.numbers] = message
+        first = self.numbers + 1
+        message = wire.Partials(*self.head, first, job, results)
+        # A microcontroller numbers results, other devices messages.
+        self.numbers += len(results) if self.sources else 1
+        for number in range(first, self.numbers + 1):
+            self.outbox[number] = message
         self.out.append(message)
 
     def restart(self, *, lose_blocks=False):

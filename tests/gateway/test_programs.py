@@ -6,6 +6,7 @@ from array import array
 from gateway_fleet import Fleet
 
 from atoll.gateway.ledger import Ledger
+from atoll.gateway.member import numbers_of
 from atoll.gateway.programs import programs
 from atoll.gateway.records import StandingSet
 from atoll.kernels import Plan
@@ -86,6 +87,21 @@ def test_each_run_is_a_line_of_its_own():
     shown = json.loads(fleet.results["hum"])["streams"][INFO.key]
     assert (shown["run"], shown["sample"]) == (2, 100)
     assert shown["value"] == Plan(PLAN).finish(batch(2, 100).data)
+
+
+def test_each_of_a_messages_results_is_acknowledged():
+    fleet = started()
+    say(fleet, (1, 0), (1, 100), (1, 200))
+    say(fleet, (1, 300))
+    assert fleet.devices["m"].outbox == {}
+    member = fleet.core.members.members["m"]
+    said = wire.Partials(1, 1, 1, 2**64 - 1, "hum", [batch(1, 0), batch(1, 100)])
+    assert numbers_of(member, said) == (2**64 - 1, 2**64 - 1)
+    assert numbers_of(member, said._replace(number=7)) == (7, 8)
+    assert numbers_of(member, said._replace(number=7, results=[])) == (7, 7)
+    # A Linux device numbers messages; and who is unknown is either.
+    assert numbers_of(fleet.core.members.members["a"], said._replace(number=7)) == (7, 7)
+    assert numbers_of(None, said._replace(number=7)) == (7, 7)
 
 
 def test_runs_are_known_after_a_restart_of_the_gateway(tmp_path):

@@ -14,6 +14,7 @@
 
 #define ATOLL_CHIP_SAMPLES_IRQ 7
 #define ATOLL_CHIP_SAMPLES 16 /* at a time: RAM is dear */
+#define ATOLL_CHIP_UNDER_WAY 2 /* messages to the bridge */
 
 #define ATOLL_CHIP_PAGES 12 /* of the logs on flash */
 #define ATOLL_CHIP_ARENA 3008u /* bytes of RAM for the states of plans */

@@ -102,6 +102,20 @@ static void obey(char *line)
     }
 }
 
+/* It takes programs as a board that samples does, and runs none. */
+static const char *refuse(void *context, const atoll_message *message)
+{
+    (void)context;
+    (void)message;
+    return "this image runs no plans";
+}
+
+static void cancel(void *context, atoll_mqtt_text job)
+{
+    (void)context;
+    (void)job;
+}
+
 static void close_stream(void)
 {
     if (stream >= 0) {
@@ -162,7 +176,8 @@ int main(int argc, char **argv)
                                 .profile = {"normal", 6},
                                 .capacity = 0.25f,
                                 .memory_bytes = 16384,
-                                .storage_bytes = 32768};
+                                .storage_bytes = 32768,
+                              .plans = {NULL, refuse, cancel}};
     uint8_t *bytes;
     if (argc < 5) {
         return 2;
