@@ -121,53 +121,14 @@ static bool say(atoll_node *node, uint32_t what, uint64_t now_ms)
     }
 }
 
-/* Read results of one job that follow each other, as many as fit, behind the message's head, and
- * point the cursor behind them: how many there are. The job's name stands once, before the first.
- * Of a board without plans a gateway acknowledges messages, and so one result is in each. */
-static uint32_t gather(atoll_node *node, atoll_flashlog_cursor *cursor, uint64_t *first,
-                       size_t *size)
-{
-    atoll_flashlog *outbox = node->config.outbox;
-    uint8_t *data = node->message + ATOLL_NODE_PARTIALS_HEAD;
-    size_t room = (size_t)ATOLL_NODE_MESSAGE_MAX - ATOLL_NODE_PARTIALS_HEAD, used = 0, job = 0;
-    uint32_t count = 0;
-    while (cursor->sequence < outbox->acked + (uint64_t)ATOLL_NODE_WINDOW) {
-        atoll_flashlog_cursor ahead = *cursor;
-        atoll_flashlog_record record;
-        uint8_t *at = data + used;
-        if (atoll_flashlog_next(outbox, &ahead, &record, at, room - used) != 1) {
-            break;
-        }
-        if (count == 0u) {
-            *first = record.sequence;
-        } else if (node->config.plans.program == NULL || record.sequence != *first + count ||
-                   record.size <= job || memcmp(data, at, job) != 0) {
-            break;
-        }
-        memmove(at, at + job, record.size - job);
-        used += record.size - job;
-        job = atoll_node_job_size(data, used);
-        *cursor = ahead;
-        count++;
-    }
-    *size = used;
-    return count;
-}
-
 /* Results that were not sent on this connection, oldest first, as far as the window goes. */
 static void say_results(atoll_node *node, uint64_t now_ms)
 {
     while (node->mqtt.packet_count < ATOLL_NODE_UNDER_WAY) {
         atoll_flashlog_cursor ahead = node->cursor;
-        uint64_t first = 0;
-        size_t size;
-        uint32_t count = gather(node, &ahead, &first, &size);
-        if (count == 0u) {
-            return;
-        }
-        /* The message grows from the front of the buffer over what was read. */
-        size = atoll_node_partials(node, first, count, size);
-        if (size > 0u && !publish(node, "up/partial", node->message, size, 1, false)) {
+        size_t size = atoll_node_partials(node, &ahead);
+        if (ahead.sequence == node->cursor.sequence ||
+            (size > 0u && !publish(node, "up/partial", node->message, size, 1, false))) {
             return;
         }
         if (node->cursor.sequence <= node->config.outbox->acked) {

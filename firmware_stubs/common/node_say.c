@@ -198,25 +198,53 @@ size_t atoll_node_transfer_failed(atoll_node *node)
     return atoll_cbor_writer_finish(&writer);
 }
 
-size_t atoll_node_job_size(const uint8_t *record, size_t size)
+/* How many bytes of an outbox record are the job's name. */
+static size_t job_size(const uint8_t *record, size_t size)
 {
     atoll_cbor_reader reader = {record, record + size};
     atoll_cbor_skip(&reader);
     return (size_t)(reader.at - record);
 }
 
-size_t atoll_node_partials(atoll_node *node, uint64_t first, uint32_t count, size_t size)
+size_t atoll_node_partials(atoll_node *node, atoll_flashlog_cursor *cursor)
 {
-    const uint8_t *record = node->message + ATOLL_NODE_PARTIALS_HEAD;
-    size_t job_size = atoll_node_job_size(record, size);
+    /* Behind the message's head, which grows from the front of the buffer over what was read: the
+     * job's name, which stands once, and the results. */
+    uint8_t *data = node->message + ATOLL_NODE_PARTIALS_HEAD;
+    size_t room = (size_t)ATOLL_NODE_MESSAGE_MAX - ATOLL_NODE_PARTIALS_HEAD, used = 0, job = 0;
+    atoll_flashlog *outbox = node->config.outbox;
+    uint64_t first = 0;
+    uint32_t count = 0;
     atoll_cbor_writer writer;
+    while (cursor->sequence < outbox->acked + (uint64_t)ATOLL_NODE_WINDOW) {
+        atoll_flashlog_cursor ahead = *cursor;
+        atoll_flashlog_record record;
+        uint8_t *at = data + used;
+        if (atoll_flashlog_next(outbox, &ahead, &record, at, room - used) != 1) {
+            break;
+        }
+        if (count == 0u) {
+            first = record.sequence;
+        } else if (node->config.plans.program == NULL || record.sequence != first + count ||
+                   record.size <= job || memcmp(data, at, job) != 0) {
+            break;
+        }
+        memmove(at, at + job, record.size - job);
+        used += record.size - job;
+        job = job_size(data, used);
+        *cursor = ahead;
+        count++;
+    }
+    if (count == 0u) {
+        return 0;
+    }
     begin(node, &writer, ATOLL_MESSAGE_PARTIALS);
     put_field(&writer, ATOLL_PARTIALS_NUMBER, first);
     atoll_cbor_write_uint(&writer, ATOLL_PARTIALS_JOB);
-    atoll_cbor_write_items(&writer, record, job_size);
+    atoll_cbor_write_items(&writer, data, job);
     atoll_cbor_write_uint(&writer, ATOLL_PARTIALS_RESULTS);
     atoll_cbor_write_array(&writer, count);
-    atoll_cbor_write_items(&writer, record + job_size, size - job_size);
+    atoll_cbor_write_items(&writer, data + job, used - job);
     return atoll_cbor_writer_finish(&writer);
 }
 

@@ -19,13 +19,10 @@ size_t atoll_node_transfer_failed(atoll_node *node);
 /* What stands before the results in a Partials message, at most 39 bytes, and some room. */
 enum { ATOLL_NODE_PARTIALS_HEAD = 48 };
 
-/* `count` results of one job as a Partials message: they have numbers from `first` on. What was in
- * their outbox records (atoll_node_pack made them), the job's name but once, lies in the message
- * buffer, from ATOLL_NODE_PARTIALS_HEAD on. */
-size_t atoll_node_partials(atoll_node *node, uint64_t first, uint32_t count, size_t size);
-
-/* How many bytes of an outbox record are the job's name. */
-size_t atoll_node_job_size(const uint8_t *record, size_t size);
+/* The next results of the outbox as a Partials message: of one job and numbered one behind the other,
+ * as many as fit. The cursor goes behind them; it stays where there is none within the window. Of a
+ * board without plans a gateway acknowledges messages, and so one result is in each. */
+size_t atoll_node_partials(atoll_node *node, atoll_flashlog_cursor *cursor);
 
 /* A result as an outbox record, into the message buffer: the job's name and the result, both CBOR. */
 size_t atoll_node_pack(atoll_node *node, atoll_mqtt_text job, atoll_mqtt_text key, uint64_t task,

@@ -281,6 +281,24 @@ def test_results_that_wait_go_together(node, gateway):
     assert (again.number, [one.task for one in again.results]) == (5, [5, 6, 7, 8, 9])
 
 
+def test_a_result_that_has_rotted_is_in_no_message(node, gateway, tmp_path):
+    """Those behind it keep their numbers, so that no acknowledgement is of another than was sent."""
+    device = node(free_port())
+    for task in range(1, 6):
+        assert device.keep(task, f"result number {task}") == 0
+    device.kill()
+    flash = tmp_path / "flash"
+    content = flash.read_bytes()
+    assert content.count(b"result number 3") == 1
+    flash.write_bytes(content.replace(b"result number 3", b"result\0number 3"))
+    device = node()
+    found = [gateway.expect(m.Partials) for _ in range(2)]
+    assert [(one.number, [result.task for result in one.results]) for one in found] == [
+        (1, [1, 2]),
+        (4, [4, 5]),
+    ]
+
+
 def test_what_is_older_is_refused(node, gateway):
     device = node()
     gateway.term, gateway.epoch, gateway.lease = 5, 9, 4
