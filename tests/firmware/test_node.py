@@ -282,7 +282,7 @@ def test_results_that_wait_go_together(node, gateway):
 
 
 def test_a_result_that_has_rotted_is_in_no_message(node, gateway, tmp_path):
-    """Those behind it keep their numbers, so that no acknowledgement is of another than was sent."""
+    """Those behind it keep their numbers, so that what is acknowledged is what was sent."""
     device = node(free_port())
     for task in range(1, 6):
         assert device.keep(task, f"result number {task}") == 0
