@@ -19,6 +19,7 @@ from atoll.gateway import records as r
 RECORD_BYTES_MAX = 16 * 1_048_576
 KINDS: tuple[Any, ...] = r.Record.__args__  # a new kind goes to the end, with a new ledger version
 _NUMBERS = {kind: number for number, kind in enumerate(KINDS)}
+_TYPES = {kind: [kind.__annotations__[name] for name in kind._fields] for kind in KINDS}
 _HEAD = struct.Struct("<BI")
 _INT, _FLOAT, _SIZE = struct.Struct("<q"), struct.Struct("<d"), struct.Struct("<I")
 _ROW = struct.Struct("<qqI")
@@ -40,7 +41,7 @@ def pack(records: Iterable[r.Record]) -> bytes:
 
 def _pack_fields(record: Any) -> bytes:
     out = bytearray()
-    for value, kind in zip(record, _types(type(record)), strict=True):
+    for value, kind in zip(record, _TYPES[type(record)], strict=True):
         if kind is int:
             out += _INT.pack(value)
         elif kind is float:
@@ -58,10 +59,6 @@ def _pack_partials(record: r.PartialsAdded) -> bytes:
         out += _ROW.pack(query, task, len(data))
         out += data
     return bytes(out)
-
-
-def _types(kind: Any) -> list[type]:
-    return [kind.__annotations__[name] for name in kind._fields]
 
 
 class Unpacker:
@@ -115,7 +112,7 @@ def _unpack(kind: Any, body: bytes) -> r.Record:
 def _unpack_fields(kind: Any, body: bytes) -> r.Record:
     values: list[Any] = []
     at = 0
-    for wanted in _types(kind):
+    for wanted in _TYPES[kind]:
         if wanted is int:
             values += _INT.unpack_from(body, at)
             at += _INT.size

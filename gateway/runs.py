@@ -89,6 +89,8 @@ def lacks(held: Sequence[BlockRun], wanted: Sequence[BlockRun]) -> bool:
     """Whether a block that is in `wanted` is not in `held`; `missing` says which."""
     if wanted and (not held or held[-1].last_seq < wanted[-1].last_seq):
         return True
+    if held == wanted:
+        return False
     # Most that are compared have the same past.
     at = min(len(held), len(wanted))
     while at and held[at - 1] != wanted[at - 1]:

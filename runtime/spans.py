@@ -88,11 +88,11 @@ def _united(first: BlockRun, second: BlockRun) -> BlockRun:
 
 
 def _merged(first: BlockRun, second: BlockRun) -> BlockRun:
-    return first._replace(
-        last_seq=second.last_seq,
-        sample_count=first.sample_count + second.sample_count,
-        byte_count=first.byte_count + second.byte_count,
-    )
+    return BlockRun(
+        first.first_seq, second.last_seq, first.first_sample,
+        first.sample_count + second.sample_count, first.wall_ms, first.gap,
+        first.byte_count + second.byte_count,
+    )  # fmt: skip
 
 
 def batch_samples(every: int, every_ms: int, rate_hz: float, step: int) -> int:

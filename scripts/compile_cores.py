@@ -4,10 +4,10 @@
 
 A copy of the packages is made there, and those modules that a simulated site loads are compiled in
 it; nothing in the checkout changes, and nothing of it is ever installed. Types that are checked
-become C, so that the same decisions are made half as fast again; that they are the same is seen
-each time: a site runs the same seeds both ways, and their traces, a sum over every message and its
-time, have to be equal. (Python's kernels are left out: an int where a float is declared becomes a
-float there, and is written otherwise.)
+become C, and NamedTuples are made by quick_tuples.c, so that the same decisions are made twice as
+fast; that they are the same is seen each time: a site runs the same seeds both ways, and their
+traces, a sum over every message and its time, have to be equal. (Python's kernels are left out: an
+int where a float is declared becomes a float there, and is written otherwise.)
 """
 
 import hashlib
@@ -19,6 +19,7 @@ import sys
 from pathlib import Path
 
 OUTPUT = Path("build/compiled")
+QUICK_TUPLES = Path(__file__).with_name("quick_tuples.c")
 PACKAGES = ("kernels", "wire", "transport", "runtime", "gateway", "sim")
 COMPILED = ("wire", "runtime", "gateway", "sim")
 # What stays as it is, and what mypyc (of mypy 1.11 to 1.19) makes of it otherwise.
@@ -40,9 +41,21 @@ namespace_packages = true
 """
 BUILD = """import sys
 from mypyc.build import mypycify
-from setuptools import setup
+from setuptools import Extension, setup
 words = ["--config-file", "mypy.ini", *open("modules").read().split()]
-setup(name="cores", ext_modules=mypycify(words, opt_level="2", debug_level="0", multi_file=True))
+cores = mypycify(words, opt_level="2", debug_level="0", multi_file=True)
+setup(name="cores", ext_modules=[*cores, Extension("quick_tuples", ["quick_tuples.c"])])
+"""
+# Calls from one module to another one need not go by way of a table.
+FLAGS = "-fvisibility=hidden"
+# What Python runs first, where the copy's folder is on its path.
+BEGIN = """import collections
+from quick_tuples import quicken
+usual = collections.namedtuple
+def namedtuple(*words, **options):
+    made = usual(*words, **options)
+    return quicken(made) if options.get("module") else made  # one of typing.NamedTuple
+collections.namedtuple = namedtuple
 """
 LOADED = "import sys, atoll.sim.runner; print(*(n for n in sys.modules if n.startswith('atoll.')))"
 TRACES = """import json
@@ -67,7 +80,8 @@ def sources() -> list[Path]:
 
 def digest(paths: list[Path]) -> str:
     """Of their content, of this program and of the compiler."""
-    summed = hashlib.sha256(Path(__file__).read_bytes() + sys.version.encode())
+    summed = hashlib.sha256(Path(__file__).read_bytes() + QUICK_TUPLES.read_bytes())
+    summed.update(sys.version.encode())
     for path in paths:
         summed.update(str(path).encode() + b"\0" + path.read_bytes())
     return summed.hexdigest()
@@ -104,7 +118,9 @@ def compile_all(folder: Path) -> None:
     (folder / "mypy.ini").write_text(SETTINGS)
     (folder / "build.py").write_text(BUILD)
     (folder / "modules").write_text("\n".join(modules()))
-    run([sys.executable, "build.py", "build_ext", "--inplace"], folder)
+    shutil.copyfile(QUICK_TUPLES, folder / QUICK_TUPLES.name)
+    run([sys.executable, "build.py", "build_ext", "--inplace"], folder, CFLAGS=FLAGS)
+    (folder / "sitecustomize.py").write_text(BEGIN)
 
 
 def compare(folder: Path) -> None:

@@ -8,6 +8,7 @@ data is looked for on the disks, each commit is compared with those before it.
 import json
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from atoll.gateway import records as r
@@ -30,6 +31,9 @@ Name = tuple[str, str]
 DRIFT = 0.05
 SLACK_S = 1e-3
 _RECEIPTS = receipts()
+# What follows from its argument alone is remembered over all seeds.
+_peek = lru_cache(4_096)(peek_block)
+_plan = lru_cache(256)(Plan)
 
 
 class Checker:
@@ -58,11 +62,10 @@ class Checker:
         self._transfers: dict[tuple[str, int], list[bytes]] = {}
         self._deleted: set[tuple[str, str, int]] = set()
         self._partials: dict[tuple[str, int], wire.Partials] = {}
-        self._plans: dict[str, Plan] = {}
         # By query, also of one that is forgotten in the commit that its answer follows.
         self._merged: dict[int, set[int]] = {}
         # By plan and task: partials of its own making. What lies at a place never changes.
-        self._own: dict[tuple[str, str, wire.Task], bytes] = {}
+        self._own: dict[tuple[str, str, str, int, int, int], bytes] = {}
 
     def _fail(self, kind: str, about: str, text: str) -> None:
         raise Violation(kind, about, text)
@@ -108,7 +111,7 @@ class Checker:
         for index, encoded in enumerate(blocks):
             if index in refused:
                 continue
-            block = peek_block(encoded)
+            block = _peek(encoded)
             mine = device.disk.blocks.get((block.info.dataset, block.info.key), {})
             here = mine.get(block.seq)
             ordered = (device.name, block.info.dataset, block.shard) in self._deleted
@@ -275,13 +278,6 @@ class Checker:
                 self._fail("lost", place.key, f"{place.key}/{place.seq} is answered too soon (I5)")
             self.acked[place.dataset, place.key, place.first_sample] = data
 
-    def plan(self, text: str) -> Plan:
-        """A plan, parsed once."""
-        found = self._plans.get(text)
-        if found is None:
-            found = self._plans[text] = Plan(text)
-        return found
-
     def samples(self, name: Name, start: int, stop: int) -> bytes:
         """What was put or sampled at [start, stop) of a stream."""
         info, mine = self.infos[name], self.content.get(name, {})
@@ -306,7 +302,7 @@ class Checker:
     def _answered(self, query: r.QuerySet, reply: wire.Reply, body: dict[str, Any]) -> None:
         """I1, I10: an answer is its tasks' samples, each once, and names what is missing."""
         self.answers += 1
-        plan = self.plan(query.plan)
+        plan = _plan(query.plan)
         cuts, piece = from_text(query.cuts)
         tasks = tasks_of(cuts, plan, piece)
         there = self._merged.get(query.number, set())
@@ -327,7 +323,7 @@ class Checker:
         self._compare(query, plan, reply, body, parts)
 
     def _partial(self, plan: Plan, dataset: str, task: wire.Task) -> bytes:
-        known = (plan.text, dataset, task._replace(number=0))
+        known = (plan.text, dataset, task.key, task.anchor, task.start, task.stop)
         found = self._own.get(known)
         if found is None:
             name = (dataset, task.key)
