@@ -1,171 +1,7 @@
-# Spectra of several windows at a time: each number of the transform is a vector, with one window in
-# each of its elements, through the steps of spectrum.pxi in their order.
+# Spectra of several windows at a time, by the transforms of transforms.pxi.
 
 cdef enum:
     SPECTRA_POWERS = 16896  # bins of a group, on the stack: WIDE (POINTS / 2 + 8) at most
-
-
-cdef struct wide_turns:
-    vector c1
-    vector s1
-    vector c2
-    vector s2
-
-
-cdef inline void wide_cross(vector *re, vector *im, const wide_turns *w) noexcept nogil:
-    """fft_cross."""
-    cdef vector br, bi, cr, ci, dr, di, ar, ai, pr, pi
-    br = re[1] * w.c1 + im[1] * w.s1
-    bi = im[1] * w.c1 - re[1] * w.s1
-    dr = re[3] * w.c1 + im[3] * w.s1
-    di = im[3] * w.c1 - re[3] * w.s1
-    ar = re[0] + br
-    ai = im[0] + bi
-    br = re[0] - br
-    bi = im[0] - bi
-    pr = re[2] + dr
-    pi = im[2] + di
-    dr = re[2] - dr
-    di = im[2] - di
-    cr = pr * w.c2 + pi * w.s2
-    ci = pi * w.c2 - pr * w.s2
-    pr = di * w.c2 - dr * w.s2
-    pi = -(dr * w.c2 + di * w.s2)
-    re[0] = ar + cr
-    im[0] = ai + ci
-    re[2] = ar - cr
-    im[2] = ai - ci
-    re[1] = br + pr
-    im[1] = bi + pi
-    re[3] = br - pr
-    im[3] = bi - pi
-
-
-cdef void wide_early(vector *x, size_t m, size_t h, const float *sine) noexcept nogil:
-    """fft_early."""
-    cdef size_t run = m // (4 * h), j, k, i, back, bit, step = (2 * m) // (4 * h), quarter = m // 2
-    cdef wide_turns w
-    cdef vector re[4]
-    cdef vector im[4]
-    cdef vector *at
-    for j in range(h):
-        back = 0
-        bit = 1
-        while bit < h:
-            back = 2 * back + <size_t>((j & bit) != 0)
-            bit = 2 * bit
-        at = x + 2 * back * (m // h)
-        w.c1 = atoll_splat(early_cosine(sine, 2 * step * j, quarter))
-        w.s1 = atoll_splat(sine[2 * step * j])
-        w.c2 = atoll_splat(early_cosine(sine, step * j, quarter))
-        w.s2 = atoll_splat(sine[step * j])
-        for i in range(run):
-            for k in range(4):
-                re[k] = at[2 * (((k & 1) * 2 + (k >> 1)) * run + i)]
-                im[k] = at[2 * (((k & 1) * 2 + (k >> 1)) * run + i) + 1]
-            wide_cross(re, im, &w)
-            for k in range(4):
-                at[2 * (((k & 1) * 2 + (k >> 1)) * run + i)] = re[k]
-                at[2 * (((k & 1) * 2 + (k >> 1)) * run + i) + 1] = im[k]
-
-
-cdef void wide_reverse(vector *x, size_t n) noexcept nogil:
-    """fft_reverse."""
-    cdef uint8_t back[256]
-    cdef uint32_t half = (bits_length(n) - 1) // 2, side = <uint32_t>1 << half
-    cdef size_t stride = n >> half, middle = 0, t, p
-    cdef vector v
-    back[0] = 0
-    for p in range(1, side):
-        back[p] = <uint8_t>((back[p >> 1] >> 1) | ((p & 1) << (half - 1)))
-    while middle < stride:
-        for p in range(side):
-            for t in range(p + 1, side):
-                v = x[p * stride + middle + back[t]]
-                x[p * stride + middle + back[t]] = x[t * stride + middle + back[p]]
-                x[t * stride + middle + back[p]] = v
-        middle = middle + side
-
-
-cdef void wide_step(vector *re, vector *im, size_t h, const float *table) noexcept nogil:
-    """fft_step."""
-    cdef size_t j, k
-    cdef wide_turns w
-    cdef vector a[4]
-    cdef vector b[4]
-    for j in range(h):
-        w.c2 = atoll_splat(table[j])
-        w.s2 = atoll_splat(table[h + j])
-        w.c1 = atoll_splat(table[2 * h + j])
-        w.s1 = atoll_splat(table[3 * h + j])
-        for k in range(4):
-            a[k] = re[k * h + j]
-            b[k] = im[k * h + j]
-        wide_cross(a, b, &w)
-        for k in range(4):
-            re[k * h + j] = a[k]
-            im[k * h + j] = b[k]
-
-
-cdef void wide_complex(vector *x, size_t m, const float *table) noexcept nogil:
-    """fft_complex."""
-    cdef size_t h = fft_first(m), i
-    cdef const float *sine = table
-    cdef vector v
-    if h == 2:
-        for i in range(m):
-            v = x[m + i]
-            x[m + i] = x[i] - v
-            x[i] = x[i] + v
-    while h < m and not fft_late(m, h):
-        wide_early(x, m, h, sine)
-        h = 4 * h
-    wide_reverse(x, 2 * m)
-    table = table + m + 1
-    while h < m:
-        i = 0
-        while i < m:
-            wide_step(x + i, x + m + i, h, table)
-            i = i + 4 * h
-        table = table + 4 * h
-        h = 4 * h
-
-
-cdef void wide_split(vector *x, size_t m, const float *sine) noexcept nogil:
-    """spectrum_split."""
-    cdef size_t k, quarter = m // 2
-    cdef vector er = x[0], ei = x[m], dr, di, pr, pi, c, s
-    cdef vector half = atoll_splat(<float>0.5)
-    cdef const vector *y = x + m
-    x[0] = (er + ei) * (er + ei)
-    x[m] = (er - ei) * (er - ei)
-    for k in range(1, m // 2 + 1):
-        er = x[k] + x[m - k]
-        ei = y[k] - y[m - k]
-        dr = y[k] + y[m - k]
-        di = x[m - k] - x[k]
-        c = atoll_splat(sine[k + quarter])
-        s = atoll_splat(sine[k])
-        pr = dr * c + di * s
-        pi = di * c - dr * s
-        x[m - k] = half * ((er - pr) * (er - pr) + (ei - pi) * (ei - pi))
-        x[k] = half * ((er + pr) * (er + pr) + (ei + pi) * (ei + pi))
-
-
-cdef void wide_powers(const vector *x, size_t n, float *out, size_t apart) noexcept nogil:
-    """Numbers 0 .. n - 1 of each window on their own, one window `apart` floats from the other.
-
-    Behind the last of each there is room for WIDE more, and behind those of x as well.
-    """
-    cdef vector v[WIDE]
-    cdef size_t i = 0, k
-    while i < n:
-        for k in range(<size_t>WIDE):
-            v[k] = x[i + k]
-        atoll_turn(v)
-        for k in range(<size_t>WIDE):
-            atoll_store(out + apart * k + i, v[k])
-        i = i + WIDE
 
 
 cdef struct frames_of:
@@ -174,54 +10,83 @@ cdef struct frames_of:
     const float *weight
     const float *table
     centre middle[WIDE]
+    size_t first  # bins that are read afterwards
+    size_t end
 
 
-cdef void wide_window(uint32_t dtype, const uint8_t *x, const frames_of *f, size_t w, size_t i,
-                      vector *v) noexcept nogil:
+cdef inline vector wide_window(uint32_t dtype, bint centred, bint weighed, const uint8_t *x,
+                               const frames_of *f, size_t w, size_t i) noexcept nogil:
     """WIDE samples from i on of window w behind its frame stages."""
-    if f.centred and dtype == DTYPE_I16:
-        v[0] = atoll_load_i16(<const int16_t *>x + i, f.middle[w].middle) - atoll_splat(
-            f.middle[w].rest)
-    elif f.centred:
-        v[0] = (atoll_load(<const float *>x + i) - atoll_splat(f.middle[w].mean)) - atoll_splat(
-            f.middle[w].rest)
+    cdef vector v
+    if not centred:
+        v = many_load(dtype, x, i)
+    elif dtype == DTYPE_I16:
+        v = atoll_load_i16(<const int16_t *>x + i, f.middle[w].middle) - atoll_splat(f.middle[w].rest)
     else:
-        v[0] = many_load(dtype, x, i)
-    if f.weight != NULL:
-        v[0] = v[0] * atoll_load(f.weight + i)
+        v = (atoll_load(<const float *>x + i) - atoll_splat(f.middle[w].mean)) - atoll_splat(
+            f.middle[w].rest)
+    return v * atoll_load(f.weight + i) if weighed else v
 
 
-cdef void wide_spectra(uint32_t dtype, const uint8_t *x, size_t apart, size_t count, size_t n,
-                       frames_of *f, float *power, size_t across) noexcept nogil:
-    """Powers of count <= WIDE windows of n samples, each `across` floats from the one before."""
-    cdef vector tile[POINTS]
-    cdef vector odd[WIDE]
+cdef inline void wide_fill(uint32_t dtype, bint centred, bint weighed, const uint8_t *x, size_t apart,
+                           size_t count, size_t n, const frames_of *f, vector *tile) noexcept nogil:
+    """Samples of count <= WIDE windows over n, behind their frame stages, where the transform begins."""
     cdef vector v[WIDE]
-    cdef float bad[WIDE]
     cdef vector by = atoll_splat(<float>1.0 / <float>n)
-    cdef size_t i = 0, k, w
-    for k in range(<size_t>WIDE):
-        odd[k] = atoll_splat(<float>0.0)
+    cdef size_t i = 0, k, back = 0
     while i < n:
         for k in range(<size_t>WIDE):
-            wide_window(dtype, many_at(x, apart, count, k), f, k if k < count else count - 1, i,
-                        v + k)
-            odd[k] = odd[k] + (v[k] - v[k])
-            v[k] = v[k] * by
+            v[k] = by * wide_window(dtype, centred, weighed, many_at(x, apart, count, k), f,
+                                    k if k < count else count - 1, i)
         atoll_turn(v)
-        for k in range(<size_t>WIDE):
-            tile[i + k] = v[k]
+        wide_place(v, back, n // 2, tile)
+        back = wide_next(back, n // 2)
         i = i + WIDE
-    wide_complex(tile, n // 2, f.table)
-    wide_split(tile, n // 2, f.table)
-    wide_powers(tile, n // 2 + 1, power, across)
+
+
+cdef bint wide_odd(uint32_t dtype, const uint8_t *x, const frames_of *f, size_t w,
+                   size_t n) noexcept nogil:
+    """Whether window w has a sample that is not finite."""
+    cdef vector odd = atoll_splat(<float>0.0), v
+    cdef float bad[WIDE]
+    cdef size_t i = 0, k
+    while i < n:
+        v = wide_window(dtype, f.centred, f.weight != NULL, x, f, w, i)
+        odd = odd + (v - v)
+        i = i + WIDE
+    atoll_store(bad, odd)
+    for k in range(1, <size_t>WIDE):
+        bad[0] = bad[0] + bad[k]
+    return bad[0] != <float>0.0
+
+
+cdef bint wide_spectra(uint32_t dtype, const uint8_t *x, size_t apart, size_t count, size_t n,
+                       frames_of *f, float *power, size_t across) noexcept nogil:
+    """Powers of count <= WIDE windows of n samples, each `across` floats from the one before; whether all are
+    known to be finite."""
+    cdef vector tile[POINTS + 1]
+    cdef float total[WIDE]
+    cdef uint32_t odd = 0
+    cdef size_t i, w
+    if f.centred or f.weight != NULL:
+        wide_fill(dtype, f.centred, f.weight != NULL, x, apart, count, n, f, tile)
+    elif dtype == DTYPE_F32:
+        wide_fill(DTYPE_F32, False, False, x, apart, count, n, f, tile)
+    else:
+        wide_fill(dtype, False, False, x, apart, count, n, f, tile)
+    wide_begin(tile, n // 2, f.table)
+    atoll_store(total, wide_end(tile, n // 2, f.table))
+    for w in range(<size_t>WIDE):
+        odd = odd | <uint32_t>((atoll_bits(total[w]) & BITS_MAGNITUDE) >= BITS_INF)
+    if not odd:
+        wide_powers(tile, n // 2, f.first, f.end, power, across)
+        return True
+    wide_powers(tile, n // 2, 0, n // 2 + 1, power, across)
     for w in range(count):
-        atoll_store(bad, odd[w])
-        for k in range(1, <size_t>WIDE):
-            bad[0] = bad[0] + bad[k]
-        if bad[0] != <float>0.0:
-            for i in range(n // 2 + 1):
-                power[across * w + i] = atoll_float(BITS_NAN)
+        if wide_odd(dtype, x + apart * w, f, w, n):
+            for i in range(across * w, across * w + n // 2 + 1):
+                power[i] = atoll_float(BITS_NAN)
+    return False
 
 
 cdef size_t psd_many(uint32_t dtype, const void *x, size_t window, const uint32_t *args,
@@ -240,6 +105,8 @@ cdef size_t psd_many(uint32_t dtype, const void *x, size_t window, const uint32_
     for k in range(n):
         weight[k] = half[k if k <= n // 2 else n - k]
     f.centred = True
+    f.first = 0
+    f.end = bins
     f.weight = weight
     f.table = half + bins
     while done + MANY_LEAST <= count:
@@ -286,15 +153,43 @@ cdef bint frames_take(plan *p, frames_of *f, float *weight) noexcept nogil:
     return f.table != NULL
 
 
-cdef void spectra_row(plan *p, const float *power, float *rows) noexcept nogil:
+cdef void bins_read(plan *p, frames_of *f) noexcept nogil:
+    """The bins that the plan's features read: all, but where they name theirs."""
+    cdef operation *op
+    cdef const uint32_t *args
+    cdef uint32_t k, j
+    f.first = p.window // 2
+    f.end = 0
+    for k in range(p.features):
+        op = plan_op(p, p.first_feature + k)
+        args = <const uint32_t *>plan_at(p, op.args_at)
+        if op.code != OP_BAND and op.code != OP_LINES:
+            f.end = 0
+            break
+        for j in range(0, 2 if op.code == OP_BAND else op.argc, 2):
+            f.first = args[j] if args[j] < f.first else f.first
+            f.end = args[j + 1] + 1 if args[j + 1] >= f.end else f.end
+    if f.end == 0 or p.need:
+        f.first = 0
+        f.end = p.window // 2 + 1
+
+
+cdef void spectra_row(plan *p, const float *power, bint finite, float *rows) noexcept nogil:
     """One window's spectrum through features and row stages: what window_run does with it."""
     cdef float *row = <float *>plan_at(p, p.row_at)
+    cdef stats s
     if p.reducers == 0:
         rows = rows + <size_t>p.rows * p.width
     if p.features:
         if p.reducers == 0 and p.rowers == 0:
             row = rows
-        window_numbers(p, DTYPE_F32, power, 0, row)
+        if finite and p.need == 0:
+            memset(&s, 0, sizeof(stats))
+            s.n = p.window // 2 + 1
+            s.dtype = DTYPE_F32
+            stats_numbers(p, &s, power, 0, row)
+        else:
+            window_numbers(p, DTYPE_F32, power, 0, row)
         power = row
     if p.reducers or power != rows:
         row_run(p, power, rows)
@@ -311,15 +206,17 @@ cdef size_t spectra_many(plan *p, const uint8_t *x, size_t apart, size_t count,
     cdef frames_of f
     cdef stats s
     cdef size_t at = 0, w, m, across = p.window // 2 + 8
+    cdef bint finite
     if not frames_take(p, &f, weight):
         return 0
+    bins_read(p, &f)
     while at < count:
         m = count - at if count - at < WIDE else <size_t>WIDE
         for w in range(m if f.centred else <size_t>0):
             stats_take(p.stage_dtype, x + (at + w) * apart, p.window, NEED_SUM, &s)
             centre_take(&s, x + (at + w) * apart, p.window, &f.middle[w])
-        wide_spectra(p.stage_dtype, x + at * apart, apart, m, p.window, &f, power, across)
+        finite = wide_spectra(p.stage_dtype, x + at * apart, apart, m, p.window, &f, power, across)
         for w in range(m):
-            spectra_row(p, power + across * w, rows)
+            spectra_row(p, power + across * w, finite, rows)
         at = at + m
     return count

@@ -197,21 +197,32 @@ cdef uint32_t some_nan(const float *x, size_t n) noexcept nogil:
     return some
 
 
+cdef void network_rows(uint32_t dtype, const uint8_t *x, size_t apart, size_t count, uint32_t inputs,
+                       uint32_t each, float *rows) noexcept nogil:
+    """Rows as float, `each` apart, zeros behind the numbers of each."""
+    cdef size_t w
+    if each != inputs:
+        memset(rows, 0, NETWORK_SIDE * NETWORK_WIDE * sizeof(float))
+    for w in range(<size_t>NETWORK_SIDE):
+        frame_load(dtype, many_at(x, apart, count, w), inputs, rows + each * w)
+
+
 cdef void network_many(const uint32_t *args, uint32_t dtype, const uint8_t *x, size_t apart,
                        size_t count, float *scores) noexcept nogil:
     """network_scores of count <= NETWORK_SIDE rows; NaN where a row holds one."""
     cdef int16_t first[NETWORK_SIDE * (NETWORK_WIDE + 4)]
     cdef int16_t second[NETWORK_SIDE * (NETWORK_WIDE + 4)]
-    cdef float row[NETWORK_SIDE * NETWORK_WIDE]
+    cdef float rows[NETWORK_SIDE * NETWORK_WIDE]
+    cdef const float *row = rows
     cdef const uint32_t *at = args + NETWORK_HEAD
     cdef int16_t *a = first
     cdef int16_t *b = second
     cdef int16_t *swap
     cdef uint32_t left = args[3], inputs = args[1], each = (args[1] + 15) & ~<uint32_t>15, w, k
-    if each != inputs:
-        memset(row, 0, sizeof(row))
-    for w in range(<uint32_t>NETWORK_SIDE):
-        frame_load(dtype, many_at(x, apart, count, w), inputs, row + each * w)
+    if dtype == DTYPE_F32 and each == inputs and apart == each * sizeof(float) and count == NETWORK_SIDE:
+        row = <const float *>x
+    else:
+        network_rows(dtype, x, apart, count, inputs, each, rows)
     atoll_layer_bytes(row, <size_t>each * NETWORK_SIDE, atoll_float(args[4]), <int32_t>args[5], second)
     atoll_layer_rows(second, each, first)
     while left:

@@ -257,3 +257,20 @@ def test_rows_join_the_nearest_point_as_each_alone(columns, points, kind):
     whole = bytes_of(plan, samples, len(samples))
     assert whole == bytes_of(plan, samples, 1)
     assert bytes_of(plan, samples, 1025) == whole
+
+
+@pytest.mark.parametrize("kind", ["h", "plain", "odd"])
+@pytest.mark.parametrize("length", [16, 512, 1024, 2048, 4096])
+def test_spectra_of_every_length_side_by_side_are_those_of_each_alone(length, kind):
+    samples = stream(kind, length + 5 * 700)
+    for feature in ("centroid, entropy", "band 250 260", "lines 200 400 tol=90 around=180"):
+        plan = Plan(f"window {length} hop=700 | spectrum | {feature} | moments")
+        assert bytes_of(plan, samples, len(samples)) == bytes_of(plan, samples, SHORT)
+
+
+def test_powers_that_overflow_side_by_side_are_those_of_each_alone():
+    rng = random.Random(4)
+    samples = array("f", (rng.choice((-3e38, 3e38, 2e19)) for _ in range(900)))
+    for feature in ("centroid", "band 200 300", "band 0 500", "mel 5", "peaks 3"):
+        plan = Plan(f"window 64 hop=50 | spectrum | {feature} | moments")
+        assert bytes_of(plan, samples, len(samples)) == bytes_of(plan, samples, SHORT)
