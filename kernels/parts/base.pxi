@@ -69,6 +69,8 @@ cdef extern from "parts/platform.h" nogil:
     void atoll_turn(vector *v)
     vector atoll_root(vector v)
     vector atoll_count(float first)
+    vector atoll_side_middle(const vector *x, size_t n, vector *upper)
+    uint32_t atoll_side_shares(vector share, vector *term)
     enum:
         MADE_ABS "ATOLL_MADE_ABS"
         MADE_CLIP "ATOLL_MADE_CLIP"

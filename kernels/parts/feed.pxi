@@ -139,18 +139,12 @@ cdef inline void window_numbers(plan *p, uint32_t dtype, const void *x, uint32_t
                                 float *row) noexcept nogil:
     """The same behind the frame stages."""
     cdef stats s
-    stats_take(dtype, x, frame_length(p), p.need, &s)
-    stats_numbers(p, &s, x, channel, row)
-
-
-cdef inline void stats_numbers(plan *p, const stats *s, const void *x, uint32_t channel,
-                               float *row) noexcept nogil:
-    """And behind what the window's features need of it in common."""
     cdef operation *op
     cdef uint32_t k
+    stats_take(dtype, x, frame_length(p), p.need, &s)
     for k in range(p.features):
         op = plan_op(p, p.first_feature + k)
-        feature_values(p, op, s, x, row + channel * op.width)
+        feature_values(p, op, &s, x, row + channel * op.width)
         row = row + op.width * p.channels
 
 

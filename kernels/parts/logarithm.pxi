@@ -60,15 +60,18 @@ cdef float entropy_many(const float *p, size_t n, float by, float total) noexcep
     return f32_sum(term, n, <float>1.0)
 
 
+cdef inline float entropy_scale(float total) noexcept nogil:
+    """What powers of this sum are multiplied by, so that their shares are in range."""
+    if total > float_power(100):
+        return float_power(-64)
+    return float_power(100) if total < float_power(-100) else <float>1.0
+
+
 cdef float feature_entropy(const float *p, size_t n) noexcept nogil:
     """Entropy of the shares of n powers, over log2 n; NaN where there is no power."""
     cdef float lane[LANES]
     cdef size_t k, j
-    cdef float by = <float>1.0, total = f32_sum(p, n, <float>1.0), q
-    if total > float_power(100):
-        by = float_power(-64)
-    elif total < float_power(-100):
-        by = float_power(100)
+    cdef float total = f32_sum(p, n, <float>1.0), by = entropy_scale(total), q
     if by != <float>1.0:
         total = f32_sum(p, n, by)
     if ROOMY and n <= ENTROPY_MANY:

@@ -237,6 +237,7 @@ static inline void atoll_mode_leave(uint32_t old) { (void)old; }
 #include "lanes_watch.h"
 #include "lanes_layer.h"
 #include "lanes_first.h"
+#include "lanes_sides.h"
 #include "cortexm.h"
 #include "user.h"
 

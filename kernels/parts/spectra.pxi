@@ -10,8 +10,9 @@ cdef struct frames_of:
     const float *weight
     const float *table
     centre middle[WIDE]
-    size_t first  # bins that are read afterwards
-    size_t end
+    bint apart  # whether powers are read window by window
+    plan *reader  # whose features are read side by side, into `side`; or none
+    float *side
 
 
 cdef inline vector wide_window(uint32_t dtype, bint centred, bint weighed, const uint8_t *x,
@@ -78,10 +79,12 @@ cdef bint wide_spectra(uint32_t dtype, const uint8_t *x, size_t apart, size_t co
     atoll_store(total, wide_end(tile, n // 2, f.table))
     for w in range(<size_t>WIDE):
         odd = odd | <uint32_t>((atoll_bits(total[w]) & BITS_MAGNITUDE) >= BITS_INF)
+    if f.reader != NULL and not odd:
+        sides_take(f.reader, tile, f.side)
+    if f.apart or odd:
+        wide_powers(tile, n // 2, power, across)
     if not odd:
-        wide_powers(tile, n // 2, f.first, f.end, power, across)
         return True
-    wide_powers(tile, n // 2, 0, n // 2 + 1, power, across)
     for w in range(count):
         if wide_odd(dtype, x + apart * w, f, w, n):
             for i in range(across * w, across * w + n // 2 + 1):
@@ -105,8 +108,8 @@ cdef size_t psd_many(uint32_t dtype, const void *x, size_t window, const uint32_
     for k in range(n):
         weight[k] = half[k if k <= n // 2 else n - k]
     f.centred = True
-    f.first = 0
-    f.end = bins
+    f.apart = True
+    f.reader = NULL
     f.weight = weight
     f.table = half + bins
     while done + MANY_LEAST <= count:
@@ -153,41 +156,28 @@ cdef bint frames_take(plan *p, frames_of *f, float *weight) noexcept nogil:
     return f.table != NULL
 
 
-cdef void bins_read(plan *p, frames_of *f) noexcept nogil:
-    """The bins that the plan's features read: all, but where they name theirs."""
-    cdef operation *op
-    cdef const uint32_t *args
-    cdef uint32_t k, j
-    f.first = p.window // 2
-    f.end = 0
+cdef void readers_take(plan *p, frames_of *f, float *side) noexcept nogil:
+    """How the plan's features read the powers: side by side where that can be, others window by window."""
+    cdef uint32_t k
+    f.side = side
+    f.reader = p if p.features and sides_fit(p) else NULL
+    f.apart = f.reader == NULL
     for k in range(p.features):
-        op = plan_op(p, p.first_feature + k)
-        args = <const uint32_t *>plan_at(p, op.args_at)
-        if op.code != OP_BAND and op.code != OP_LINES:
-            f.end = 0
-            break
-        for j in range(0, 2 if op.code == OP_BAND else op.argc, 2):
-            f.first = args[j] if args[j] < f.first else f.first
-            f.end = args[j + 1] + 1 if args[j + 1] >= f.end else f.end
-    if f.end == 0 or p.need:
-        f.first = 0
-        f.end = p.window // 2 + 1
+        if not side_reads(plan_op(p, p.first_feature + k).code):
+            f.apart = True
 
 
-cdef void spectra_row(plan *p, const float *power, bint finite, float *rows) noexcept nogil:
-    """One window's spectrum through features and row stages: what window_run does with it."""
+cdef void spectra_row(plan *p, const float *power, const float *side, float *rows) noexcept nogil:
+    """One window's spectrum through features and row stages: what window_run does with it. side: what was
+    read side by side, or none."""
     cdef float *row = <float *>plan_at(p, p.row_at)
-    cdef stats s
     if p.reducers == 0:
         rows = rows + <size_t>p.rows * p.width
     if p.features:
         if p.reducers == 0 and p.rowers == 0:
             row = rows
-        if finite and p.need == 0:
-            memset(&s, 0, sizeof(stats))
-            s.n = p.window // 2 + 1
-            s.dtype = DTYPE_F32
-            stats_numbers(p, &s, power, 0, row)
+        if side != NULL:
+            sides_row(p, power, side, row)
         else:
             window_numbers(p, DTYPE_F32, power, 0, row)
         power = row
@@ -203,13 +193,14 @@ cdef size_t spectra_many(plan *p, const uint8_t *x, size_t apart, size_t count,
     """Up to MANY_ROWS windows of a plan with a spectrum; how many, 0 where they go one by one."""
     cdef float weight[MANY_NUMBERS]
     cdef float power[SPECTRA_POWERS]
+    cdef float side[SIDE_NUMBERS * WIDE]
     cdef frames_of f
     cdef stats s
     cdef size_t at = 0, w, m, across = p.window // 2 + 8
     cdef bint finite
     if not frames_take(p, &f, weight):
         return 0
-    bins_read(p, &f)
+    readers_take(p, &f, side)
     while at < count:
         m = count - at if count - at < WIDE else <size_t>WIDE
         for w in range(m if f.centred else <size_t>0):
@@ -217,6 +208,6 @@ cdef size_t spectra_many(plan *p, const uint8_t *x, size_t apart, size_t count,
             centre_take(&s, x + (at + w) * apart, p.window, &f.middle[w])
         finite = wide_spectra(p.stage_dtype, x + at * apart, apart, m, p.window, &f, power, across)
         for w in range(m):
-            spectra_row(p, power + across * w, finite, rows)
+            spectra_row(p, power + across * w, side + w if finite and f.reader != NULL else NULL, rows)
         at = at + m
     return count

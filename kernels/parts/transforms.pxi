@@ -276,14 +276,13 @@ cdef inline size_t wide_next(size_t back, size_t m) noexcept nogil:
     return back | bit
 
 
-cdef void wide_powers(const vector *x, size_t m, size_t first, size_t end, float *out,
-                      size_t apart) noexcept nogil:
-    """Powers first .. end - 1 of 0 .. m of each window on their own, one window `apart` floats from the other;
-    behind the last of each there is room for WIDE more."""
+cdef void wide_powers(const vector *x, size_t m, float *out, size_t apart) noexcept nogil:
+    """Powers 0 .. m of each window on their own, one window `apart` floats from the other; behind the last of
+    each there is room for WIDE more."""
     cdef vector v[WIDE]
     cdef float last[WIDE]
-    cdef size_t i = first & ~<size_t>(WIDE - 1), k
-    while i < end and i < m:
+    cdef size_t i = 0, k
+    while i < m:
         for k in range(<size_t>WIDE):
             v[k] = x[2 * (i + k)]
         atoll_turn(v)

@@ -274,3 +274,11 @@ def test_powers_that_overflow_side_by_side_are_those_of_each_alone():
     for feature in ("centroid", "band 200 300", "band 0 500", "mel 5", "peaks 3"):
         plan = Plan(f"window 64 hop=50 | spectrum | {feature} | moments")
         assert bytes_of(plan, samples, len(samples)) == bytes_of(plan, samples, SHORT)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e-17, 1e17, 1e-38])
+def test_spectra_with_bins_without_power_are_those_of_each_alone(size):
+    samples = array("f", (size * (k // 90 % 5) * (-1) ** (k // 450 * k) for k in range(3000)))
+    for feature in ("entropy, centroid", "lines 100 200 tol=40 around=90", "peaks 3, band 0 500"):
+        plan = Plan(f"window 64 hop=30 | spectrum | {feature} | moments, minmax")
+        assert bytes_of(plan, samples, len(samples)) == bytes_of(plan, samples, SHORT)
