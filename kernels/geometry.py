@@ -5,6 +5,7 @@ sample of `by`, or makes `up` of `by`. Outputs so are an affine function of inpu
 stream that start at multiples of `step` and share `overlap` samples give each window exactly once.
 """
 
+from functools import cached_property
 from math import gcd
 from typing import NamedTuple
 
@@ -20,14 +21,15 @@ class Link(NamedTuple):
     up: int = 1
 
 
-class Geometry(NamedTuple):
-    """The sample stages of a plan in order, and its window (1, 1 without one)."""
+class Geometry:
+    """The sample stages of a plan in order, and its window (1, 1 without one); immutable."""
 
-    links: tuple[Link, ...]
-    window: int
-    hop: int
+    def __init__(self, links: tuple[Link, ...], window: int, hop: int) -> None:
+        self.links = links
+        self.window = window
+        self.hop = hop
 
-    @property
+    @cached_property
     def ratio(self) -> tuple[int, int]:
         """Input samples for each sample that leaves the stages, as a fraction in lowest terms."""
         return self._ratio(self.links)
@@ -40,7 +42,7 @@ class Geometry(NamedTuple):
         common = gcd(up, by)
         return by // common, up // common
 
-    @property
+    @cached_property
     def step(self) -> int:
         """Input samples after which the stages and the windows stand as they did at the first."""
         step = 1
@@ -52,7 +54,7 @@ class Geometry(NamedTuple):
             step = step * whole // gcd(step, whole)
         return step
 
-    @property
+    @cached_property
     def windows_a_step(self) -> int:
         """How many windows begin in a step: one, unless samples are made more."""
         by, up = self.ratio

@@ -105,7 +105,7 @@ class Plan:
         self._source = source
         self._features = [op for op in ops if op.kernel.group == "feature"]
         self._reducers = [op for op in ops if op.kernel.group == "reducer"]
-        self._programs: dict[Stream, bytes] = {}
+        self._programs: dict[tuple[str, float | None, float | None], bytes] = {}
         self._lies = geometry(ops)
         self.need = self._lies.need
         self.window_given = any(op.kernel.group == "window" for op in ops)
@@ -128,7 +128,7 @@ class Plan:
             )
         self._columns = columns(ops)
         self._rowed = any(op.kernel.group == "row" or op.kernel.joint for op in ops)
-        words = self._program(Stream("f32"))  # arguments that only the design checks
+        words = self._program("f32")  # arguments that only the design checks
         if self.models and state_size(words) == 0:
             raise PlanError(f"a model of {self.text!r} is damaged: its words contradict each other")
 
@@ -156,14 +156,14 @@ class Plan:
         from atoll.kernels.cost import flash_bytes
         from atoll.kernels.operations import ops_per_sample
 
-        ram = state_size(self._program(Stream(dtype)))
+        ram = state_size(self._program(dtype))
         return Cost(
             ram, flash_bytes([op.kernel for op in self._ops], board), ops_per_sample(self._ops)
         )
 
     def memories(self, dtype: str = "f32") -> list[tuple[str, int]]:
         """Each kernel of the plan in turn, and the bytes of state that are its own."""
-        sizes = memory_sizes(self._program(Stream(dtype)))
+        sizes = memory_sizes(self._program(dtype))
         return [(op.kernel.name, size) for op, size in zip(self._ops, sizes, strict=True)]
 
     def check(self, dtype: str, rate: float | None = None, scale: float | None = None) -> None:
@@ -175,7 +175,7 @@ class Plan:
         if scale is not None and not abs(scale) < float("inf"):
             raise PlanError(f"scale must be a finite number, not {scale!r}")
         if rate is not None:
-            self._program(Stream(dtype, rate, scale))
+            self._program(dtype, rate, scale)
 
     def partial(
         self,
@@ -315,11 +315,11 @@ class Plan:
 
     def words(self, dtype: str, rate: float | None = None, scale: float | None = None) -> bytes:
         """The interpreter's program for such streams, as a microcontroller takes it."""
-        return self._program(Stream(dtype, rate, scale))
+        return self._program(dtype, rate, scale)
 
     def machine(self, dtype: str, rate: float | None = None, scale: float | None = None) -> Machine:
         """A fresh interpreter state for such streams."""
-        return Machine(self._program(Stream(dtype, rate, scale)))
+        return Machine(self._program(dtype, rate, scale))
 
     def merge(self, partials: Iterable[bytes]) -> bytes:
         """The partial of all pieces together; of none, the empty partial."""
@@ -404,15 +404,11 @@ class Plan:
         widened = dtype == "i16" and any(op.kernel.group == "sample" for op in self._ops)
         return DTYPES["i32" if widened else dtype]
 
-    def _program(self, stream: Stream) -> bytes:
-        stream = Stream(
-            stream.dtype,
-            stream.rate if self.rated else None,
-            stream.scale if self.scaled else None,
-        )
+    def _program(self, dtype: str, rate: float | None = None, scale: float | None = None) -> bytes:
+        stream = (dtype, rate if self.rated else None, scale if self.scaled else None)
         words = self._programs.get(stream)
         if words is None:
-            words = program(self._ops, self.id, stream, self._source)
+            words = program(self._ops, self.id, Stream(*stream), self._source)
             if len(self._programs) >= PROGRAMS_MAX:
                 self._programs.clear()
             self._programs[stream] = words
