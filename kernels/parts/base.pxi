@@ -78,6 +78,8 @@ cdef extern from "parts/platform.h" nogil:
         MADE_DIFF "ATOLL_MADE_DIFF"
     uint32_t atoll_made_of_f32(uint32_t how, const float *x, size_t n, float a, float b, float *low,
                                float *high)
+    uint32_t atoll_tapered_i16(const int16_t *x, const float *weight, size_t n, float *low, float *high)
+    uint32_t atoll_tapered_f32(const float *x, const float *weight, size_t n, float *low, float *high)
     uint32_t atoll_abs_bounds(const int16_t *x, size_t n, int32_t *low, int32_t *high)
     uint32_t atoll_i16_bounds(const int16_t *x, size_t n, uint32_t less, int32_t *low, int32_t *high)
     vector atoll_pick_upto(vector v, vector most, vector yes, vector no)

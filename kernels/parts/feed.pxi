@@ -129,6 +129,10 @@ cdef void frame_load(uint32_t dtype, const void *x, size_t n, float *frame) noex
 cdef void window_features(plan *p, const void *x, uint32_t channel, float *row) noexcept nogil:
     """Features of one channel's window, into their places in the row: by feature, then channel."""
     cdef uint32_t dtype = p.stage_dtype
+    cdef stats s
+    if ROOMY and glances(p) and glance_take(p, x, &s):
+        stats_numbers(p, &s, x, channel, row)
+        return
     if p.frames:
         x = window_frames(p, x)
         dtype = DTYPE_F32
@@ -139,12 +143,18 @@ cdef inline void window_numbers(plan *p, uint32_t dtype, const void *x, uint32_t
                                 float *row) noexcept nogil:
     """The same behind the frame stages."""
     cdef stats s
+    stats_take(dtype, x, frame_length(p), p.need, &s)
+    stats_numbers(p, &s, x, channel, row)
+
+
+cdef inline void stats_numbers(plan *p, const stats *s, const void *x, uint32_t channel,
+                               float *row) noexcept nogil:
+    """And behind what they need of the window in common."""
     cdef operation *op
     cdef uint32_t k
-    stats_take(dtype, x, frame_length(p), p.need, &s)
     for k in range(p.features):
         op = plan_op(p, p.first_feature + k)
-        feature_values(p, op, &s, x, row + channel * op.width)
+        feature_values(p, op, s, x, row + channel * op.width)
         row = row + op.width * p.channels
 
 

@@ -282,3 +282,20 @@ def test_spectra_with_bins_without_power_are_those_of_each_alone(size):
     for feature in ("entropy, centroid", "lines 100 200 tol=40 around=90", "peaks 3, band 0 500"):
         plan = Plan(f"window 64 hop=30 | spectrum | {feature} | moments, minmax")
         assert bytes_of(plan, samples, len(samples)) == bytes_of(plan, samples, SHORT)
+
+
+def extremes(text: str, samples: array) -> bytes:
+    found = Plan(text).run(samples, 1000.0)
+    return array("f", found["peak"] + found["p2p"]).tobytes()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("length", [5, 16, 48, 90, 1024])
+@pytest.mark.parametrize(
+    "stage", ["detrend mean", "detrend line", "taper hann", "taper flattop", "taper hamming"]
+)
+def test_extremes_of_frames_that_are_not_made_are_theirs(stage, length, kind):
+    """Beside a feature that reads the samples the frame is made."""
+    for samples in (stream(kind), array(stream(kind, 9).typecode, [0] * 3000)):
+        text = f"window {length} hop=37 | {stage} | peak, p2p"
+        assert extremes(text, samples) == extremes(f"{text}, mean", samples)
