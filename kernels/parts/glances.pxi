@@ -17,9 +17,12 @@ cdef bint glance_mean(uint32_t dtype, const void *x, size_t n, float *low, float
     are not finite."""
     cdef stats s
     cdef centre c
+    cdef uint32_t need = NEED_SUM | NEED_EXTREMA
     if dtype == DTYPE_I32:
         return False
-    stats_take(dtype, x, n, NEED_SUM | NEED_EXTREMA | (NEED_SQUARES if dtype == DTYPE_F32 else 0), &s)
+    if dtype == DTYPE_F32:
+        need = need | NEED_SQUARES  # one pass gives all three
+    stats_take(dtype, x, n, need, &s)
     if s.bad:
         return False
     centre_take(&s, x, n, &c)
@@ -45,5 +48,7 @@ cdef bint glance_take(plan *p, const void *x, stats *s) noexcept nogil:
     if op.code != OP_TAPER or p.window % 16:
         return False
     if p.stage_dtype == DTYPE_I16:
-        return atoll_tapered_i16(<const int16_t *>x, weight, p.window, &s.low, &s.high)
-    return p.stage_dtype == DTYPE_F32 and atoll_tapered_f32(<const float *>x, weight, p.window, &s.low, &s.high)
+        return atoll_tapered_i16(<const int16_t *>x, weight, p.window, &s.low, &s.high) != 0
+    if p.stage_dtype == DTYPE_F32:
+        return atoll_tapered_f32(<const float *>x, weight, p.window, &s.low, &s.high) != 0
+    return False

@@ -119,10 +119,17 @@ cdef void side_entropy(const vector *x, size_t n, float *out) noexcept nogil:
     atoll_store(out, (atoll_splat(<float>0.0) - side_fold(lane)) / atoll_splat(log2_f32(<float>n)))
 
 
-cdef inline bint side_reads(uint32_t code) noexcept nogil:
-    """Whether a feature is read off spectra side by side."""
-    return code == OP_BAND or code == OP_CENTROID or code == OP_MEL or (
-        AVX2 and (code == OP_LINES or code == OP_ENTROPY))
+cdef inline bint side_sums(uint32_t code) noexcept nogil:
+    return code == OP_BAND or code == OP_CENTROID or code == OP_MEL
+
+
+cdef inline bint side_words(uint32_t code) noexcept nogil:
+    return code == OP_LINES or code == OP_ENTROPY
+
+
+cdef inline bint side_reads(const operation *op) noexcept nogil:
+    """Whether a feature is read off spectra side by side; what takes numbers for their bits with AVX2 alone."""
+    return side_sums(op.code) or (AVX2 and side_words(op.code))
 
 
 cdef void side_feature(const operation *op, const uint32_t *args, const vector *x, size_t bins,
@@ -159,7 +166,7 @@ cdef void sides_take(plan *p, const vector *x, float *side) noexcept nogil:
     cdef uint32_t k
     for k in range(p.features):
         op = plan_op(p, p.first_feature + k)
-        if side_reads(op.code):
+        if side_reads(op):
             side_feature(op, <const uint32_t *>plan_at(p, op.args_at), x, p.window // 2 + 1, side)
         side = side + WIDE * op.width
 
@@ -174,7 +181,7 @@ cdef void sides_row(plan *p, const float *power, const float *side, float *row) 
     s.dtype = DTYPE_F32
     for k in range(p.features):
         op = plan_op(p, p.first_feature + k)
-        if side_reads(op.code):
+        if side_reads(op):
             for j in range(op.width):
                 row[j] = float_plain(side[WIDE * j])
         else:

@@ -163,7 +163,7 @@ cdef void readers_take(plan *p, frames_of *f, float *side) noexcept nogil:
     f.reader = p if p.features and sides_fit(p) else NULL
     f.apart = f.reader == NULL
     for k in range(p.features):
-        if not side_reads(plan_op(p, p.first_feature + k).code):
+        if not side_reads(plan_op(p, p.first_feature + k)):
             f.apart = True
 
 
