@@ -44,7 +44,7 @@ cdef float exp_f32(float x) noexcept nogil:
 
 
 cdef float row_dot(const float *row, const uint32_t *weights, size_t n) noexcept nogil:
-    """Sum of products in lanes (window.pxi); the weights are bits of floats."""
+    """Sum of products in lanes (lanes.pxi); the weights are bits of floats."""
     cdef float lane[LANES]
     cdef size_t i
     for i in range(<size_t>LANES):

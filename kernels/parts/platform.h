@@ -106,7 +106,7 @@ typedef float atoll_vector __attribute__((vector_size(4 * ATOLL_WIDE)));
 typedef float atoll_vector;
 #endif
 
-#define ATOLL_PARTS (16 / ATOLL_WIDE) /* vectors of the 16 lanes (window.pxi) */
+#define ATOLL_PARTS (16 / ATOLL_WIDE) /* vectors of the 16 lanes (lanes.pxi) */
 
 static inline atoll_vector atoll_load(const float *x) {
     atoll_vector v;

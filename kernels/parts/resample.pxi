@@ -31,7 +31,7 @@ cdef bint resample_memory_valid(const line *s, uint32_t argc, const uint32_t *ar
 
 
 cdef float taps_dot(const float *x, const float *tap, size_t n) noexcept nogil:
-    """Sum of products in lanes (window.pxi)."""
+    """Sum of products in lanes (lanes.pxi)."""
     cdef vector part[PARTS]
     cdef float lane[LANES]
     cdef size_t i = 0, j

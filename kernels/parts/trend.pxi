@@ -1,4 +1,4 @@
-# Features of a window in order: slope, autocorr. Deviations from the mean as in window.pxi.
+# Features of a window in order: slope, autocorr. Deviations from the mean as in central.pxi.
 
 cdef struct centre:
     int32_t middle
