@@ -42,7 +42,7 @@ static inline atoll_vector atoll_side_middle(const atoll_vector *x, size_t n, at
         high = _mm256_max_epi32(high, ATOLL_SIDE(x, i));
     }
     while (_mm256_movemask_epi8(_mm256_cmpeq_epi32(low, high)) != -1) {
-        __m256i middle = _mm256_add_epi32(low, _mm256_srai_epi32(_mm256_sub_epi32(high, low), 1));
+        __m256i middle = _mm256_add_epi32(low, _mm256_srli_epi32(_mm256_sub_epi32(high, low), 1));
         __m256i beyond = atoll_side_beyond(x, n, middle);
         __m256i rests = _mm256_cmpeq_epi32(beyond, above), less = _mm256_cmpgt_epi32(above, beyond);
         low = _mm256_blendv_epi8(_mm256_sub_epi32(middle, _mm256_set1_epi32(-1)), low, less);

@@ -44,7 +44,7 @@ cdef float power_middle(const float *p, size_t n, float *upper) noexcept nogil:
     cdef float lower
     powers_within(p, n, &low, &high)
     while low < high:
-        middle = low + ((high - low) >> 1)
+        middle = low + <int32_t>((<uint32_t>high - <uint32_t>low) >> 1)  # -0 lies far below 0
         upto = powers_upto(p, n, middle)
         if upto == rank:
             low = <int32_t>atoll_bits(power_above(p, n, middle))
