@@ -53,6 +53,7 @@ class Stub:
         self.socket: socket.socket | None = None
         self.inbox = bytearray()
         self.ready = False
+        self.turn = 0
         self.asked: dict[int, float] = {}
         self.number = self.packets = 0
         topics = fleet.topics
@@ -170,8 +171,11 @@ class Fleet:
         self.late_s = 0.0
 
     def again(self, stub: Stub, delay_s: float) -> None:
-        """Have a stub come, or ask, in a while."""
+        """Have a stub come, or ask, in a while, and not when it was due until now: a gateway that
+        wants a birth would get a second heartbeat for good otherwise, when it has the most to do.
+        """
         self.count += 1
+        stub.turn = self.count
         heapq.heappush(self.due, (time.monotonic() + delay_s, self.count, stub))
 
     def lost(self, stub: Stub) -> None:
@@ -187,9 +191,10 @@ class Fleet:
         while True:
             now = time.monotonic()
             while self.due and self.due[0][0] <= now:
-                when, _, stub = heapq.heappop(self.due)
-                self.late_s = max(self.late_s, now - when)
-                self._step(stub)
+                when, turn, stub = heapq.heappop(self.due)
+                if turn == stub.turn:
+                    self.late_s = max(self.late_s, now - when)
+                    self._step(stub)
             wait_s = max(0.0, self.due[0][0] - time.monotonic()) if self.due else None
             for key, _ in self.selector.select(wait_s):
                 if key.data is None:

@@ -24,8 +24,8 @@ from atoll.gateway.why import why_shard
 MOVES_LISTED_MAX = 1_024  # of single moves in an answer; the sums are of all
 CAPACITY_MAX = 600.0
 USAGE = (
-    "explain drain ID, explain lose ID, explain lose zone Z, explain add CAPACITY [ZONE],"
-    " explain DATASET/NUMBER"
+    "explain drain ID, explain lose ID, explain lose zone ZONE, explain add --capacity W"
+    " [--zone ZONE] (in a request: add W [ZONE]), explain DATASET/NUMBER"
 )
 
 
@@ -167,8 +167,10 @@ class Explain:
         for shard, want, goal in zip(shards, wants, goals_of(world, wants), strict=True):
             if shard.pinned and want.sampler < 0:
                 continue
-            holders = [d for d in _holders(shard) if d not in gone and self._kept(d)]
-            if shard.streams and not holders:
+            had = _holders(shard)
+            holders = [d for d in had if d not in gone and self._kept(d)]
+            # Of a stream that is new nobody has told yet that it has anything: its sampler has.
+            if shard.streams and not holders and (had or names.get(want.sampler) in gone):
                 lost.append(shard)
                 continue
             if goal and len(goal) < want.load.wanted:

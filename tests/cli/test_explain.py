@@ -46,8 +46,9 @@ def test_a_loss_and_when_the_copies_begin(on_site):
 
 
 def test_a_new_device(on_site):
-    shown = on_site("explain", "add", "--capacity", "1", "--zone", "rack-9").stdout
-    assert shown.startswith("add a device of capacity 1 in zone rack-9:")
+    """One that outweighs all others, whose weight is what this machine bears now."""
+    shown = on_site("explain", "add", "--capacity", "500", "--zone", "rack-9").stdout
+    assert shown.startswith("add a device of capacity 500 in zone rack-9:")
     assert "(new)" in shown
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 from gateway_data import data_of, filled
 
+from atoll.gateway.catalog import pinned_shard
 from atoll.wire import messages as wire
 
 DATA = data_of(40, most=2_000)
@@ -120,6 +121,19 @@ def test_lose_what_has_no_other_copy():
     shards = {s.id for s in site.core.catalog.all_shards() if s.streams}
     assert len(answer["lost"]) == len(shards) > 10
     assert answer["moves"] == 0
+
+
+def test_a_live_stream_of_which_nothing_is_told_yet_goes_with_its_sampler_alone():
+    """It was counted as lost whatever one asked about: no device was known to hold any of it."""
+    site = fleet("a", "b", "c")
+    info = wire.StreamInfo("proc", "a/cpu", "i16", 1, 10.0, 1.0, "")
+    device, stream = site.devices["a"], wire.HeldStream(info, pinned_shard("a/cpu"), [])
+    device.out.append(wire.Held(*device.head, False, False, [stream]))
+    site.settle()
+    assert site.core.catalog.datasets["proc"].shards
+    for what in ("drain a", "drain b", "lose b", "add 1"):
+        assert explained(site, what)["lost"] == [], what
+    assert explained(site, "lose a")["lost"] == [f"proc/{pinned_shard('a/cpu')}"]
 
 
 @pytest.mark.parametrize("capacity", [0.5, 1.0, 2.0])
