@@ -29,7 +29,9 @@ from atoll.cli.serial import say
 from atoll.cli.uf2 import encode_uf2
 
 # How a board is written: the tool and its package, what to plug in, and the commands. Of the words,
-# {elf}, {bin}, {identity} are files, {address} and {start} where identity and image belong.
+# {elf}, {bin}, {identity} are files, {address} and {start} where identity and image belong. What a
+# tool does not verify by itself is read back: {bin_bytes} into {bin_read}, and so the identity.
+# (`pyocd commander` has a `compare`, which says that bytes differ and ends with 0.)
 
 
 class Way(NamedTuple):
@@ -50,7 +52,10 @@ WAYS = {
             "pyocd load --target nrf51 --erase sector {elf}",
             "pyocd load --target nrf51 --erase sector --format bin --base-address {address}"
             " {identity}",
-            "pyocd commander --target nrf51 --command 'compare {address} {identity}'",
+            "pyocd commander --target nrf51 --command 'savemem {start} {bin_bytes} {bin_read}'"
+            " --command 'savemem {address} {identity_bytes} {identity_read}'",
+            "cmp {bin_read} {bin}",
+            "cmp {identity_read} {identity}",
             "pyocd reset --target nrf51",
         ),
     ),
@@ -60,7 +65,12 @@ WAYS = {
         "hold the board's button while you plug it in by USB (DFU mode)",
         (
             "dfu-util -d 0483:df11 -a 0 -s {start} -D {bin}",
-            "dfu-util -d 0483:df11 -a 0 -s {address}:leave -D {identity}",
+            "dfu-util -d 0483:df11 -a 0 -s {address} -D {identity}",
+            "dfu-util -d 0483:df11 -a 0 -s {start}:{bin_bytes} -U {bin_read}",
+            "dfu-util -d 0483:df11 -a 0 -s {address}:{identity_bytes} -U {identity_read}",
+            "cmp {bin_read} {bin}",
+            "cmp {identity_read} {identity}",
+            "dfu-util -d 0483:df11 -a 0 -s {address}:leave -D {identity}",  # and so it starts
         ),
     ),
     "pico": Way(
@@ -87,6 +97,16 @@ WAYS = {
 # the image when it has all of it, so that a second file would come too late.
 BY_COPY = Way(
     "cp", "", "hold BOOTSEL while you plug the Pico in by USB", ("cp {all_uf2} {volume}", "sync")
+)
+# An STM32F4 without its USB: the boot ROM speaks over a UART, too.
+BY_UART = Way(
+    "stm32flash",
+    "apt install stm32flash",
+    "pull BOOT0 high, press reset, and connect USART1 or USART3 to the port",
+    (
+        "stm32flash -v -w {bin} -S {start} {port}",
+        "stm32flash -v -w {identity} -S {address} -g {start} {port}",
+    ),
 )
 VOLUME, VOLUME_SAYS = "RPI-RP2", "INFO_UF2.TXT"
 START = {"netduinoplus2": 0x0800_0000, "pico": 0x1000_0000}
@@ -164,7 +184,7 @@ def run(options: Any) -> int:
     from atoll.transport.url import parse_broker
     from atoll.wire.identity import Identity, encode_identity
 
-    way = _way(options.board)
+    way = _way(options.board, options.port)
     if way is None:
         raise FirmwareError(
             f"{options.board} exists in emulation only: atoll emulate --board {options.board}"
@@ -184,7 +204,7 @@ def run(options: Any) -> int:
         identity.write_bytes(encode_identity(who))
         if options.board == "pico":
             _write_uf2(image, identity)
-        commands = _commands(options.board, way, image, identity)
+        commands = _commands(options, way, image, identity)
         if options.dry_run:
             print("\n".join(shlex.join(words) for words in commands))
             return 0
@@ -218,11 +238,18 @@ def _reached(options: Any) -> str:
     return f"{address}:{broker.port}"
 
 
-def _way(board: str) -> Way | None:
-    """How a board is written here: a Pico by copying, where that is how it can be."""
-    if board == "pico" and shutil.which("picotool") is None and _volume():
+def _way(board: str, port: str | None) -> Way | None:
+    """How a board is written here: a Pico by copying, an STM32 by its port, where nothing else is
+    installed.
+    """
+    way = WAYS.get(board)
+    if way is None or shutil.which(way.tool):
+        return way
+    if board == "pico" and _volume():
         return BY_COPY
-    return WAYS.get(board)
+    if board == "netduinoplus2" and port and shutil.which(BY_UART.tool):
+        return BY_UART
+    return way
 
 
 def _volume(mounts: Path = Path("/proc/mounts")) -> str:
@@ -242,14 +269,20 @@ def _write_uf2(image: Image, identity: Path) -> None:
     identity.with_name("all.uf2").write_bytes(encode_uf2([whole, block]))
 
 
-def _commands(board: str, way: Way, image: Image, identity: Path) -> list[list[str]]:
+def _commands(options: Any, way: Way, image: Image, identity: Path) -> list[list[str]]:
     """The commands, word by word."""
+    whole = image.elf.with_suffix(".bin")
     values = {
         "elf": str(image.elf),
-        "bin": str(image.elf.with_suffix(".bin")),
+        "bin": str(whole),
+        "bin_bytes": whole.stat().st_size,
+        "bin_read": str(identity.with_name("image.read")),
         "identity": str(identity),
+        "identity_bytes": identity.stat().st_size,
+        "identity_read": str(identity.with_name("identity.read")),
         "address": f"{image.identity:#x}",
-        "start": f"{START.get(board, 0):#x}",
+        "start": f"{START.get(options.board, 0):#x}",
+        "port": options.port or "",
         "uf2": str(image.elf.with_suffix(".uf2")),
         "identity_uf2": str(identity.with_suffix(".uf2")),
         "all_uf2": str(identity.with_name("all.uf2")),

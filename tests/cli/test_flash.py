@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import time
+from functools import partial
 
 import pytest
 
@@ -21,6 +22,20 @@ from atoll.gateway.enrolment import Enrolment
 from atoll.wire.identity import Identity, encode_identity
 
 WORDS = ["flash", "--board", "microbit", "--id", "pump-3"]
+# Stands in for pyOCD: what it is to write it keeps in a folder, and reads back from there.
+PYOCD = """#!/bin/sh
+for last; do :; done
+case "$*" in
+load*--base-address*) cp "$last" {kept}/identity ;;
+load*) cp "${{last%.elf}}.bin" {kept}/image ;;
+esac
+for word; do
+    case "$word" in
+    "savemem 0x0 "*) cp {kept}/image "${{word##* }}" ;;
+    savemem*) cp {kept}/identity "${{word##* }}" ;;
+    esac
+done
+"""
 
 
 def test_every_board_that_can_be_bought_has_a_way():
@@ -53,7 +68,7 @@ def test_what_cannot_be_written_is_one_line(code, words, said, capsys):
 def test_a_dry_run_prints_the_commands(board, capsys):
     assert run(["flash", "--board", board, "--id", "pump-3", "--dry-run"]) == 0
     lines = [shlex.split(line) for line in capsys.readouterr().out.splitlines()]
-    assert {words[0] for words in lines} == {WAYS[board].tool}
+    assert {words[0] for words in lines} <= {WAYS[board].tool, "cmp"}
     image = build(board, "node")
     text = json.dumps(lines)
     # A UF2 file bears the address in itself.
@@ -113,13 +128,50 @@ def _said(capsys):
 
 
 @pytest.mark.emulator
+@pytest.mark.parametrize("damaged", ["image", "identity"])
+def test_what_was_written_otherwise_is_found(damaged, tmp_path, monkeypatch, capsys):
+    """Also where the tool itself has nothing to say of it."""
+    tool = tmp_path / "pyocd"
+    spoil = f"printf x | dd of={tmp_path}/{damaged} conv=notrunc 2>/dev/null"
+    spoilt = f"[ $1 = load ] || {spoil}\nfor word;"
+    tool.write_text(PYOCD.format(kept=tmp_path).replace("for word;", spoilt))
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:" + os.environ["PATH"])
+    assert run([*WORDS, "--broker", "mqtt://127.0.0.1:1", "--timeout", "0.1"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert f"{damaged}.read" in said
+    assert "cmp ended with 1" in said
+    assert "differ: byte 1" in said
+    assert "plug the micro:bit in by USB" in said
+
+
+@pytest.mark.emulator
+def test_an_stm32_is_written_by_its_port_where_that_is_how_it_can_be(tmp_path, monkeypatch, capsys):
+    (tmp_path / "stm32flash").write_text("#!/bin/sh\n")
+    (tmp_path / "stm32flash").chmod(0o755)
+    monkeypatch.setattr(flash, "build", partial(_built, build("netduinoplus2", "node")))
+    words = ["flash", "--board", "netduinoplus2", "--id", "pump-5", "--dry-run"]
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert run([*words, "--port", "/dev/ttyUSB0"]) == 0
+    image, identity = map(shlex.split, capsys.readouterr().out.splitlines())
+    assert (image[:3], image[-2:]) == (["stm32flash", "-v", "-w"], ["0x8000000", "/dev/ttyUSB0"])
+    assert identity[4:] == ["-S", "0x80ffc00", "-g", "0x8000000", "/dev/ttyUSB0"]
+    assert run(words) == 0  # without a port it can only be by USB
+    assert capsys.readouterr().out.startswith("dfu-util ")
+
+
+def _built(image, *_words):
+    return image
+
+
+@pytest.mark.emulator
 @pytest.mark.broker
 def test_it_waits_for_the_birth(tmp_path, monkeypatch, capsys):
     """The tool is a stand-in that notes its words; the board runs in QEMU, and is born."""
     if not find_mosquitto():
         pytest.skip("mosquitto is not installed")
     tool = tmp_path / "pyocd"
-    tool.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/words\n')
+    tool.write_text(PYOCD.format(kept=tmp_path) + f'echo "$@" >>{tmp_path}/words\n')
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:" + os.environ["PATH"])
     image = build("microbit", "node")
@@ -152,16 +204,15 @@ def pyocd(tmp_path, monkeypatch):
     board in QEMU.
     """
     image = build("microbit", "node")
-    kept, line, pid = (tmp_path / name for name in ("kept", "line", "pid"))
+    kept, line, pid = (tmp_path / name for name in ("identity", "line", "pid"))
     board = f"qemu-system-arm -M microbit -kernel {image.elf} -display none -monitor none"
     board += f" -chardev socket,id=line,path={line},server=on,wait=off -serial chardev:line"
     board += f" -device loader,file={kept},addr={image.identity:#x},force-raw=on"
     tool = tmp_path / "tools" / "pyocd"
     tool.parent.mkdir()
     tool.write_text(
-        '#!/bin/sh\nfor last; do :; done\ncase "$*" in\n'
-        f'*--base-address*) cp "$last" {kept} ;;\n'
-        f"reset*) {board} >/dev/null 2>&1 & echo $! >{pid} ;;\nesac\n"
+        PYOCD.format(kept=tmp_path)
+        + f'case "$*" in\nreset*) {board} >/dev/null 2>&1 & echo $! >{pid} ;;\nesac\n'
     )
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tool.parent}:" + os.environ["PATH"])
