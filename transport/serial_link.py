@@ -22,6 +22,10 @@ WINDOW_MAX = 8  # messages under way, whatever the peer would grant
 HELLO_S, HELLO_MAX_S = 0.2, 2.0
 RESEND_S, RESEND_MAX_S = 0.25, 2.0  # a full window takes 98 ms at 115,200 baud
 
+# What is shorter than a message can be ends a packet, and the broker's answer mostly comes at once:
+# it takes the acknowledgement along, if that is held back for so long. A second message is not.
+ANSWER_S = 0.005
+
 BYTES, OPEN, UP, DOWN = range(4)  # kinds of messages
 
 _HELLO, _DATA, _ACKNOWLEDGE, _GAP = 1, 2, 3, 4
@@ -102,7 +106,8 @@ class SerialLink:
 
     def _start_anew(self) -> None:
         self.ready = False
-        self._answer_due = self._gap_due = self._gap_asked = False
+        self._answer_at: float | None = None
+        self._gap_due = self._gap_asked = False
         self._base = self._next = self._expected = 0
         self._under_way: deque[tuple[int, bytes]] = deque()
         self._resend_s = RESEND_S
@@ -143,7 +148,7 @@ class SerialLink:
             self._resend_s = RESEND_S  # it is there: only silence makes us slower
             self._take_acknowledged(frame[2], now)
             if frame[0] == _DATA:
-                self._take_data(frame, events)
+                self._take_data(frame, now, events)
             elif frame[0] == _GAP:
                 self._next = 0
                 self.resent += 1
@@ -178,9 +183,11 @@ class SerialLink:
         self._next = max(self._next - done, 0)
         self._resend_at = now + self._resend_s
 
-    def _take_data(self, frame: bytes, events: list[Event]) -> None:
-        self._answer_due = True
+    def _take_data(self, frame: bytes, now: float, events: list[Event]) -> None:
+        held = self._answer_at is None and len(frame) < _HEAD + DATA_MAX
+        self._answer_at = now + ANSWER_S if held else now
         if frame[1] != self._expected:
+            self._answer_at = now
             ahead = (frame[1] - self._expected) % 256 < 128
             self._gap_due = ahead and not self._gap_asked
             return
@@ -222,7 +229,7 @@ class SerialLink:
             self._resend_at = now + self._resend_s
             out += self._frame(_DATA, self._next)
             self._next += 1
-        if self._answer_due:
+        if self._answer_at is not None and now >= self._answer_at:
             out += self._frame(_ACKNOWLEDGE, 0)
         return bytes(out)
 
@@ -230,9 +237,11 @@ class SerialLink:
         """When `output` may have something though nothing else happened."""
         if self._hello_at is not None:
             return self._hello_at
-        if self._gap_due or self._answer_due or self._next < len(self._under_way):
+        if self._gap_due or self._next < len(self._under_way):
             return 0.0
-        return self._resend_at if self._under_way else None
+        if self._under_way and (self._answer_at is None or self._resend_at < self._answer_at):
+            return self._resend_at
+        return self._answer_at
 
     def _hello(self, now: float) -> bytes:
         head = bytes([_HELLO | _FROM_BRIDGE, VERSION])
@@ -244,6 +253,6 @@ class SerialLink:
     def _frame(self, kind: int, index: int) -> bytes:
         message, data = self._under_way[index] if kind == _DATA else (0, b"")
         number = (self._base + index) % 256
-        self._answer_due = False
+        self._answer_at = None
         head = bytes([kind | _FROM_BRIDGE, number, self._expected, message])
         return encode_frame(head + data)

@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from atoll.transport.serial_link import (
+    ANSWER_S,
     BYTES,
     DATA_MAX,
     HELLO_MAX_S,
@@ -97,6 +98,27 @@ def test_message_comes_once_and_in_order(ready):
     assert ready.receive(first + first, 1) == [Message(OPEN, b"first")]
     assert ready.receive(second, 1) == [Message(BYTES, b"second")]
     assert frames(ready.output(1))[-1][2] == 2
+
+
+def test_an_answer_takes_the_acknowledgement_of_a_packets_end_along(ready):
+    whole, end = bytes(DATA_MAX), b"end"
+    assert ready.receive(data(0, 0, whole), 1.0) == [Message(BYTES, whole)]
+    assert [frame[2] for frame in frames(ready.output(1.0))] == [1]  # more follows: at once
+    ready.receive(data(1, 0, end), 1.0)
+    assert ready.output(1.0) == b""
+    assert ready.send(BYTES, b"answer")
+    assert [(frame[0], frame[2]) for frame in frames(ready.output(1.001))] == [(0x82, 2)]
+    ready.receive(data(2, 1, end), 2.0)
+    assert ready.output(2.0) == b""
+    assert ready.next_wakeup() == 2.0 + ANSWER_S
+    assert [(frame[0], frame[2]) for frame in frames(ready.output(2.0 + ANSWER_S))] == [(0x83, 3)]
+    # Behind one that is held back the next is not, or a window of two would stand still.
+    ready.receive(data(3, 1, end), 3.0)
+    ready.receive(data(4, 1, end), 3.001)
+    assert [(frame[0], frame[2]) for frame in frames(ready.output(3.001))] == [(0x83, 5)]
+    ready.receive(data(4, 1, end), 4.0)  # once more: its acknowledgement was lost
+    assert [(frame[0], frame[2]) for frame in frames(ready.output(4.0))] == [(0x83, 5)]
+    assert ready.next_wakeup() is None
 
 
 def test_what_is_not_acknowledged_goes_out_again(ready):
