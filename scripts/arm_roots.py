@@ -4,9 +4,11 @@ and something to run them in under qemu-user. None of their scripts runs, so no 
     build/arm/root/aarch64     arm64
     build/arm/root/armv7l      armhf
     build/arm/root/x86_64      amd64
+    build/arm/root/armel       armel
 
 ARMv6 with hardware floats (Raspberry Pi Zero and 1) is no machine of Debian's: its wheels are built
-with the headers of armhf, by zig, and nothing here runs them but for their kernels.
+with the headers of armhf, by zig, and nothing here runs them but for their kernels. Debian's armel
+stands in for its Python: the processor is the Pi Zero's, floats travel in integer registers.
 
 Each is made once by mmdebstrap and checked by a stamp that names what is in it.
 """
@@ -28,8 +30,8 @@ PACKAGES = ("python3", "libpython3-dev", "python3-numpy", "libstdc++6")
 class Machine(NamedTuple):
     """A machine as Python (`name`, as in a platform tag), Debian and the compiler call it; `cpu` is
     the oldest board's that is to run what is built for it, as QEMU names it. `zig`: its triplet and
-    processor in zig's words, where Debian has no compiler for it; `like` then names the machine
-    whose userland has its headers.
+    processor in zig's words, where Debian has no compiler for it; `like` then names the folder of
+    the userland that has its headers.
     """
 
     name: str
@@ -84,6 +86,17 @@ MACHINES = {
     )
 }
 
+# Nobody gets this one's wheel: what is tested on it is Python on a Pi Zero's processor.
+STAND_IN = Machine(
+    "armv6l",
+    "armel",
+    "arm-linux-gnueabi",
+    "qemu-arm",
+    "arm1176",
+    zig=("arm-linux-gnueabi.2.28", "arm1176jzf_s"),
+    like="armel",
+)
+
 
 def make_root(machine: Machine) -> None:
     """Unpack a machine's userland, unless it is there; ends the program with a line on failure."""
@@ -95,7 +108,7 @@ def make_root(machine: Machine) -> None:
         sys.exit("arm: mmdebstrap is missing: make setup installs it (or apt install mmdebstrap)")
     shutil.rmtree(machine.root, ignore_errors=True)
     machine.root.parent.mkdir(parents=True, exist_ok=True)
-    print(f"arm: unpacking a {machine.debian} userland ({SUITE})", file=sys.stderr, flush=True)
+    print(f"arm: unpacking Debian {SUITE} for {machine.debian}", file=sys.stderr, flush=True)
     done = subprocess.run(
         [
             "mmdebstrap",

@@ -79,7 +79,7 @@ def run(words: list[str], *, cwd: Path, env: dict[str, str] | None = None) -> st
 
 def build(machine: Machine, folder: Path) -> Path:
     """Build one machine's wheel from a clean copy in `folder`; its tag is still `linux_MACHINE`."""
-    make_root(MACHINES[machine.like or machine.name])
+    make_root(machine)
     source = folder / "source"
     source.mkdir()
     clean_copy(source)
