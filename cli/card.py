@@ -57,7 +57,7 @@ def check_boot(folder: Path) -> None:
     if missing or not [*folder.glob("kernel*.img"), *folder.glob("vmlinuz*")]:
         lacks = " and ".join(missing) or "a kernel"
         raise CardError(
-            f"{folder}: no boot partition of a Raspberry Pi ({lacks} is missing): wanted is {right}"
+            f"{folder}: no boot partition of a Raspberry Pi, it lacks {lacks}: wanted is {right}"
         )
     if "root=" not in read(folder / "cmdline.txt"):
         raise CardError(f"{folder}/cmdline.txt: names no root=: this card would not start")

@@ -101,10 +101,11 @@ def _run(words: list[str]) -> int:
     if words[0] not in VERBS:
         print(f"atoll: {_unknown(words[0])}", file=sys.stderr)
         return USAGE
-    module = import_module(f"atoll.cli.{VERBS[words[0]][0]}")
+    name, says = VERBS[words[0]]
+    module = import_module(f"atoll.cli.{name}")
     parser = argparse.ArgumentParser(
         prog=f"atoll {words[0]}",
-        description=VERBS[words[0]][1].capitalize() + ".",
+        description=f"{says[:1].upper()}{says[1:]}.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )

@@ -44,6 +44,8 @@ def test_every_verb_has_help_with_an_example(capsys, verb):
     shown = capsys.readouterr().out
     assert "example:" in shown
     assert f"atoll {verb}" in shown.split("example:")[1]
+    # Names keep their capitals: MQTT, Raspberry Pi.
+    assert main.VERBS[verb][1][1:] in " ".join(shown.split())
 
 
 @pytest.mark.parametrize(
