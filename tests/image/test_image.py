@@ -51,6 +51,8 @@ def board(request, home, image, tmp_path):
         raise AssertionError(f"{error}: {board.said()}") from error
     finally:
         board.cut()
+        if board.disk:
+            board.disk.close()
         # One that is only missed may come back, and is not forgotten.
         wait_until(lambda: states(home) <= {"dead"}, BOOT_S, "its lease is over")
         with home.connect() as fleet:
@@ -122,7 +124,7 @@ def test_ten_cuts_of_power_lose_nothing_that_was_acknowledged(board, home):
     with Writer(home) as writer:
         for _ in range(CUTS):
             writer.wait(len(writer.acknowledged) + chance.randint(2, 6))
-            board.cut()  # while the next one is written
+            board.cut_in_a_write(chance.randint(1, 12))
             before = dict(writer.acknowledged)
             wait_until(lambda: not ready(home), BOOT_S, "the site has missed it")
             board.start()
@@ -133,6 +135,7 @@ def test_ten_cuts_of_power_lose_nothing_that_was_acknowledged(board, home):
     with home.connect(timeout_s=BOOT_S) as fleet:
         result = fleet.run("window 64 | rms | count", over="cuts")
         assert result.complete
+    assert board.disk.flushes
     # What the data partition has grown to.
     (start, size) = partitions(board.card)[-1]
     assert start + size == CARD_BYTES
