@@ -13,7 +13,7 @@ import pytest
 from image_board import BOOT_S, CARD_BYTES, Board, partitions
 
 from atoll.cli.site import wait_until
-from atoll.gateway.client_errors import FleetError
+from atoll.gateway.client_errors import FleetError, Unreachable
 from atoll.kernels import Plan
 
 pytestmark = [
@@ -31,12 +31,20 @@ CUTS = 10
 
 
 def states(site):
-    with site.connect() as fleet:
-        return {one["state"] for one in fleet.devices()}
+    """Those of all devices; None while a busy machine leaves the gateway no time to answer."""
+    try:
+        with site.connect() as fleet:
+            return {one["state"] for one in fleet.devices()}
+    except Unreachable:
+        return None
 
 
 def ready(site):
     return states(site) == {"ready"}
+
+
+def missed(site):
+    return states(site) in ({"suspect"}, {"dead"})
 
 
 @pytest.fixture
@@ -54,7 +62,7 @@ def board(request, home, image, tmp_path):
         if board.disk:
             board.disk.close()
         # One that is only missed may come back, and is not forgotten.
-        wait_until(lambda: states(home) <= {"dead"}, BOOT_S, "its lease is over")
+        wait_until(lambda: states(home) in (set(), {"dead"}), BOOT_S, "its lease is over")
         with home.connect() as fleet:
             for one in fleet.devices():
                 fleet.forget(one["id"])
@@ -126,7 +134,7 @@ def test_ten_cuts_of_power_lose_nothing_that_was_acknowledged(board, home):
             writer.wait(len(writer.acknowledged) + chance.randint(2, 6))
             board.cut_in_a_write(chance.randint(1, 12))
             before = dict(writer.acknowledged)
-            wait_until(lambda: not ready(home), BOOT_S, "the site has missed it")
+            wait_until(lambda: missed(home), BOOT_S, "the site has missed it")
             board.start()
             wait_until(lambda: ready(home), BOOT_S, "it is back", lambda: alive(board))
             with home.connect(timeout_s=BOOT_S) as fleet:
