@@ -203,7 +203,8 @@ def _value(text: str, kernel: Kernel, param: Param, token: Token, value: str) ->
         ) from None
     if not param.low <= number <= param.high or number in (float("inf"), float("-inf")):
         raise _fault(
-            f"{kernel.name}: {param.name} must lie in {param.low:g} .. {param.high:g}, not {value}",
+            f"{kernel.name}: {param.name} must lie in "
+            f"{param.low:,.10g} .. {param.high:,.10g}, not {value}",
             text,
             token,
         )

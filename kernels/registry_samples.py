@@ -102,7 +102,7 @@ SAMPLE_KERNELS = (
         7,
         "sample",
         (Param("alpha", "number", low=2.0**-24, high=1),),
-        "y + alpha (x - y), from the first sample, as f32; runs in order from a checkpoint.",
+        "Running mean, as f32: y + alpha (x - y) from the first sample on; runs in order.",
         "as the samples",
         "2^-23 / alpha of the peak",
         SAMPLES_NAN,

@@ -10,7 +10,7 @@ BAD = [
     ("window 1024 | rms | quantils 0.5", "did you mean 'quantiles'", "quantils"),
     ("rms", "window 1024 | rms", "rms"),
     ("detrend | moments", "needs a window", "detrend"),
-    ("window 0 | rms", "must lie in", "0"),
+    ("window 0 | rms", "must lie in 1 .. 1,048,576, not 0", "0"),
     ("window 1e9 | rms", "must lie in", "1e9"),
     ("window 2.5 | rms", "whole number", "2.5"),
     ("window 12 hop=x | rms", "must be a number", "hop=x"),
