@@ -61,12 +61,6 @@ MUTANTS = (
         "only batches that wait are looked for when one comes again",
     ),
     Mutant(
-        "next-batch-ignores-gaps", "gateway/standing.py",
-        "            if anchor < following + job.plan.overlap:\n",
-        "            if anchor < following - job.plan.overlap:\n",
-        "the batch before a gap is thought to be a whole one",
-    ),
-    Mutant(
         "early-results-acknowledged", "gateway/core.py",
         "        if self.standing.early(device, message):\n", "        if False:\n",
         "results of a stream that is not known yet are acknowledged and dropped",
@@ -113,7 +107,7 @@ MUTANTS = (
         "confirmations-of-a-released-copy", "gateway/puts.py",
         "            if transfer.device == device and mine:\n", "            if False:\n",
         "a copy counts that its device was told to delete meanwhile",
-        ("reordering", "flap"),
+        ("reordering", "zone", "loss"),
     ),
     Mutant(
         "transfer-numbers-used-again", "gateway/desk.py",
