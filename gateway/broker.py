@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from atoll.gateway.errors import GatewayError
+from atoll.gateway.listeners import listens
 from atoll.gateway.private import write_private
 from atoll.transport.backoff import Backoff
 from atoll.transport.loop import Loop, Timer
@@ -240,7 +241,9 @@ class BrokerChild:
         return [str(find_mosquitto()), "-c", str(path)]
 
     def _await_listening(self) -> bool:
-        """Whether the child listens in time; one that has ended does not."""
+        """Whether the child listens in time; one that has ended does not. Who took its port in the
+        moment between our look and its own answers there, too, and is none of ours.
+        """
         deadline = time.monotonic() + START_TIMEOUT_S
         while self._process and self._process.poll() is None and time.monotonic() < deadline:
             try:
@@ -248,7 +251,9 @@ class BrokerChild:
             except OSError:
                 time.sleep(_POLL_S)  # another process's listen() is no event that can be awaited
             else:
-                return self._process.poll() is None
+                if listens(self._process.pid, self.port):
+                    return True
+                time.sleep(_POLL_S)
         self._end_child()
         return False
 

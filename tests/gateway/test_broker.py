@@ -22,6 +22,7 @@ from atoll.gateway.broker import (
     reload_broker,
 )
 from atoll.gateway.errors import GatewayError
+from atoll.gateway.listeners import listens
 from atoll.runtime.main import KEEPALIVE_S
 from atoll.transport.link import Link
 from atoll.transport.loop import Loop
@@ -104,6 +105,24 @@ def test_a_taken_port_gives_a_free_one(child, tmp_path):
     assert answers(child.port)
     if holder:
         holder.close()
+
+
+def test_a_port_that_another_took_since_we_looked_is_not_ours(child, monkeypatch):
+    """What answered there was taken for the child, which had ended: its users had another broker,
+    and none once that one was stopped.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken, pick = other.getsockname()[1], child._pick_port
+        monkeypatch.setattr(
+            child, "_pick_port", lambda *, fresh: pick(fresh=True) if fresh else taken
+        )
+        child.start()
+        assert child.port != taken
+        assert is_alive(child.pid)
+        assert listens(child.pid, child.port)
+        assert not listens(child.pid, taken)
+        assert listens(os.getpid(), taken)
+    assert not listens(os.getpid(), taken)
 
 
 def test_a_port_that_was_asked_for_is_taken_or_refused(child):
