@@ -77,10 +77,11 @@ def search(seeds: int, faults: tuple[str, ...] = ()) -> dict[str, Any]:
     return {"seeds": seeds, "found": False, "said": ""}
 
 
-def run_one(name: str, seeds: int) -> dict[str, Any]:
-    """One mutant in a process of its own."""
+def run_one(name: str, seeds: int, faults: tuple[str, ...] = ()) -> dict[str, Any]:
+    """One mutant, or the sources as they are under `faults`, in a process of its own."""
     begin = time.monotonic()
     command = [sys.executable, __file__, "--inside", name, "--seeds", str(seeds)]
+    command += [f"--faults={','.join(faults)}"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT)
     if done.returncode:
         return {"seeds": 0, "found": False, "said": done.stderr.strip()[-300:], "wall_s": 0.0}
@@ -97,12 +98,28 @@ def row_of(mutant: Mutant, seeds: int) -> dict[str, Any]:
     return row
 
 
-def inside(name: str, seeds: int) -> int:
+def control_of(rows: list[dict[str, Any]], pool: ThreadPoolExecutor) -> dict[str, Any]:
+    """The sources as they are, under each list of faults over as many seeds as the longest search
+    under it took: none of them fails but for its mutant.
+    """
+    seeds: dict[tuple[str, ...], int] = {}
+    for row in rows:
+        faults = next(m.faults for m in MUTANTS if m.name == row["mutant"])
+        seeds[faults] = max(seeds.get(faults, CONTROL_SEEDS), row["seeds"])
+    found = list(pool.map(lambda one: run_one(CONTROL, one[1], one[0]), seeds.items()))
+    said = [row["said"] for row in found if row["said"]]
+    return {
+        "seeds": sum(row["seeds"] for row in found),
+        "found": bool(said),
+        "said": said[0] if said else "",
+        "wall_s": round(sum(row["wall_s"] for row in found), 1),
+    }
+
+
+def inside(name: str, seeds: int, faults: tuple[str, ...]) -> int:
     """In the process of one mutant."""
     if name == CONTROL:
-        lists = list(dict.fromkeys(mutant.faults for mutant in MUTANTS))
-        rows = [search(seeds, faults) for faults in lists]
-        print(json.dumps(next((row for row in rows if row["found"]), rows[0])))
+        print(json.dumps(search(seeds, faults)))
         return 0
     mutant = next(m for m in MUTANTS if m.name == name)
     sys.meta_path.insert(0, Changed(mutant))
@@ -117,19 +134,25 @@ def main() -> int:
     parser.add_argument("--only", action="append", default=[], help="this mutant only")
     cores = len(os.sched_getaffinity(0))
     parser.add_argument("--processes", type=int, default=cores, help=f"at once ({cores})")
+    parser.add_argument("--resume", action="store_true", help="go on behind the last one written")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
+    parser.add_argument("--faults", default="", help=argparse.SUPPRESS)
     parser.add_argument("--to", type=Path, default=OUTPUT, help=f"where to write ({OUTPUT})")
     options = parser.parse_args()
     if options.inside:
-        return inside(options.inside, options.seeds)
-    chosen = [m for m in MUTANTS if not options.only or m.name in options.only]
+        faults = tuple(filter(None, options.faults.split(",")))
+        return inside(options.inside, options.seeds, faults)
     rows: list[dict[str, Any]] = []
+    if options.resume and options.to.exists():
+        rows = json.loads(options.to.read_text())["rows"]
+    done = {row["mutant"] for row in rows}
+    chosen = [m for m in MUTANTS if m.name not in done]
+    chosen = [m for m in chosen if not options.only or m.name in options.only]
     with ThreadPoolExecutor(options.processes) as pool:
         for row in pool.map(lambda mutant: row_of(mutant, options.seeds), chosen):
             rows.append(row)
             write(options.to, rows, {})
-    # As many seeds as the longest search took: none of them fails but for its mutant.
-    control = run_one(CONTROL, max(CONTROL_SEEDS, *(row["seeds"] for row in rows)))
+        control = control_of(rows, pool)
     total = write(options.to, rows, control)
     print(json.dumps(total))
     return 0 if total["found"] == total["mutants"] and not control["found"] else 1
