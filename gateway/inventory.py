@@ -6,6 +6,7 @@ the books. Nor must a list that confirmations have overtaken on its way: what a 
 since it was asked counts as listed.
 """
 
+import heapq
 from collections.abc import Callable, Sequence
 
 from atoll.gateway import runs
@@ -19,6 +20,7 @@ from atoll.gateway.catalog import (
 )
 from atoll.gateway.desk import Desk
 from atoll.gateway.errors import RequestError
+from atoll.gateway.member import NEVER
 from atoll.gateway.membership import Membership
 from atoll.gateway.owners import Owners
 from atoll.wire import messages as wire
@@ -37,8 +39,8 @@ class _List:
 
     __slots__ = ("ask_at", "doubted", "held_up", "newer", "outdated", "seen")
 
-    def __init__(self, ask_at: float) -> None:
-        self.ask_at = ask_at
+    def __init__(self) -> None:
+        self.ask_at = NEVER
         self.seen: dict[tuple[str, str], list[wire.BlockRun]] = {}
         self.doubted: Names | None = None
         self.outdated = False  # it was made before a release that it has not heard of
@@ -56,6 +58,9 @@ class Inventory:
         self._catalog = catalog
         self._owners = owners
         self._lists: dict[str, _List] = {}
+        # When each is asked for again; entries stay of lists that are in, or due at another time.
+        self._due: list[tuple[float, int, str]] = []
+        self._count = 0
         self._doubted: dict[str, float] = {}
         self._released: dict[str, dict[ShardId, int]] = {}  # by device: the epoch it then gets
         self.grown: Callable[[Shard], None] = lambda shard: None
@@ -73,7 +78,8 @@ class Inventory:
 
     def ask(self, device: str) -> None:
         """Have a device list all that it holds."""
-        self._lists[device] = _List(self._desk.now + ASK_AGAIN_S)
+        pending = self._lists[device] = _List()
+        self._wait(device, pending, ASK_AGAIN_S)
         self._desk.tell(device, "task", wire.InventoryAsk(*self._desk.head(device)))
 
     def doubt(self, device: str) -> None:
@@ -121,7 +127,7 @@ class Inventory:
         if message.more:
             return
         if pending.outdated:
-            pending.ask_at = self._desk.now + OUTDATED_S
+            self._wait(device, pending, OUTDATED_S)
         else:
             self._complete(device, pending)
 
@@ -258,7 +264,8 @@ class Inventory:
         holders = {holder for stream in shard.streams.values() for holder in stream.held}
         for other in sorted({*shard.owners, *shard.goal, *holders} - {device}):
             if other not in self._lists:
-                self._lists[other] = _List(self._desk.now)  # `tick` asks, once it serves
+                pending = self._lists[other] = _List()
+                self._wait(other, pending, 0.0)  # `tick` asks, once it serves
 
     def _absent(self, device: str, pending: _List) -> Names:
         """Streams of which the ledger has more on this device than its list says."""
@@ -275,19 +282,30 @@ class Inventory:
 
     def next_due(self) -> float | None:
         """When `tick` has something to do."""
-        if not self._lists:
-            return None
-        return min(pending.ask_at for pending in self._lists.values())
+        while self._due:
+            at, _, device = self._due[0]
+            pending = self._lists.get(device)
+            if pending is not None and pending.ask_at == at:
+                return at
+            heapq.heappop(self._due)
+        return None
+
+    def _wait(self, device: str, pending: _List, delay_s: float) -> None:
+        """Ask for the list again after so long."""
+        pending.ask_at = self._desk.now + delay_s
+        self._count += 1
+        heapq.heappush(self._due, (pending.ask_at, self._count, device))
 
     def tick(self) -> None:
         """Ask again for lists that did not come."""
-        for device, pending in list(self._lists.items()):
-            if self._desk.now >= pending.ask_at:
-                if self._members.serving((device,)):
-                    self._ask_again(device, pending)
-                else:
-                    pending.ask_at = self._desk.now + ASK_AGAIN_S
-                    pending.held_up = True
+        while (due := self.next_due()) is not None and due <= self._desk.now:
+            _, _, device = heapq.heappop(self._due)
+            pending = self._lists[device]
+            if self._members.serving((device,)):
+                self._ask_again(device, pending)
+            else:
+                self._wait(device, pending, ASK_AGAIN_S)
+                pending.held_up = True
 
     def _ask_again(self, device: str, pending: _List) -> None:
         self.ask(device)

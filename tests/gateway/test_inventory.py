@@ -313,3 +313,31 @@ def test_a_list_that_a_confirmation_has_overtaken_takes_nothing_off_the_books():
         fleet.handle(on.DeviceSpoke("a", old, fleet.wall))
     assert runs.missing(stream.all_runs(), stream.held["a"]) == []
     assert [(run.first_seq, run.last_seq) for run in stream.held["a"]] == [(0, 2)]
+
+
+class Uncounted(dict):
+    """Lists under way that nobody goes through."""
+
+    def values(self):
+        raise AssertionError("all lists are gone through")
+
+    items = values
+
+
+def test_an_event_costs_the_same_however_many_lists_are_under_way():
+    """Each event went through all of them: 10,000 devices at a gateway were too many."""
+    fleet = filled("a", "b", "c")
+    lists = fleet.core.inventory
+    for name in "bc":
+        fleet.devices[name]._inventoryask = lambda message: None
+    for name in "abc":
+        lists.ask(name)
+    lists._lists = Uncounted(lists._lists)
+    fleet.run(3 * inventory.ASK_AGAIN_S)
+    assert sorted(lists._lists) == ["b", "c"]
+    asked = [m for m in fleet.devices["b"].told if isinstance(m, wire.InventoryAsk)]
+    assert len(asked) >= 3
+    for name in "bc":
+        del fleet.devices[name]._inventoryask
+    fleet.run(inventory.ASK_AGAIN_S + 1.0)
+    assert (lists.under_way, lists.next_due()) == (0, None)
