@@ -129,7 +129,14 @@ class SystemFiles:
             return
         parent = os.path.dirname(path) or "."
         self.make_directory(parent)
-        os.mkdir(path, 0o700)
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise
+            # Another process has just made it: two devices that start side by side share parents.
+            self.sync_directory(parent)
+            return
         try:
             self.sync_directory(parent)
         except OSError:

@@ -57,6 +57,23 @@ def test_short_writes_are_finished(files, tmp_path, monkeypatch):
     assert (tmp_path / "a").read_bytes() == b"abcdef"
 
 
+def test_a_folder_that_another_process_makes_at_the_same_moment(files, tmp_path, monkeypatch):
+    """Two devices whose stores have one parent started together, and one of them gave up."""
+    make = os.mkdir
+
+    def made_before(path, mode):
+        make(path, mode)
+        make(path, mode)
+
+    monkeypatch.setattr(os, "mkdir", made_before)
+    deep = str(tmp_path / "site" / "two")
+    files.make_directory(deep)
+    assert os.path.isdir(deep)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(FileExistsError):
+        files.make_directory(str(tmp_path / "file"))
+
+
 def test_a_folder_whose_name_is_not_durable_is_not_kept(tmp_path):
     class Unsynced(SystemFiles):
         def sync_directory(self, path):
