@@ -104,28 +104,10 @@ class Workers:
             self._post(WorkDone(work.job, work.standing, results))
 
     def _result(self, plan: "Plan", work: Compute, task: Task) -> tuple[bool, bytes]:
-        """Whether a task failed, and its partial or the reason.
-
-        A standing job's batch of a plan with running memory carries its checkpoint along.
-        """
-        key, _, anchor, start, stop = task
-        onward = work.standing and plan.ordered
+        """Whether a task failed, and its partial or the reason."""
         try:
-            info, samples = self._store.read(work.dataset, key, start, stop)
-            run = plan.advance if onward else plan.partial
-            found = run(
-                *(samples, info.rate_hz),
-                start=start,
-                anchor=anchor,
-                key=key,
-                dtype=info.dtype,
-                scale=info.scale,
-                checkpoint=work.checkpoints.get(key, b""),
-            )
-            if isinstance(found, tuple):
-                partial, checkpoint = found
-                following = plan.position(checkpoint)
-                found = ordered.pack(ordered.Carried(following, anchor, partial, checkpoint))
+            info, samples = self._store.read(work.dataset, task.key, task.start, task.stop)
+            found = partial_of(plan, task, samples, (info.dtype, info.rate_hz, info.scale), work)
         except Missing as error:
             return True, str(error).encode()[:REASON_BYTES_MAX]
         except Exception as error:  # a plan that fails fails its task, not the device
@@ -140,6 +122,33 @@ class Workers:
                 self._plans.clear()
             self._plans[canonical] = plan
         return plan
+
+
+def partial_of(
+    plan: "Plan", task: Task, samples: object, stream: tuple[str, float, float], work: Compute
+) -> bytes:
+    """A task's partial over its samples; a standing job's batch of a plan with running memory
+    carries its checkpoint along. `stream`: dtype, rate in Hz, scale.
+
+    Raises KernelError.
+    """
+    key, _, anchor, start, _ = task
+    dtype, rate_hz, scale = stream
+    run = plan.advance if work.standing and plan.ordered else plan.partial
+    found = run(
+        *(samples, rate_hz),
+        start=start,
+        anchor=anchor,
+        key=key,
+        dtype=dtype,
+        scale=scale,
+        checkpoint=work.checkpoints.get(key, b""),
+    )
+    if isinstance(found, bytes):
+        return found
+    partial, checkpoint = found
+    following = plan.position(checkpoint)
+    return ordered.pack(ordered.Carried(following, anchor, partial, checkpoint))
 
 
 def read_shape(canonical: bytes) -> Shape:

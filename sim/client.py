@@ -28,6 +28,8 @@ PLANS = (
     "clip -200 200 | histogram -200 200 bins=16",
     "diff | abs | minmax",
 )
+# Standing jobs have one more, which remembers from batch to batch.
+STANDING_PLANS = (*PLANS, "ema 0.1 | window 16 | mean | moments")
 OPEN_MAX = 12  # requests under way: a client in doubt does not pile up more
 
 
@@ -177,7 +179,7 @@ class Client:
         job = f"{self.name}-s{self._standing}"
         self.jobs.append(job)
         over = LIVE if random.random() < 0.5 else self._some().name
-        plan = random.choice(PLANS)
+        plan = random.choice(STANDING_PLANS)
         every = str(random.choice((64, 160, 320)))
         self.ask(lambda number: wire.Start(number, job, plan, over, every))
 

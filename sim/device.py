@@ -12,7 +12,7 @@ from atoll.kernels import Plan
 from atoll.runtime import effects as do
 from atoll.runtime import events as on
 from atoll.runtime.core import Core, Identity
-from atoll.runtime.workers import read_shape
+from atoll.runtime.workers import partial_of, read_shape
 from atoll.sim.checker import Checker
 from atoll.sim.disk import Disk, Stored
 from atoll.sim.network import HUB, Ear, Network
@@ -50,18 +50,17 @@ class Computer:
         self._partials: dict[tuple[Any, ...], bytes] = {}
         self.shape = lru_cache(PLANS_KEPT)(read_shape)
 
-    def partial(self, canonical: bytes, task: wire.Task, read: tuple[str, float, bytes]) -> bytes:
+    def partial(self, work: do.Compute, task: wire.Task, read: tuple[str, float, bytes]) -> bytes:
         """The plan's partial over a task's samples."""
-        name = (canonical, task.key, task.anchor, task.start, read)
+        held = work.checkpoints.get(task.key, b"")
+        name = (work.plan, work.standing, held, task.key, task.anchor, task.start, read)
         found = self._partials.get(name)
         if found is None:
-            plan = self._plans.get(canonical)
+            plan = self._plans.get(work.plan)
             if plan is None:
-                plan = self._plans[canonical] = Plan.from_bytes(canonical)
+                plan = self._plans[work.plan] = Plan.from_bytes(work.plan)
             dtype, rate_hz, samples = read
-            found = plan.partial(
-                samples, rate_hz, start=task.start, anchor=task.anchor, key=task.key, dtype=dtype
-            )
+            found = partial_of(plan, task, samples, (dtype, rate_hz, 1.0), work)
             if len(self._partials) >= PARTIALS_KEPT:
                 self._partials.clear()
             self._partials[name] = found
@@ -311,7 +310,7 @@ class Device:
             if read is None:
                 results.append(wire.Result(task.key, task.number, True, b"no samples", 0))
                 continue
-            data = self._computer.partial(effect.plan, task, read)
+            data = self._computer.partial(effect, task, read)
             results.append(wire.Result(task.key, task.number, False, data, 1))
             if effect.standing:
                 self.checker.computed(effect, task, data)
