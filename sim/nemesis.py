@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from atoll.sim.network import Faults
 from atoll.sim.pair import Pair
+from atoll.wire import messages as wire
 
 if TYPE_CHECKING:
     from atoll.sim.site import Site
@@ -25,6 +26,7 @@ KINDS = {
     "flap": "one device comes and goes every few seconds",
     "zone": "all devices of a zone lose power",
     "stop": "a device is told to end well, and comes back",
+    "drain": "a device is to be emptied, and is taken back soon",
     "wipe": "a device comes back with an empty disk, where others have all it had",
     "slow": "a device is ten times as slow",
     "health": "a device reports throttling, heat or a low battery",
@@ -57,6 +59,7 @@ class Nemesis:
         self.kinds += ["failover"] * is_paired(site.seed, kinds)
         self.over = False
         self._flapping = ""
+        self._drained: set[str] = set()
 
     def begin(self) -> None:
         """Set what holds all along, and begin what comes and goes."""
@@ -98,6 +101,8 @@ class Nemesis:
             if not device.alive:
                 device.start()
         self.site.gateway.heal()
+        for name in sorted(self._drained):
+            self._take_back(name)
 
     # --- helpers ---
 
@@ -171,6 +176,23 @@ class Nemesis:
         name = self._any()
         self.site.devices[name].stop()
         self.world.after(6.0 + self._span_s(), self._restart, name)
+
+    def _drain(self) -> None:
+        name = self._any()
+        span_s = self._span_s()
+        self.site.clients[0].ask(
+            lambda number: wire.Command(number, "drain", name),
+            lambda reply: self._drains(name, span_s),
+        )
+
+    def _drains(self, name: str, span_s: float) -> None:
+        self._drained.add(name)
+        self.world.after(0.0 if self.over else span_s, self._take_back, name)
+
+    def _take_back(self, name: str) -> None:
+        if name in self._drained:
+            self._drained.discard(name)
+            self.site.clients[0].ask(lambda number: wire.Command(number, "undrain", name))
 
     def _wipe(self) -> None:
         name = self._any()

@@ -25,6 +25,7 @@ def test_after_the_end_everybody_is_back(stored):
         "slow",
         "health",
         "stop",
+        "drain",
         "flap",
         "stall",
         "gateway",
@@ -35,6 +36,22 @@ def test_after_the_end_everybody_is_back(stored):
     stored.world.run(stored.world.now + 120.0)
     assert all(device.alive for device in stored.devices.values())
     assert stored.network.faults == Faults()
+    assert ending.settled(stored)
+
+
+def test_who_is_emptied_is_taken_back(stored):
+    """Also where the faults end before the gateway has said yes."""
+    nemesis = Nemesis(stored, ("drain",))
+    nemesis.begin()
+    members = stored.gateway.core.members.members
+    nemesis._drain()
+    stored.world.run(stored.world.now + 0.1)
+    assert sum(member.row.draining for member in members.values()) == 1
+    nemesis.end()
+    nemesis._drain()
+    stored.world.run(stored.world.now + 60.0)
+    assert not any(member.row.draining for member in members.values())
+    assert not any(client.open for client in stored.clients)
     assert ending.settled(stored)
 
 
