@@ -16,10 +16,11 @@ from atoll.gateway.cutting import Cut, from_text, tasks_of
 from atoll.gateway.jsonable import dumps
 from atoll.gateway.member import Change, State
 from atoll.kernels import Plan, receipts
+from atoll.sim.books import Books
 from atoll.sim.ledger import MemoryLedger
 from atoll.sim.world import Violation, World
 from atoll.wire import messages as wire
-from atoll.wire.block import peek_block
+from atoll.wire.block import Block, peek_block
 from atoll.wire.messages import StreamInfo
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Checker:
         self.queries: dict[str, r.QuerySet] = {}
         self.stopped: set[str] = set()  # standing jobs that ended once
         self.answers = 0
+        self.books = Books()
         self._order: dict[Name, Sequence[int]] = {}  # first samples of `content`, sorted
         self._places: dict[tuple[bytes, str, str, int], r.PieceSet] = {}
         self._blocks: dict[tuple[str, str, int], bytes] = {}
@@ -58,6 +60,8 @@ class Checker:
         self._batches: dict[tuple[str, bytes, str, int, int], bytes] = {}
         self._requests: dict[tuple[str, int, int], float] = {}
         self._leases: dict[str, float] = {}
+        self._results: dict[tuple[str, int], wire.Partials] = {}  # by device and number
+        self._sampled: dict[Name, int] = {}  # in which boot a stream's last block was sampled
         self._heads: dict[str, tuple[int, int, int]] = {}
         self._transfers: dict[tuple[str, int], list[bytes]] = {}
         self._deleted: set[tuple[str, str, int]] = set()
@@ -85,11 +89,13 @@ class Checker:
     def wiped(self, device: "Device") -> None:
         """A new disk: it knows no epoch yet."""
         self._heads.pop(device.name, None)
+        self.books.wiped(device)
 
     def said(self, device: "Device", message: Any) -> None:
         """I3: the numbers that a device shows never go back, whatever happened to its memory."""
         kind = type(message)
         if kind is wire.Partials:
+            self._numbered(device, message)
             return  # written before, and sent as it was
         head = message[:3]
         last = self._heads.get(device.name, (0, 0, 0))
@@ -100,6 +106,13 @@ class Checker:
             self._requests[device.name, message.boot, message.number] = self.world.now
         elif kind is wire.Stored:
             self._confirmed(device, message)
+
+    def _numbered(self, device: "Device", message: wire.Partials) -> None:
+        """I2: a number of a device's results is of one message, settled by an acknowledgement."""
+        known = self._results.setdefault((device.name, message.number), message)
+        if known is not message and known[3:] != message[3:]:  # the head is of when it is sent
+            text = f"{device.name} has two messages of results {message.number:#x} (I2)"
+            self._fail("wrong", device.name, text)
 
     def _confirmed(self, device: "Device", message: wire.Stored) -> None:
         """I5: what a device says it has stored is on its disk."""
@@ -156,8 +169,25 @@ class Checker:
                     f"block {info.key}/{block.seq} differs on {device.name} (I10)",
                 )
             if transfer is None:
+                self._follows(device, block)
                 self.infos[name] = info
                 self.content.setdefault(name, {})[block.first_sample] = block.data
+
+    def _follows(self, device: "Device", block: Block) -> None:
+        """I10: nobody knows what was between two boots, so a gap is."""
+        name = (block.info.dataset, block.info.key)
+        boot = device.disk.state.boot
+        last = self._sampled.setdefault(name, boot)
+        self._sampled[name] = boot
+        if last != boot and not block.gap:
+            text = f"{block.info.key}/{block.seq} goes on over a boot of {device.name} (I10)"
+            self._fail("wrong", block.info.key, text)
+
+    def refused(self, device: "Device", refusals: list[wire.Refusal]) -> None:
+        """I10: what a device samples itself its own disk takes."""
+        if refusals:
+            text = f"{device.name} does not take what it sampled: {refusals[0].reason} (I10)"
+            self._fail("wrong", device.name, text)
 
     def computed(self, effect: Any, task: wire.Task, data: bytes) -> None:
         """I2: a batch of a standing job is the same whoever computes it."""
@@ -185,7 +215,11 @@ class Checker:
             self._partials[device, message.number] = message
 
     def committing(self, records: list[Any]) -> None:
-        """I1, I2: a place is given once, a key is merged once."""
+        """I1, I2: a place is given once, a key is merged once. I5: a copy is on a disk."""
+        lacking = self.books.committing(records, self.devices, self._deleted)
+        if lacking is not None:
+            device, about, seq = lacking
+            self._fail("lost", about, f"{about}/{seq} counts as on {device}, which has it not (I5)")
         for record in records:
             kind = type(record)
             if kind is r.PieceSet:

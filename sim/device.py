@@ -173,8 +173,8 @@ class Device:
         """The disk is replaced by an empty one; the boot number is kept by whoever enrolled it."""
         boot = self.disk.state.boot
         self.disk = Disk()
-        self.checker.wiped(self)
         self.disk.state = self.disk.state._replace(boot=boot)
+        self.checker.wiped(self)
 
     # --- events ---
 
@@ -272,6 +272,8 @@ class Device:
     def _stored(self, result: Any, transfer: int | None) -> None:
         refused, added, here = result
         self.checker.stored(self, transfer, here)
+        if transfer is None:
+            self.checker.refused(self, refused)
         self.feed(on.BlocksStored(transfer, refused, added))
 
     def _ask(self, method: Any, *arguments: Any, then: tuple[Any, ...] = ()) -> None:

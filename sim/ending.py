@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from atoll.gateway.catalog import Shard, Stream
 from atoll.gateway.core import GatewayCore
 from atoll.gateway.member import State
+from atoll.gateway.records import HoldingSet
 from atoll.gateway.standing import StandingJob
 from atoll.runtime.spans import batch_samples
 from atoll.sim.bounds import busy
@@ -75,6 +76,7 @@ def look(site: "Site") -> None:
     if behind:
         raise Violation("lost", behind.split()[0], f"{behind} (I5)")
     _look_at_disks(site, core)
+    _look_at_books(site)
     for name, count in site.gateway.tallies().items():
         if name in ("lost", "duplicated", "disagreed") and count:
             kind = "wrong" if name == "disagreed" else name
@@ -92,6 +94,16 @@ def _look_at_disks(site: "Site", core: GatewayCore) -> None:
             if not any(s.block.first_sample == first for s in blocks.values()):
                 text = f"{key} at {first}, {len(data)} bytes, is not on {owner}, an owner (I5)"
                 raise Violation("lost", key, text)
+
+
+def _look_at_books(site: "Site") -> None:
+    """I5: what the ledger says that a device has, it has."""
+    for row in site.checker.ledger.tables[HoldingSet].values():
+        blocks = site.devices[row.device].disk.blocks.get((row.dataset, row.key), {})
+        for seq in range(row.first_seq, row.last_seq + 1):
+            if seq not in blocks:
+                text = f"{row.key}/{seq} is in the books of {row.device} and not on its disk (I5)"
+                raise Violation("lost", row.key, text)
 
 
 def _behind(site: "Site", core: GatewayCore) -> str:

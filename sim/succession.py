@@ -64,6 +64,7 @@ class Succession:
             self._roll_back(place.number)
         self.leader, self.term, self._began = name, term, False
         self.checker.ledger = ledger
+        self.checker.books.follow(ledger)
 
     def serves(self, name: str) -> None:
         """A gateway that won its turn takes it for the last one: I4."""

@@ -111,6 +111,39 @@ def test_one_block_with_two_contents(stored):
     broken("wrong", stored.checker.stored, device, 1, [other])
 
 
+def test_two_messages_of_results_with_one_number(site):
+    device = site.devices["d00"]
+    first = wire.Partials(1, 1, 1, 7, "q1", [wire.Result("k", 1, False, b"x", 0)])
+    site.checker.said(device, first)
+    site.checker.said(device, first._replace(epoch=2))  # said again later
+    other = first._replace(results=[wire.Result("k", 2, False, b"x", 0)])
+    assert "I2" in broken("wrong", site.checker.said, device, other)
+
+
+def test_a_stream_that_goes_on_over_a_boot(stored):
+    device = next(d for d in stored.devices.values() if d.disk.blocks)
+    stored_block = next(iter(next(iter(device.disk.blocks.values())).values()))
+
+    def sampled(seq, *, boot, gap):
+        device.disk.state = device.disk.state._replace(boot=boot)
+        block = stored_block.block._replace(seq=seq, gap=gap)
+        one = stored_block._replace(encoded=bytes([seq]), block=block)
+        stored.checker.stored(device, None, [one])
+
+    sampled(90, boot=7, gap=False)
+    sampled(91, boot=7, gap=False)
+    sampled(92, boot=8, gap=True)
+    with pytest.raises(Violation, match="I10"):
+        sampled(93, boot=9, gap=False)
+
+
+def test_a_disk_that_refuses_what_was_sampled(site):
+    device = site.devices["d00"]
+    site.checker.refused(device, [])
+    refusal = wire.Refusal(0, "another block is here")
+    assert "another block" in broken("wrong", site.checker.refused, device, [refusal])
+
+
 def test_an_answer_of_a_query_that_is_forgotten_in_the_same_commit(stored, monkeypatch):
     monkeypatch.setattr("atoll.gateway.jobs.QUERIES_KEPT_MAX", 0)
     replies = []

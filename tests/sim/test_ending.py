@@ -2,6 +2,7 @@
 
 import pytest
 
+from atoll.gateway.records import HoldingSet
 from atoll.sim import ending
 from atoll.sim.world import Violation
 from atoll.wire import messages as wire
@@ -43,6 +44,13 @@ def test_a_copy_that_is_on_no_disk(running):
     owner = core.catalog.datasets[key[0]].shards[stream.shard].owners[1]
     del running.devices[owner].disk.blocks[key[0], key[1]]
     assert owner in missed("lost", running)
+
+
+def test_books_that_are_not_true(running):
+    ledger = running.checker.ledger
+    row = next(iter(ledger.tables[HoldingSet].values()))
+    ledger.commit([row._replace(last_seq=row.last_seq + 1)])
+    assert f"books of {row.device}" in missed("lost", running)
 
 
 def test_a_copy_of_one_that_is_no_owner_stands_for_nobody(running):
