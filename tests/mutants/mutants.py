@@ -52,12 +52,14 @@ class Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def changed(mutant: Mutant) -> str:
-    """The module's source with the bug; ValueError if the text is not there exactly once."""
+    """The module's source with the bug; ValueError if a text is not there exactly once."""
     source = (ROOT / mutant.path).read_text()
-    count = source.count(mutant.old)
-    if count != 1:
-        raise ValueError(f"{mutant.name}: its text is {count} times in {mutant.path}")
-    return source.replace(mutant.old, mutant.new)
+    for old, new in ((mutant.old, mutant.new), *mutant.also):
+        count = source.count(old)
+        if count != 1:
+            raise ValueError(f"{mutant.name}: {old.strip()!r} is {count} times in {mutant.path}")
+        source = source.replace(old, new)
+    return source
 
 
 def search(seeds: int, faults: tuple[str, ...] = ()) -> dict[str, Any]:

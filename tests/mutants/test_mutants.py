@@ -28,6 +28,9 @@ def test_there_are_enough_and_each_has_its_name():
         "put-answered-early",
         "blocks-without-lease",
         "confirmed-before-the-sync",
+        "release-not-fenced",
+        "runs-joined-over-a-hole",
+        "result-numbers-used-again",
     ],
 )
 def test_the_plain_ones_are_found_at_once(name):
