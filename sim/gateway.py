@@ -144,8 +144,8 @@ class Gateway(Generic[L, N]):
 
     @property
     def settled(self) -> bool:
-        """Whether it has nothing to do but to serve."""
-        return self.core is not None
+        """Whether it has nothing to do but to serve, and nothing to commit."""
+        return self.core is not None and not self._records
 
     def _stood_still(self, core: GatewayCore) -> None:
         """It was stopped, and goes on."""

@@ -66,6 +66,11 @@ class Host(Gateway[PairLedger, PairNetwork]):
         feed = self.feeder.feed if self.feeder is not None else None
         return feed is not None and feed.mode == PAIRED and self._register.leads
 
+    @property
+    def uncommitted(self) -> bool:
+        """Whether it has decided what is in no ledger yet."""
+        return bool(self._records)
+
     def topic(self, leaf: str) -> str:
         """The topic of a leaf of gateways."""
         return f"{self.topics.base}/gateway/{leaf}"

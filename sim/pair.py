@@ -114,9 +114,11 @@ class Pair:
 
     @property
     def settled(self) -> bool:
-        """One leads, and the other one has all that it has."""
+        """One leads, has committed what it has decided, and the other one has all of it."""
         leader, other = self._sides()
-        return leader.in_step and not other.serving and leader.ledger.place == other.ledger.place
+        if leader.uncommitted or not leader.in_step or other.serving:
+            return False
+        return leader.ledger.place == other.ledger.place
 
     def _sides(self) -> tuple[Host, Host]:
         leader = self.leading

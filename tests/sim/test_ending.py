@@ -2,7 +2,8 @@
 
 import pytest
 
-from atoll.gateway.records import HoldingSet
+from atoll.gateway.effects import Commit
+from atoll.gateway.records import HoldingSet, SettingSet
 from atoll.sim import ending
 from atoll.sim.world import Violation
 from atoll.wire import messages as wire
@@ -81,4 +82,13 @@ def test_a_list_that_is_awaited_is_waited_for(running):
     running.gateway.core.inventory.ask(device)
     assert not ending.settled(running)
     running.gateway.core.inventory.device_lost(device)
+    assert ending.settled(running)
+
+
+def test_what_is_decided_and_not_committed_is_waited_for(running):
+    """The books are those of the ledger."""
+    core = running.gateway.core
+    running.gateway._collect([Commit([SettingSet("epoch", core.epoch)])])
+    assert not ending.settled(running)
+    running.world.run(running.world.now + 1.0)
     assert ending.settled(running)
