@@ -5,19 +5,26 @@ blocks later. So it is not asked to remember: the gateway knows which batches it
 is stored, and asks for the others (`wire.Again`). It looks at all streams every `ROUND_S`, a
 portion at a time. A batch that lacked in one round and still does in the next one is asked for if
 later ones are merged; else the device may be waiting before a hole, and has some rounds more.
+
+A plan that remembers is another case: its batches follow each other, and behind a hole its stages
+begin anew. Were each device to decide where, two of them could come to different results, as they
+have different blocks. So they wait, and the gateway has the job go on behind a hole of which no
+serving device has had the samples for `PASSED_ROUNDS`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from atoll.gateway import runs
 from atoll.gateway.catalog import Catalog, Stream
 from atoll.gateway.desk import Desk
 from atoll.gateway.membership import Membership
-from atoll.gateway.programs import batch_samples
 from atoll.gateway.progress import Line
-from atoll.gateway.standing import StandingJob, StandingJobs
+from atoll.gateway.standing import StandingJobs
+from atoll.gateway.standing_job import StandingJob
 from atoll.wire import messages as wire
 from atoll.wire.limits import STREAMS_MAX
+from atoll.wire.messages import BlockRun
 
 ROUND_S = 30.0
 PORTION, PORTION_S = 1_000, 0.2  # streams looked at in one go, and the rest between two
@@ -69,7 +76,8 @@ class Overdue:
 
     def _streams(self) -> Iterator[tuple[StandingJob, str]]:
         for job in list(self._standing.jobs.values()):
-            for key in list(job.streams):
+            dataset = self._catalog.datasets[job.row.dataset]
+            for key in list(dataset.streams if job.plan.ordered else job.streams):
                 yield job, key
 
     def _look(
@@ -77,18 +85,23 @@ class Overdue:
     ) -> None:
         """One stream of a job that may have ended since the round began."""
         name = job.row.name
-        if self._standing.jobs.get(name) is not job or job.plan.ordered:
+        if self._standing.jobs.get(name) is not job:
             return
         dataset = self._catalog.datasets[job.row.dataset]
-        stream, line = dataset.streams.get(key), job.streams[key].lines.get(0)
-        if stream is None or line is None:
+        stream, progress = dataset.streams.get(key), job.streams.get(key)
+        if stream is not None and progress is not None:
+            self._standing.catch_up(job, stream)
+        if stream is not None and job.plan.ordered:
+            self._look_for_hole(job, stream)
+        line = progress.lines.get(0) if progress is not None else None
+        if stream is None or line is None or job.plan.ordered:
             return
         owners = dataset.shards[stream.shard].owners
         device = owners[0] if owners else ""
         member = self._members.members.get(device)
         if member is None or not member.serves or member.programs:
             return
-        every = batch_samples(job.row, job.plan.step, stream.info.rate_hz)
+        every = job.every(stream)
         lacking = unmerged(stream, line, device, every, job.plan.overlap, job.plan.need)
         found = list(islice(lacking, BATCHES_MAX))
         if not found:
@@ -106,6 +119,57 @@ class Overdue:
             self._desk.count("batches asked for again", len(again))
             stretches = asked.setdefault((device, name), [])
             stretches += (wire.Stretch(key, *one) for one in joined(again))
+
+    def _look_for_hole(self, job: StandingJob, stream: Stream) -> None:
+        name = (job.row.name, stream.info.key)
+        progress = job.streams.get(stream.info.key)
+        mark = progress.mark if progress is not None else -1
+        every = job.every(stream)
+        holders = self._members.serving(stream.held)
+        held = [run for device in holders for run in stream.held[device]]
+        place = behind_hole(stream, held, mark, every, job.plan.overlap, job.plan.need)
+        if place is None:
+            return
+        rounds = self._lacked.get(name, {}).get(place, -1) + 1
+        self._lacking[name] = {
+            place: rounds
+        }  # a hole that is being filled ends elsewhere each time
+        if rounds >= PASSED_ROUNDS:
+            self._desk.count("holes passed")
+            self._standing.go_on(job, stream, place)
+
+
+def behind_hole(
+    stream: Stream, held: Iterable[BlockRun], mark: int, every: int, overlap: int, need: int
+) -> int | None:
+    """Where the first batch behind `mark` begins of which all samples are held; None if the one at
+    the mark is such a batch itself, or may become one: what is held ends there.
+
+    `held`: runs of all who serve. `mark` -1: nothing is merged yet. `need`: as for `unmerged`.
+    """
+    if mark < 0:
+        mark = stream.anchors[0] if stream.anchors else 0
+    for first, stop in _gap_free(stream, runs.spans([list(held)])):
+        if stop <= mark:
+            continue
+        anchor = stream.anchor_at(first)
+        start = mark if first <= mark else anchor + -(-(first - anchor) // every) * every
+        ends = stop in stream.anchors  # what is before a gap is a shorter batch
+        if start + every + overlap <= stop or (ends and start + need <= stop):
+            return None if start == mark else start
+        if start == mark and ends:
+            return None  # too short for a window: the mark goes on by itself
+    return None
+
+
+def _gap_free(stream: Stream, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Stretches [first, stop), cut at the stream's gaps."""
+    for first, stop in spans:
+        for anchor in stream.anchors:
+            if first < anchor < stop:
+                yield first, anchor
+                first = anchor
+        yield first, stop
 
 
 def unmerged(

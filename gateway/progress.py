@@ -27,6 +27,17 @@ def place_of(number: int) -> dict[str, int]:
     return {"run": run_of(number), "sample": number & (1 << RUN_SHIFT) - 1}
 
 
+def beginning(anchors: list[int], sample: int, least: int) -> int:
+    """Where the next batch begins, from this sample on: there, or at the first gap behind which
+    there are `least` samples before the next one.
+    """
+    at = bisect_right(anchors, sample)
+    while at < len(anchors) and anchors[at] - sample < least:
+        sample = anchors[at]
+        at += 1
+    return sample
+
+
 class Line:
     """Batches that follow each other. `mark`: everything before it is merged; -1: nothing yet.
 
@@ -46,24 +57,23 @@ class Line:
         if self.last is None and self.mark >= 0:
             at = bisect_left(anchors, self.mark)
             if at == 0:
-                self.last = self.mark - 1  # there was none
-            elif anchors[at : at + 1] == [self.mark]:
-                anchor = anchors[at - 1]
-                self.last = anchor + (self.mark - 1 - anchor) // every * every
-            else:
-                self.last = self.mark - every
+                return self.mark - 1  # there was none, or news of older blocks is still to come
+            anchor = anchors[at - 1]
+            self.last = anchor + (self.mark - 1 - anchor) // every * every
         return -1 if self.last is None else self.last
 
-    def settled(self, anchors: list[int], every: int, overlap: int) -> int:
-        """The mark by the gaps that are known now: the first samples of the gap-free runs."""
+    def settled(self, anchors: list[int], every: int, least: int) -> int:
+        """The mark by the gaps that are known now: the first samples of the gap-free runs. `least`:
+        samples of a batch before a gap; fewer are no batch of their own.
+        """
         before, mark = self.before(anchors, every), self.mark
         at = bisect_right(anchors, before)
         gap = anchors[at] if at < len(anchors) else None
-        if mark in self.ahead:
-            return mark if gap is None else min(gap, mark)
-        if -1 < before < mark - 1 and mark < before + every + overlap:
+        if mark in self.ahead and (gap is None or mark <= gap):
+            return mark
+        if mark not in self.ahead and -1 < before < mark - 1 and mark < before + every + least:
             mark = before + every  # or it stood at what was no gap after all
-        return mark if gap is None or gap >= mark + overlap else gap
+        return beginning(anchors, mark if gap is None else min(gap, mark), least)
 
 
 class Progress:

@@ -1,16 +1,15 @@
-"""Standing jobs: orders to devices, batches merged once, the newest window of each stream shown.
+"""Standing jobs: orders to devices, their batches (batches.py), the newest window of each shown.
 
 A batch's key is (job, stream key, number); the number is its first sample, or names a run and a
-sample (progress.py). `mark` is how far a stream is merged without a hole; batches ahead of it (a
-backlog may come after news) are kept until the mark has passed them.
-A device that comes to act for a shard is sent the marks of its streams and goes on from there; what
-two devices computed twice is equal and counts once.
+sample (progress.py). A device that comes to act for a shard is sent the marks of its streams and
+goes on from there; what two devices computed twice is equal and counts once.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from atoll.gateway.batches import Batches
 from atoll.gateway.catalog import Catalog, Shard, Stream
 from atoll.gateway.desk import Desk
 from atoll.gateway.effects import ShowResult
@@ -18,22 +17,18 @@ from atoll.gateway.errors import RequestError
 from atoll.gateway.jsonable import dumps
 from atoll.gateway.member import NEVER, Member
 from atoll.gateway.membership import Membership
-from atoll.gateway.programs import batch_samples, programs, unfit
-from atoll.gateway.progress import Line, Progress, mark_key, place_of, run_of, stream_key
-from atoll.gateway.records import MarkSet, StandingGone, StandingSet, WindowGone, WindowSet
-from atoll.gateway.requests import asked_plan, check_streams, kept, parse_plan
+from atoll.gateway.programs import programs, unfit
+from atoll.gateway.progress import Line, Progress, place_of, run_of, stream_key
+from atoll.gateway.records import MarkSet, StandingGone, StandingSet, WindowSet
+from atoll.gateway.requests import asked_plan, check_streams, kept
+from atoll.gateway.standing_job import StandingJob
 from atoll.kernels import KernelError, Plan, catalogue
 from atoll.wire import messages as wire
-from atoll.wire import ordered
-from atoll.wire.errors import WireError
 from atoll.wire.limits import CHECKPOINT_BYTES_MAX, STREAMS_MAX
 from atoll.wire.topics import is_name
 
 STANDING_MAX = 64  # as many as a device takes
 HOPS_DEFAULT = 64
-# Batches of one stream merged ahead of a missing one. At more than this the missing ones are given
-# up: their device lost its outbox and no replica has the samples.
-AHEAD_MAX = 1_024
 # Of marks and checkpoints in one message, beside a plan of 16 KiB; one more may begin below it.
 CHECKPOINTS_BYTES = 24_000
 SHOW_S = 0.2  # a job's result topic changes at most this often
@@ -41,20 +36,6 @@ SHOWN_BYTES_MAX = 65_536
 EVERY = re.compile(r"(\d+)(ms|s|min|h)?")
 UNITS_MS = {"ms": 1, "s": 1_000, "min": 60_000, "h": 3_600_000}
 RESERVED_NAME = re.compile(r"q\d+|audit\..*")
-
-
-class StandingJob:
-    """One standing job."""
-
-    def __init__(self, row: StandingSet) -> None:
-        self.row = row
-        self.plan = parse_plan(row.plan)
-        self.ram_bytes = self.plan.cost().ram_bytes
-        self.streams: dict[str, Progress] = {}
-        self.batches = 0
-        self.failures = 0
-        self.changed: dict[str, None] = {}
-        self.show_at = 0.0
 
 
 class StandingJobs:
@@ -69,6 +50,7 @@ class StandingJobs:
         self._catalog = catalog
         self._receipts = receipts
         self.jobs: dict[str, StandingJob] = {}
+        self._batches = Batches(desk)
         self._due = NEVER  # when the first news is to be shown
 
     def memory_of(self, dataset: str) -> int:
@@ -116,7 +98,7 @@ class StandingJobs:
         if stream is None or line.mark < 0:
             return line.mark - 1
         known = line.last
-        last = line.before(stream.anchors, self._every(job, stream))
+        last = line.before(stream.anchors, job.every(stream))
         line.last = known  # more news may come before it is needed
         return last
 
@@ -202,7 +184,7 @@ class StandingJobs:
 
     def _marks(self, job: StandingJob, streams: dict[str, Stream]) -> list[wire.Mark]:
         return [
-            wire.Mark(key, self._settled(job, progress.lines[0], stream))
+            wire.Mark(key, job.settled(progress.lines[0], stream))
             for key, stream in streams.items()
             if (progress := job.streams.get(key)) is not None and progress.mark >= 0
         ]
@@ -213,7 +195,7 @@ class StandingJobs:
         if member is not None and member.programs:
             self._send_programs(job, member)
             return
-        held = _checkpoints(job, marks)
+        held = job.checkpoints(marks)
         for some in _portions(marks, held):
             order = wire.Standing(
                 *head, row.name, job.plan.canonical, row.dataset, row.every, row.every_ms, some,
@@ -235,6 +217,14 @@ class StandingJobs:
     def _refused(self, job: StandingJob, device: str, reason: str) -> None:
         text = f"{device} cannot run {job.row.name}: {reason}"
         self._desk.say("refused", text, device=device, job=job.row.name)
+
+    def go_on(self, job: StandingJob, stream: Stream, sample: int) -> None:
+        """A job whose plan remembers begins anew behind a hole, whoever acts."""
+        key = stream.info.key
+        self._batches.go_on(job, stream, sample)
+        text = f"{job.row.name} of {key} goes on at {sample}: nobody has the samples before it"
+        self._desk.say("standing", text, job=job.row.name, key=key, sample=sample)
+        self.acting_changed(self._catalog.datasets[stream.info.dataset].shards[stream.shard])
 
     # --- results ---
 
@@ -266,137 +256,25 @@ class StandingJobs:
             if stream is None:
                 self._desk.refuse("result of no stream")
                 continue
-            if _partial(job, sample, data) is None:
+            if job.partial_of(sample, data) is None:
                 self._desk.refuse("result without its checkpoint")
                 continue
-            self._merge(job, device, stream, sample, data)
+            if self._batches.merge(job, device, stream, sample, data):
+                self._note(job, key)
         return True
 
-    def _merge(
-        self, job: StandingJob, device: str, stream: Stream, sample: int, data: bytes
-    ) -> None:
-        key = stream.info.key
-        progress = job.streams.get(key)
-        if progress is None:
-            progress = job.streams[key] = Progress()
-        line = progress.line(sample)
-        if line is None or sample in line.ahead:
-            self._repeated(job, device, progress, key, sample, data)
-            return
-        late = False
-        if sample < line.mark:
-            newest = -1 if progress.newest is None else progress.newest[0]
-            last = line.before(stream.anchors, self._every(job, stream))
-            # Newer than any window known: a rebuilt ledger has no windows.
-            late = newest < sample <= last
-            if not late and (sample <= last or not stream.may_begin(sample)):
-                self._repeated(job, device, progress, key, sample, data)
-                return
-            if not late:  # at a gap of which nobody has told yet
-                line.mark = sample
-        name = job.row.name
-        job.batches += 1
-        self._desk.record(WindowSet(name, key, sample, data))
-        if progress.newest is None or sample > progress.newest[0]:
-            if progress.newest is not None and not _waits(progress, progress.newest[0], job):
-                self._desk.record(WindowGone(name, key, progress.newest[0]))
-            progress.newest = (sample, data)
-            if not job.changed:
-                job.show_at = max(job.show_at, self._desk.now)
-            job.changed[key] = None
-            self._due = min(self._due, job.show_at)
-        if not late:
-            line.ahead[sample] = data
-            for waited in progress.surplus():
-                self._drop(job, progress, stream, waited)
-            self._advance(job, progress, line, stream)
-
-    def _repeated(
-        self,
-        job: StandingJob,
-        device: str,
-        progress: Progress,
-        key: str,
-        sample: int,
-        data: bytes,
-    ) -> None:
-        """A batch came again: with other bytes, that is an event."""
-        self._desk.count("repeated")
-        line = progress.line(sample)
-        known = line.ahead.get(sample) if line is not None else None
-        if known is None and progress.newest is not None and progress.newest[0] == sample:
-            known = progress.newest[1]
-        if known is not None and known != data:
-            self._desk.count("disagreed")
-            self._desk.say(
-                "audit",
-                f"{device} gives another partial for {job.row.name} of {key} at {sample}:"
-                " the first one counts",
-                device=device,
-                job=job.row.name,
-            )
-
-    def _advance(self, job: StandingJob, progress: Progress, line: Line, stream: Stream) -> None:
-        """Move the mark over what is merged without a hole."""
-        before = line.mark
-        if line.mark < 0:
-            if not stream.anchors and len(line.ahead) <= AHEAD_MAX:
-                return  # a result has overtaken the news of the stream's first block
-            # The first batch of a stream is its first anchor's, unless older ones are still due.
-            first = stream.anchors[0] if stream.anchors else min(line.ahead)
-            line.mark = min(first, min(line.ahead))
-            line.last = line.mark - 1
-        line.mark = self._settled(job, line, stream)
-        while True:
-            if (data := line.ahead.pop(line.mark, None)) is not None:
-                if _carries(job, line.mark):
-                    self._keep_base(job, progress, stream, (line.mark, data))
-                else:
-                    self._drop(job, progress, stream, line.mark)
-                line.last = line.mark
-                line.mark = self._following(job, stream, line.mark)
-            elif len(line.ahead) > AHEAD_MAX:
-                line.mark = min(line.ahead)
-                line.last = line.mark - 1
-                self._desk.count("lost")
-            else:
-                break
-        if line.mark != before:
-            key = mark_key(stream.info.key, line.mark)
-            self._desk.record(MarkSet(job.row.name, key, line.mark))
-
-    def _drop(self, job: StandingJob, progress: Progress, stream: Stream, sample: int) -> None:
-        if progress.newest is None or progress.newest[0] != sample:
-            self._desk.record(WindowGone(job.row.name, stream.info.key, sample))
-
-    def _keep_base(
-        self, job: StandingJob, progress: Progress, stream: Stream, base: tuple[int, bytes]
-    ) -> None:
-        """A batch behind the mark stays until the next one is: others go on from its checkpoint."""
-        old, progress.base = progress.base, base
-        if old is not None and old[0] < base[0]:
-            self._drop(job, progress, stream, old[0])
-
-    @staticmethod
-    def _every(job: StandingJob, stream: Stream) -> int:
-        """Samples of a batch."""
-        return batch_samples(job.row, job.plan.step, stream.info.rate_hz)
-
-    def _settled(self, job: StandingJob, line: Line, stream: Stream) -> int:
-        """A line's mark by the gaps that are known now."""
-        return line.settled(stream.anchors, self._every(job, stream), job.plan.overlap)
-
-    def _following(self, job: StandingJob, stream: Stream, sample: int) -> int:
-        """Where the next batch of a stream begins: `every` on, or at the next gap."""
-        following = sample + self._every(job, stream)
-        for anchor in reversed(stream.anchors):
-            if anchor <= sample:
-                break
-            if anchor < following + job.plan.overlap:
-                following = anchor
-        return following
+    def catch_up(self, job: StandingJob, stream: Stream) -> None:
+        """News of a stream may have come after the last result of it."""
+        self._batches.catch_up(job, stream)
 
     # --- showing ---
+
+    def _note(self, job: StandingJob, key: str) -> None:
+        """A stream has a newer window."""
+        if not job.changed:
+            job.show_at = max(job.show_at, self._desk.now)
+        job.changed[key] = None
+        self._due = min(self._due, job.show_at)
 
     def show_again(self) -> None:
         """The broker may have lost what it was to keep: the newest windows are shown anew."""
@@ -431,7 +309,7 @@ class StandingJobs:
                 continue
             sample, data = progress.newest
             try:
-                value: Any = job.plan.finish(_partial(job, sample, data) or b"")
+                value: Any = job.plan.finish(job.partial_of(sample, data) or b"")
             except KernelError as error:
                 value = {"error": str(error)}
             progress.shown = {**place_of(sample), "value": value}
@@ -471,42 +349,6 @@ class StandingJobs:
             }
             for job in self.jobs.values()
         ]
-
-
-def _waits(progress: Progress, sample: int, job: StandingJob) -> bool:
-    """Whether a batch is kept because those before it have not come, or others go on from it."""
-    line = progress.lines.get(run_of(sample))
-    if job.plan.ordered and progress.base is not None and progress.base[0] == sample:
-        return True
-    return line is not None and sample in line.ahead
-
-
-def _carries(job: StandingJob, number: int) -> bool:
-    """Whether the batch holds a checkpoint: a board that stores nothing goes on by itself."""
-    return job.plan.ordered and number < wire.RUN_SAMPLES
-
-
-def _partial(job: StandingJob, number: int, data: bytes) -> bytes | None:
-    """The partial of a batch's data; None where its checkpoint is damaged."""
-    if not _carries(job, number):
-        return data
-    try:
-        return ordered.unpack(data).partial
-    except WireError:
-        return None
-
-
-def _checkpoints(job: StandingJob, marks: list[wire.Mark]) -> dict[str, wire.Checkpoint]:
-    """What a device goes on from at these marks, by key."""
-    found: dict[str, wire.Checkpoint] = {}
-    for key, sample in marks if job.plan.ordered else ():
-        base = job.streams[key].base
-        if base is None:
-            continue
-        held = ordered.unpack(base[1])
-        if held.following == sample:
-            found[key] = wire.Checkpoint(key, sample, held.anchor, held.checkpoint)
-    return found
 
 
 def _portions(

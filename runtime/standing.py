@@ -280,7 +280,11 @@ class StandingJobs:
         batch = next_batch(track.runs, cursor, every, known.shape)
         if batch is not None:
             return batch
-        beyond = next_batch(track.runs, cursor, every, known.shape, patient=False)
+        beyond = None
+        if (
+            not known.shape.ordered
+        ):  # that begins anew behind a hole: where, the gateway says to all
+            beyond = next_batch(track.runs, cursor, every, known.shape, patient=False)
         until = NEVER
         if beyond is None:
             known.patience.pop(key, None)
@@ -293,7 +297,7 @@ class StandingJobs:
                 waits = known.patience[key] = _Patience(here, now + HOLE_PATIENCE_S)
             until = waits.until
         if now >= until:
-            if beyond is not None and not known.shape.ordered:
+            if beyond is not None:
                 behind = beyond.start + every
                 skipped = [(cursor, beyond.start), (behind, beyond.following)]
                 known.skipped.setdefault(key, []).extend(s for s in skipped if s[0] < s[1])
@@ -333,14 +337,18 @@ class StandingJobs:
                     known.patience[key] = waits._replace(until=OVER)
 
     def remember(self, job: str, results: list[Result]) -> None:
-        """Take the checkpoints out of batches that are in the outbox."""
+        """Take the checkpoints out of batches that are in the outbox, but for one that was begun
+        before the gateway gave a later one.
+        """
         known = self._orders.get(job)
         if known is None or not known.shape.ordered:
             return
         for result in results:
             if not result.failed:
                 following, anchor, _, data = ordered.unpack(result.data)
-                known.checkpoints[result.key] = Checkpoint(result.key, following, anchor, data)
+                held = known.checkpoints.get(result.key)
+                if held is None or held.sample < following:
+                    known.checkpoints[result.key] = Checkpoint(result.key, following, anchor, data)
 
     def settle(self, job: str, results: list[tuple[str, int]], *, kept: bool) -> None:
         """Batches (key, first sample) are in the outbox; or, not `kept`, must be computed again."""

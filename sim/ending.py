@@ -6,11 +6,12 @@ counted on disks, and a standing job must have merged every batch that its sampl
 
 from typing import TYPE_CHECKING
 
+from atoll.gateway import runs
 from atoll.gateway.catalog import Shard, Stream
 from atoll.gateway.core import GatewayCore
 from atoll.gateway.member import State
 from atoll.gateway.records import HoldingSet
-from atoll.gateway.standing import StandingJob
+from atoll.gateway.standing_job import StandingJob
 from atoll.runtime.spans import batch_samples
 from atoll.sim.bounds import busy
 from atoll.sim.world import Violation
@@ -122,7 +123,20 @@ def _behind(site: "Site", core: GatewayCore) -> str:
             sample = _unmerged(core, job, key)
             if sample is not None:
                 return f"{key} of standing job {name}: the batch at {sample} is not merged"
+            sample = _stands_still(job, stream)
+            if sample is not None:
+                return f"{key} of standing job {name}: its mark stands at {sample}"
     return ""
+
+
+def _stands_still(job: StandingJob, stream: Stream) -> int | None:
+    """Where a mark stands before batches that are merged, with nothing missing between."""
+    progress = job.streams.get(stream.info.key)
+    line = progress.lines.get(0) if progress is not None else None
+    if line is None or not line.ahead:
+        return None
+    there = runs.covers(stream.all_runs(), max(0, line.mark), min(line.ahead))
+    return line.mark if there else None
 
 
 def _unmerged(core: GatewayCore, job: StandingJob, key: str) -> int | None:

@@ -6,9 +6,10 @@ import pytest
 from gateway_fleet import Fleet
 
 from atoll.gateway.catalog import Stream
-from atoll.gateway.overdue import ROUND_S, joined, unmerged
+from atoll.gateway.overdue import ROUND_S, behind_hole, joined, unmerged
 from atoll.gateway.progress import Line
 from atoll.wire import messages as wire
+from atoll.wire import ordered
 
 INFO = wire.StreamInfo("v", "k", "i16", 1, 100.0, 1.0, "g")
 ROUND = 1.5 * ROUND_S
@@ -46,6 +47,25 @@ def line_of(mark, *ahead):
 def test_what_is_stored_and_not_merged(stream, line, wanted):
     assert list(unmerged(stream, line, "d", 100, 5, 10)) == wanted
     assert list(unmerged(stream, line, "nobody", 100, 5, 10)) == []
+
+
+@pytest.mark.parametrize(
+    ("stream", "mark", "place"),
+    [
+        (stream_of((0, 0, 560)), 200, None),  # it is there
+        (stream_of((0, 0, 560)), 500, None),  # it may come
+        (stream_of((0, 0, 250), (2, 280, 600)), 200, 300),
+        (stream_of((0, 0, 250), (2, 280, 390)), 200, None),  # what is behind is no batch yet
+        (stream_of((0, 0, 250), (2, 280, 390), (4, 470, 900)), 200, 500),
+        (stream_of((2, 280, 600)), -1, 300),
+        (stream_of((2, 280, 600), anchors=()), -1, 280),
+        (stream_of((0, 0, 250), (2, 280, 600), anchors=(0, 280)), 200, 280),
+        (stream_of((0, 0, 205), (1, 205, 600), anchors=(0, 205)), 200, None),  # too short
+        (stream_of((0, 0, 150), (2, 280, 350), (3, 350, 900), anchors=(0, 350)), 200, 300),
+    ],
+)
+def test_where_a_plan_that_remembers_begins_anew(stream, mark, place):
+    assert behind_hole(stream, stream.held["d"], mark, 100, 5, 10) == place
 
 
 def test_stretches_that_follow_each_other_are_one():
@@ -111,3 +131,49 @@ def test_a_device_that_restarts_is_asked_again(monkeypatch):
     assert len(again) == 3
     fleet.command("stop", "hum")
     fleet.run(2 * ROUND_S)
+
+
+REMEMBERS = "ema 0.1 | window 10 | mean | moments"
+
+
+@pytest.fixture
+def holed():
+    """A job that remembers over a stream whose samples 150 to 250 nobody has."""
+    fleet = Fleet("a", "b", "c")
+    fleet.put("v", {"k": array("h", range(500)).tobytes()})
+    start = wire.Start(fleet.number(), "hum", REMEMBERS, "v", "100")
+    assert fleet.ask(start).status == wire.DONE
+    first = ordered.pack(ordered.Carried(100, 0, b"partial", b"checkpoint"))
+    device = fleet.devices[acting(fleet)]
+    device.say_results("hum", [wire.Result("k", 0, False, first, 1)])
+    fleet.settle()
+    stream = fleet.core.catalog.datasets["v"].streams["k"]
+    (run,) = next(iter(stream.held.values()))
+    for device in stream.held:
+        stream.held[device] = [
+            run._replace(last_seq=0, sample_count=150),
+            run._replace(first_seq=2, last_seq=2, first_sample=250, sample_count=250, gap=False),
+        ]
+    return fleet
+
+
+def test_a_hole_that_nobody_can_fill_is_passed_for_all(holed):
+    device = holed.devices[acting(holed)]
+    device.orders["hum"].clear()
+    holed.run(ROUND)
+    assert device.orders["hum"] == []  # it may still be filled
+    holed.run(2 * ROUND_S)
+    assert [order.marks for order in device.orders["hum"]] == [[wire.Mark("k", 300)]]
+    assert device.orders["hum"][0].checkpoints == []
+    assert holed.core._desk.counters["holes passed"] == 1
+    assert any("goes on at 300" in str(event) for event in holed.events)
+    holed.run(4 * ROUND_S)
+    assert holed.core._desk.counters["holes passed"] == 1
+
+
+def test_a_hole_that_somebody_can_fill_is_waited_for(holed):
+    stream = holed.core.catalog.datasets["v"].streams["k"]
+    other = next(name for name in stream.held if name != acting(holed))
+    stream.held[other] = [stream.held[other][0]._replace(last_seq=2, sample_count=500)]
+    holed.run(6 * ROUND_S)
+    assert "holes passed" not in holed.core._desk.counters

@@ -4,6 +4,7 @@ from atoll.gateway.progress import (
     RUNS_MAX,
     Line,
     Progress,
+    beginning,
     mark_key,
     place_of,
     run_of,
@@ -66,3 +67,30 @@ def test_a_gap_that_was_none_moves_the_mark_on(anchors, ahead, mark):
     line.mark, line.last = 760, 704
     line.ahead = dict.fromkeys(ahead, b"")
     assert line.settled(anchors, 64, 0) == mark
+
+
+@pytest.mark.parametrize(
+    ("anchors", "sample", "begins"),
+    [
+        ([0], 480, 480),
+        ([0, 488], 480, 488),  # fewer samples before the gap than a window takes
+        ([0, 496], 480, 480),
+        ([0, 484, 492, 600], 480, 492),  # a run between two gaps that is too short itself
+        ([0, 484, 492, 500], 480, 500),
+        ([], 480, 480),
+    ],
+)
+def test_what_is_shorter_than_a_window_is_no_batch(anchors, sample, begins):
+    assert beginning(anchors, sample, 16) == begins
+    line = Line()
+    line.mark, line.last = sample, 320
+    assert line.settled(anchors, 160, 16) == begins
+
+
+def test_where_a_stream_begins_may_be_told_later():
+    """A first gap that was none: news of older blocks came after it."""
+    line = Line()
+    line.mark = 680
+    assert line.settled([680], 64, 1) == 680
+    assert line.settled([0], 64, 1) == 704
+    assert line.before([0], 64) == 640

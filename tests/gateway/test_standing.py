@@ -6,8 +6,9 @@ from array import array
 import pytest
 from gateway_fleet import Fleet
 
+from atoll.gateway import batches
 from atoll.gateway import events as on
-from atoll.gateway import standing
+from atoll.gateway.overdue import ROUND_S
 from atoll.gateway.records import MarkSet, WindowSet
 from atoll.kernels import Plan
 from atoll.wire import messages as wire
@@ -281,8 +282,26 @@ def test_after_a_restart_a_batch_at_a_gap_that_nobody_had_told_counts_once(mark,
     assert fleet.core._desk.counters["repeated"] == 1
 
 
+def test_a_run_shorter_than_a_window_is_passed():
+    fleet = started()
+    anchors(fleet, 0, 304, 310, 500)
+    say(fleet, 0, 100, 200, 310)
+    assert progress(fleet).mark == 410
+    assert progress(fleet).lines[0].ahead == {}
+
+
+def test_news_of_a_gap_may_come_after_the_last_result():
+    fleet = started()
+    anchors(fleet, 0)
+    say(fleet, 0, 100, results=[wire.Result("k", 204, False, b"partial", 1)])
+    assert progress(fleet).mark == 200
+    anchors(fleet, 0, 204)
+    fleet.run(2 * ROUND_S)
+    assert progress(fleet).mark == 304
+
+
 def test_a_batch_that_never_comes_is_given_up_in_the_end(monkeypatch):
-    monkeypatch.setattr(standing, "AHEAD_MAX", 3)
+    monkeypatch.setattr(batches, "AHEAD_MAX", 3)
     fleet = started()
     say(fleet, *range(100, 600, 100))
     assert progress(fleet).mark == 600

@@ -44,22 +44,22 @@ MUTANTS = (
         "a restarted gateway forgets which results it has merged",
     ),
     Mutant(
-        "window-not-recorded", "gateway/standing.py",
+        "window-not-recorded", "gateway/batches.py",
         "        self._desk.record(WindowSet(name, key, sample, data))\n", "",
         "a standing job's batch is acknowledged and never committed",
     ),
     Mutant(
-        "mark-not-recorded", "gateway/standing.py",
+        "mark-not-recorded", "gateway/batches.py",
         "            self._desk.record(MarkSet(", "            (lambda row: None)(MarkSet(",
         "how far a standing job has got is forgotten by a restart",
     ),
     Mutant(
-        "mark-off-by-one", "gateway/standing.py",
+        "mark-off-by-one", "gateway/batches.py",
         "late = newest < sample <= last", "late = newest <= sample <= last",
         "the newest batch counts once more when it comes again",
     ),
     Mutant(
-        "old-windows-again", "gateway/standing.py",
+        "old-windows-again", "gateway/batches.py",
         "            if not late and (sample <= last or not stream.may_begin(sample)):\n",
         "            if False:\n",
         "only batches that wait are looked for when one comes again",
@@ -276,10 +276,16 @@ MUTANTS = (
     ),
     Mutant(
         "checkpoints-not-kept", "runtime/standing.py",
-        "                known.checkpoints[result.key] = "
+        "                    known.checkpoints[result.key] = "
         "Checkpoint(result.key, following, anchor, data)\n",
-        "                pass\n",
+        "                    pass\n",
         "a plan with memory begins anew with each batch",
+    ),
+    Mutant(
+        "older-checkpoint-kept", "runtime/standing.py",
+        "                if held is None or held.sample < following:\n",
+        "                if True:\n",
+        "a batch that was under way puts its checkpoint over the gateway's later one",
     ),
     Mutant(
         "tasks-never-leave", "runtime/tasks.py",

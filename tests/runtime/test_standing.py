@@ -301,3 +301,29 @@ def test_an_older_checkpoint_of_the_gateway_changes_nothing():
     late = order(marks=[Mark("a", 100)])._replace(checkpoints=[Checkpoint("a", 100, 0, b"old")])
     assert made.take(late, ORDERED) == ""
     assert made.orders()[0].checkpoints == [Checkpoint("a", 300, 0, b"mine")]
+
+
+def test_a_batch_that_was_under_way_leaves_a_later_checkpoint():
+    """It began before the gateway said how far others had come meanwhile."""
+    made = remembering()
+    made.extend([held("a", 0, 6)])
+    made.ready(ACTING, set(), 0.0)
+    late = order(marks=[Mark("a", 400)])._replace(checkpoints=[Checkpoint("a", 400, 0, b"theirs")])
+    assert made.take(late, ORDERED) == ""
+    made.remember("watch", [carried(0, 100)])
+    made.settle("watch", [("a", 0)], kept=True)
+    (ready,) = made.ready(ACTING, set(), 0.0)
+    assert (starts([ready]), ready.checkpoints) == ([("a", 400)], {"a": b"theirs"})
+
+
+def test_a_plan_that_remembers_waits_before_a_hole_until_it_is_told():
+    """Where it begins anew is to be the same on every device: the gateway says it."""
+    made = remembering(Checkpoint("a", 100, 0, b"memory"), marks=[Mark("a", 100)])
+    made.extend([held("a", 0, 1), held("a", 3, 2)])
+    made.run_due(9 * HOLE_PATIENCE_S)
+    assert made.ready(ACTING, set(), 9 * HOLE_PATIENCE_S) == []
+    assert made.next_wakeup() is None
+    assert made.take(order(marks=[Mark("a", 300)]), ORDERED) == ""
+    (ready,) = made.ready(ACTING, set(), 9 * HOLE_PATIENCE_S)
+    assert [(task.start, task.anchor) for task in ready.tasks] == [(300, 300)]
+    assert ready.checkpoints == {}
