@@ -4,18 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 from atoll.gateway.core_parts import Parts
-from atoll.gateway.desk import Desk
+from atoll.gateway.desk import Desk, error_body
 from atoll.gateway.effects import ForgetDevice
 from atoll.gateway.errors import RequestError
 from atoll.gateway.explain import Explain
 from atoll.gateway.jsonable import dumps
 from atoll.gateway.listings import Listings
 from atoll.gateway.member import LEASED, Member
+from atoll.gateway.met import MetRequests, Outcome
 from atoll.wire import messages as wire
 
 # Verbs that change nothing: they are answered as it is now, however often they are asked.
 READING = frozenset({"status", "devices", "shards", "jobs", "datasets", "events", "explain"})
-MET_MAX = 1_024  # requests that changed something: a broker may bring each of them twice
 
 
 class Clients:
@@ -25,7 +25,7 @@ class Clients:
         self._desk = desk
         self._listings = listings
         self._parts = parts
-        self._met: dict[tuple[str, Any], str] = {}
+        self.met = MetRequests(desk)
         self._requests: dict[type, Callable[[str, Any], None]] = {
             wire.Put: parts.puts.ask,
             wire.Run: parts.jobs.ask,
@@ -51,40 +51,43 @@ class Clients:
         }
 
     def ask(self, client: str, message: Any) -> None:
-        """Meet a request or say why not."""
+        """Meet a request or say why not; one that changes something is done once."""
         meet = self._requests.get(type(message))
         if meet is None:
             self._desk.refuse("unexpected request")
             return
+        changes = self._changes(message)
+        if changes and (outcome := self.met.outcome(client, message)) is not None:
+            self._desk.count("repeated requests")
+            self._desk.answer(client, wire.Reply(message.request, *outcome, b""))
+            return
         try:
             meet(client, message)
         except RequestError as error:
-            self._desk.fail(client, message.request, str(error))
+            text = error_body(str(error))
+            if changes:  # what could not be done then is not to be done later, unasked
+                self.met.note(client, message, Outcome(wire.FAILED, text))
+            self._desk.answer(client, wire.Reply(message.request, wire.FAILED, text, b""))
+
+    def _changes(self, message: Any) -> bool:
+        """Whether a request is to be done once; puts and queries see to that themselves."""
+        kind = type(message)
+        return kind is wire.Start or (
+            kind is wire.Command and message.verb in self._verbs and message.verb not in READING
+        )
 
     def _done(self, client: str, request: int, body: Any) -> None:
         self._desk.answer(client, wire.Reply(request, wire.DONE, dumps(body), b""))
 
     def _start(self, client: str, start: wire.Start) -> None:
-        if self._answered_before(client, start):
-            return
         row = self._parts.standing.start(start).row
         every = {"every": row.every} if row.every else {"every_ms": row.every_ms}
         self._done_once(client, start, {"job": row.name, **every})
 
-    def _answered_before(self, client: str, message: Any) -> bool:
-        """Whether this very request was met already: it is answered again, and done once."""
-        body = self._met.get((client, message))
-        if body is None:
-            return False
-        self._desk.count("repeated requests")
-        self._desk.answer(client, wire.Reply(message.request, wire.DONE, body, b""))
-        return True
-
     def _done_once(self, client: str, message: Any, body: Any) -> None:
-        text = self._met[client, message] = dumps(body)
-        while len(self._met) > MET_MAX:
-            del self._met[next(iter(self._met))]
-        self._desk.answer(client, wire.Reply(message.request, wire.DONE, text, b""))
+        outcome = Outcome(wire.DONE, dumps(body))
+        self.met.note(client, message, outcome)
+        self._desk.answer(client, wire.Reply(message.request, *outcome, b""))
 
     def _command(self, client: str, command: wire.Command) -> None:
         verb = self._verbs.get(command.verb)
@@ -92,7 +95,7 @@ class Clients:
             raise RequestError(f"no verb {command.verb!r}; known: {', '.join(self._verbs)}")
         if command.verb in READING:
             self._done(client, command.request, verb(command.target))
-        elif not self._answered_before(client, command):
+        else:
             self._done_once(client, command, verb(command.target))
 
     def _shards(self, target: str) -> list[dict[str, Any]]:

@@ -212,6 +212,7 @@ class GatewayCore:
             r.StandingSet: self.standing.restore_job,
             r.MarkSet: self.standing.restore_mark,
             r.WindowSet: self.standing.restore_window,
+            r.RequestSet: self._clients.met.restore,
         }
 
     @property

@@ -22,7 +22,7 @@ from atoll.gateway import records as r
 from atoll.gateway.errors import LedgerError
 from atoll.wire._native import crc32c
 
-VERSION = 3
+VERSION = 4
 
 TABLES: dict[str, tuple[Any, str]] = {
     "setting": (r.SettingSet, "name"),
@@ -38,6 +38,7 @@ TABLES: dict[str, tuple[Any, str]] = {
     "standing": (r.StandingSet, "name"),
     "mark": (r.MarkSet, "job, key"),
     "window": (r.WindowSet, "job, key, sample"),
+    "request": (r.RequestSet, "place"),
 }
 # A ledger is never mended by guessing, nor left behind: what a person can do about it.
 _WHAT_THEN = "atoll ledger check lists what is wrong, atoll ledger rebuild asks the devices"
@@ -199,8 +200,7 @@ class Ledger:
         made = {table: _create(table, record, key) for table, (record, key) in TABLES.items()}
         for table, statement in (made | {"partial": _PARTIAL_TABLE}).items():
             rows = self._older_rows(table) if exist else []
-            if exist:
-                db.execute(f'DROP TABLE "{table}"')
+            db.execute(f'DROP TABLE IF EXISTS "{table}"')
             db.execute(statement)
             db.execute("INSERT INTO total VALUES (?, 0, 0)", (table,))
             for trigger in _TOTALS:
@@ -215,17 +215,11 @@ class Ledger:
 
     def _older_rows(self, table: str) -> list[tuple[Any, ...]]:
         """The rows of a table as this version has them."""
-        there = {column[1] for column in self._db.execute(f'PRAGMA table_info("{table}")')}
-        if table in TABLES:
-            record = TABLES[table][0]
-            names = [name for name in record._fields if name in there]
-            later = [record._field_defaults[name] for name in record._fields if name not in there]
-        else:
-            names, later = ["query", "task", "data"], []
-        summed = ", row_crc" if "row_crc" in there else ""
+        columns, later, summed = layout(self._db, table)
         rows = []
-        listed = ", ".join(f'"{name}"' for name in names)
-        for row in self._db.execute(f'SELECT {listed}{summed} FROM "{table}"').fetchall():
+        for row in (
+            self._db.execute(f'SELECT {columns} FROM "{table}"').fetchall() if columns else ()
+        ):
             if summed and row_crc(table, row[:-1]) != row[-1]:
                 raise self._damaged(f"a row of {table} has changed: {one_line(row[:2])[:60]}")
             rows.append((*(row[:-1] if summed else row), *later))
@@ -375,6 +369,23 @@ def _grouped(batch: Iterable[r.Record]) -> Iterable[tuple[type, list[Any]]]:
         rows.append(record)
     if kind is not None:
         yield kind, rows
+
+
+def layout(db: sqlite3.Connection, table: str) -> tuple[str, list[Any], bool]:
+    """The columns of a table in a ledger of this version or an older one, its checksums last; the
+    values of fields that came later; whether there are checksums. No columns: the table came later.
+    """
+    there = {column[1] for column in db.execute(f'PRAGMA table_info("{table}")')}
+    if not there:
+        return "", [], False
+    names, later = ["query", "task", "data"], []
+    if table in TABLES:
+        record = TABLES[table][0]
+        names = [name for name in record._fields if name in there]
+        later = [record._field_defaults[name] for name in record._fields if name not in there]
+    summed = "row_crc" in there
+    listed = ", ".join(f'"{name}"' for name in [*names, *(["row_crc"] if summed else [])])
+    return listed, later, summed
 
 
 def column_names(record: Any) -> str:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from atoll.gateway import records as r
 from atoll.gateway.catalog import PINNED, pinned_shard, shard_of
-from atoll.gateway.ledger import TABLES, UNREADABLE, VERSION, column_names, one_line, row_crc
+from atoll.gateway.ledger import TABLES, UNREADABLE, VERSION, layout, one_line, row_crc
 
 PAGES_LISTED_MAX = 20  # of SQLite's own findings: a torn file has one for each of its pages
 FINDINGS_MAX = 1_000  # more tell a person nothing
@@ -87,26 +87,27 @@ def _read(
     db: sqlite3.Connection, version: int, rows: dict[str, int], findings: list[Finding]
 ) -> dict[str, list[Any]]:
     """The sound rows of each table as records; what is not goes to `findings`."""
-    names = {table: column_names(record) for table, (record, _) in TABLES.items()}
     tables: dict[str, list[Any]] = {}
-    for table, columns in {**names, "partial": "query, task, data"}.items():
+    for table in (*TABLES, "partial"):
         sound: list[list[Any]] = []
         try:
+            columns, later, summed = layout(db, table)
             total = 0
-            sums = version >= VERSION  # ledgers of version 1 had none
             count = 0
-            statement = f'SELECT {columns}{", row_crc" if sums else ""} FROM "{table}"'
-            for row in db.execute(statement):
-                values = list(row[:-1]) if sums else list(row)
+            for row in db.execute(f'SELECT {columns} FROM "{table}"') if columns else ():
+                values = list(row[:-1]) if summed else list(row)
                 count += 1
-                if sums and row_crc(table, values) != row[-1]:
+                if summed and row_crc(table, values) != row[-1]:
                     what = f"a row is not what was written: {one_line(values[:2])[:80]}"
                     findings.append(Finding(table, what))
                     continue
-                total += row[-1] if sums else 0
-                sound.append(values)
-            rows[table] = count
-            if sums and len(sound) == count:
+                total += row[-1] if summed else 0
+                sound.append([*values, *later])
+            if columns or version < VERSION:
+                rows[table] = count
+            else:
+                findings.append(Finding(table, "the table is not there"))
+            if summed and len(sound) == count:
                 findings += _total(db, table, count, total)
         except UNREADABLE as error:
             findings.append(Finding(table, f"cannot be read: {one_line(error)}"))

@@ -256,6 +256,19 @@ class WindowGone(NamedTuple):
     sample: int
 
 
+class RequestSet(NamedTuple):
+    """A request that changed something, by client and digest, and what it was answered. Places are
+    taken in turn (met.py).
+    """
+
+    place: int
+    turn: int
+    client: str
+    digest: bytes
+    status: int
+    body: str
+
+
 Record = (
     SettingSet
     | DeviceSet
@@ -280,4 +293,5 @@ Record = (
     | MarkSet
     | WindowSet
     | WindowGone
+    | RequestSet
 )

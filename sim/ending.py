@@ -73,6 +73,8 @@ def look(site: "Site") -> None:
         left = busy(device)
         if left:
             raise Violation("unfinished", device.name, f"{device.name} still has {left} (I9)")
+    for name in site.checker.stopped & core.standing.jobs.keys():
+        raise Violation("wrong", name, f"standing job {name} was stopped, and runs (I2)")
     behind = _behind(site, core)
     if behind:
         raise Violation("lost", behind.split()[0], f"{behind} (I5)")
@@ -108,14 +110,8 @@ def _look_at_books(site: "Site") -> None:
 
 
 def _behind(site: "Site", core: GatewayCore) -> str:
-    """A stream of a standing job whose whole batches are not all merged; empty if there is none.
-
-    A job that was ever stopped is left out: a copy of the request that began it may come late and
-    begin it anew, and what came in between was of no job.
-    """
+    """A stream of a standing job whose whole batches are not all merged; empty if there is none."""
     for name, job in core.standing.jobs.items():
-        if name in site.checker.stopped:
-            continue
         dataset = core.catalog.datasets[job.row.dataset]
         for key, stream in dataset.streams.items():
             if not stream.all_runs():

@@ -23,6 +23,7 @@ KEYS: dict[Any, int] = {
     r.StandingSet: 1,
     r.MarkSet: 2,
     r.WindowSet: 3,
+    r.RequestSet: 1,
 }
 # A record that removes: the tables it removes from, and which of their fields its own must equal.
 REMOVALS: dict[Any, list[tuple[Any, tuple[int, ...]]]] = {

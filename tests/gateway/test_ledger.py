@@ -13,6 +13,7 @@ from atoll.gateway import records as r
 from atoll.gateway.core import GatewayCore, Options
 from atoll.gateway.errors import LedgerError
 from atoll.gateway.ledger import VERSION, Ledger, row_crc
+from atoll.gateway.ledger_check import check_ledger
 from atoll.kernels import Plan
 from atoll.wire import messages as wire
 
@@ -352,3 +353,32 @@ def test_a_ledger_of_version_two_is_taken_over(tmp_path):
     again = Ledger(tmp_path)
     assert again.load() == before
     assert again.verify() == 12
+
+
+def test_a_ledger_of_version_three_is_taken_over(tmp_path):
+    """It has no table of requests; a check finds nothing wrong with that."""
+    ledger = reopened_with(tmp_path)
+    before = ledger.load()
+    ledger.close()
+    found = check_ledger(tmp_path).findings
+    with sqlite3.connect(tmp_path / "ledger.sqlite") as db:
+        db.execute("DROP TABLE request")
+        db.execute("DELETE FROM total WHERE name = 'request'")
+        db.execute("PRAGMA user_version = 3")
+    db.close()
+    report = check_ledger(tmp_path)
+    assert report.findings == found
+    assert (report.version, report.rows["mark"], report.rows["request"]) == (3, 1, 0)
+    again = Ledger(tmp_path)
+    assert again.load() == before
+    assert again.verify() == 12
+    again.commit([r.RequestSet(1, 1, "c", b"digest", 0, "{}")])
+    assert again.verify() == 13
+    again.close()
+
+
+def test_a_check_of_this_version_misses_a_table(tmp_path):
+    reopened_with(tmp_path, "DROP TABLE request").close()
+    assert any(
+        str(one) == "request: the table is not there" for one in check_ledger(tmp_path).findings
+    )

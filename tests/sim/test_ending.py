@@ -34,8 +34,6 @@ def test_a_window_that_was_never_merged(running):
     line.mark -= 8
     line.ahead.clear()
     assert "not merged" in missed("lost", running)
-    running.checker.stopped.add("job")
-    ending.look(running)
 
 
 def test_a_copy_that_is_on_no_disk(running):
@@ -45,6 +43,11 @@ def test_a_copy_that_is_on_no_disk(running):
     owner = core.catalog.datasets[key[0]].shards[stream.shard].owners[1]
     del running.devices[owner].disk.blocks[key[0], key[1]]
     assert owner in missed("lost", running)
+
+
+def test_a_stopped_job_that_runs(running):
+    running.checker.stopped.add("job")
+    assert "was stopped" in missed("wrong", running)
 
 
 def test_books_that_are_not_true(running):
