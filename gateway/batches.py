@@ -116,16 +116,16 @@ class Batches:
             # The first batch of a stream is its first anchor's, unless older ones are still due.
             first = stream.anchors[0] if stream.anchors else min(line.ahead)
             line.mark = min(first, min(line.ahead))
-            line.last = line.mark - 1
         line.mark = job.settled(line, stream)
         while True:
             if (data := line.ahead.pop(line.mark, None)) is not None:
+                line.last = line.mark
                 if job.carries(line.mark):
                     self._keep_base(job, progress, stream, (line.mark, data))
+                    line.mark = job.settled(line, stream)
                 else:
                     self._drop(job, progress, stream, line.mark)
-                line.last = line.mark
-                line.mark = job.following(stream, line.mark)
+                    line.mark = job.following(stream, line.mark)
             elif len(line.ahead) > AHEAD_MAX:
                 line.mark = min(line.ahead)
                 line.last = line.mark - 1

@@ -179,6 +179,7 @@ class Clients:
         member = self._member(device)
         if member.row.draining:
             self._parts.members.set_draining(member, False)
+            self._parts.owners.reweigh(member)  # slots that it was given meanwhile weigh nothing
             self._parts.owners.reconsider()
             self._desk.say("drain", f"{device} takes shards again", device=device)
         return {"draining": "", "device": device}

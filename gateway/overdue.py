@@ -19,7 +19,7 @@ from atoll.gateway import runs
 from atoll.gateway.catalog import Catalog, Stream
 from atoll.gateway.desk import Desk
 from atoll.gateway.membership import Membership
-from atoll.gateway.progress import Line
+from atoll.gateway.progress import Line, beginning
 from atoll.gateway.standing import StandingJobs
 from atoll.gateway.standing_job import StandingJob
 from atoll.wire import messages as wire
@@ -127,28 +127,34 @@ class Overdue:
         every = job.every(stream)
         holders = self._members.serving(stream.held)
         held = [run for device in holders for run in stream.held[device]]
-        place = behind_hole(stream, held, mark, every, job.plan.overlap, job.plan.need)
+        place = next_whole(stream, held, mark, every, job.plan.overlap, job.plan.need)
         if place is None:
             return
         rounds = self._lacked.get(name, {}).get(place, -1) + 1
         self._lacking[name] = {
             place: rounds
         }  # a hole that is being filled ends elsewhere each time
-        if rounds >= PASSED_ROUNDS:
+        if rounds < PASSED_ROUNDS:
+            return
+        if place > mark:
             self._desk.count("holes passed")
             self._standing.go_on(job, stream, place)
+        else:  # a gap behind a hole: who acts stands before it, and does not know the mark
+            shard = self._catalog.datasets[stream.info.dataset].shards[stream.shard]
+            self._standing.acting_changed(shard)
 
 
-def behind_hole(
+def next_whole(
     stream: Stream, held: Iterable[BlockRun], mark: int, every: int, overlap: int, need: int
 ) -> int | None:
-    """Where the first batch behind `mark` begins of which all samples are held; None if the one at
-    the mark is such a batch itself, or may become one: what is held ends there.
+    """Where the first batch from `mark` on begins of which all samples are held; None if there is
+    none, or the one at the mark may become one, as what is held ends there.
 
     `held`: runs of all who serve. `mark` -1: nothing is merged yet. `need`: as for `unmerged`.
     """
     if mark < 0:
         mark = stream.anchors[0] if stream.anchors else 0
+    mark = beginning(stream.anchors, mark, max(overlap, need))
     for first, stop in _gap_free(stream, runs.spans([list(held)])):
         if stop <= mark:
             continue
@@ -156,9 +162,7 @@ def behind_hole(
         start = mark if first <= mark else anchor + -(-(first - anchor) // every) * every
         ends = stop in stream.anchors  # what is before a gap is a shorter batch
         if start + every + overlap <= stop or (ends and start + need <= stop):
-            return None if start == mark else start
-        if start == mark and ends:
-            return None  # too short for a window: the mark goes on by itself
+            return start
     return None
 
 

@@ -33,7 +33,16 @@ class StandingJob:
         return batch_samples(self.row, self.plan.step, stream.info.rate_hz)
 
     def settled(self, line: Line, stream: Stream) -> int:
-        """A line's mark by the gaps that are known now."""
+        """A line's mark by the gaps that are known now; of a plan that remembers, by where the
+        batch before it says that the next one begins: its device knew the gaps.
+        """
+        progress = self.streams.get(stream.info.key)
+        base = progress.base if progress is not None else None
+        if self.plan.ordered and base is not None and line.last in (None, base[0]):
+            begins = beginning(stream.anchors, ordered.unpack(base[1]).following, self.least)
+            if line.last is None and begins < line.mark:  # it had gone on behind a hole
+                return beginning(stream.anchors, line.mark, self.least)
+            return begins
         return line.settled(stream.anchors, self.every(stream), self.least)
 
     def following(self, stream: Stream, sample: int) -> int:

@@ -30,10 +30,9 @@ class Merging:
     def _take(self):
         self.records = [row for effect in self.desk.take()[:1] for row in effect.records]
 
-    def carry(self, sample):
-        return self.merge(
-            sample, data=ordered.pack(ordered.Carried(sample + 160, 0, b"partial", b"memory"))
-        )
+    def carry(self, sample, count=160):
+        carried = ordered.Carried(sample + count, 0, b"partial", b"memory")
+        return self.merge(sample, data=ordered.pack(carried))
 
     def go_on(self, sample):
         self.batches.go_on(self.job, self.stream, sample)
@@ -113,3 +112,24 @@ def test_gaps_are_passed_whenever_they_are_told(late):
     merging.stream.anchors = [0, 328, 336, 500]
     merging.batches.catch_up(merging.job, merging.stream)
     assert (merging.progress.mark, merging.waiting) == (500, [])
+
+
+def test_the_mark_of_a_plan_that_remembers_is_where_its_batch_says():
+    """Its device knew of a gap of which no news has come: a mark that counted on would have the
+    device leave out what lies between.
+    """
+    merging = Merging(REMEMBERS)
+    merging.carry(0, 80)
+    assert merging.records[-1] == MarkSet("hum", "k", 80)
+    merging.stream.anchors = [0, 88]  # what is left of a step before the gap is no batch
+    merging.carry(88)
+    assert (merging.progress.mark, merging.waiting) == (248, [])
+
+
+def test_a_first_block_that_was_not_the_first_is_no_place_to_stay():
+    merging = Merging("moments", (680,))
+    merging.merge(680, 1_000)
+    assert merging.waiting == [1_000]
+    merging.stream.anchors = [0]
+    merging.merge(800)
+    assert (merging.progress.mark, merging.waiting) == (960, [1_000])

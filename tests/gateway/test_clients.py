@@ -34,6 +34,23 @@ def test_forgetting_needs_a_device_that_is_gone(fleet):
     assert fleet.command("status")["replicas_min"] == 2
 
 
+def test_who_came_back_while_it_was_drained_has_a_weight_again():
+    """It was out meanwhile, and got its slots anew as one that is to be empty."""
+    fleet = Fleet("a", "b", profile="demo")
+    fleet.command("drain", "b")
+    fleet.cut.add("b")
+    fleet.run(120.0)
+    assert fleet.core.members.members["b"].row.quota == 0
+    fleet.cut.clear()
+    fleet.devices["b"].birth()
+    fleet.devices["b"].ask_lease()
+    fleet.run(5.0)
+    table, number = fleet.core.owners.table, fleet.core.members.members["b"].row.number
+    assert {table.threshold[slot] for slot in table.owned(number)} == {0}
+    assert fleet.command("undrain", "b") == {"draining": "", "device": "b"}
+    assert {table.threshold[slot] for slot in table.owned(number)} == {65_535}
+
+
 @pytest.mark.parametrize(
     ("verb", "target", "said"),
     [

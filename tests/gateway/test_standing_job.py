@@ -50,6 +50,23 @@ def test_a_mark_goes_by_the_gaps_known():
     assert job_of("moments").settled(line, stream_of(0)) == 480
 
 
+@pytest.mark.parametrize(
+    ("last", "mark", "following", "settled"),
+    [
+        (160, 320, 240, 240),  # the device knew of a gap
+        (None, 240, 240, 240),  # after a restart
+        (None, 800, 320, 800),  # it had gone on behind a hole
+        (799, 800, 320, 800),
+    ],
+)
+def test_a_mark_goes_by_what_the_batch_before_it_says(last, mark, following, settled):
+    job, line = job_of(REMEMBERS), Line()
+    data = ordered.pack(ordered.Carried(following, 0, b"partial", b"memory"))
+    job.streams["k"] = type("P", (), {"base": (160, data)})()
+    line.mark, line.last = mark, last
+    assert job.settled(line, stream_of(0)) == settled
+
+
 def test_a_checkpoint_is_for_its_mark_only():
     job = job_of(REMEMBERS)
     data = ordered.pack(ordered.Carried(320, 0, b"partial", b"memory"))
