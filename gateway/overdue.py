@@ -124,16 +124,17 @@ class Overdue:
         name = (job.row.name, stream.info.key)
         progress = job.streams.get(stream.info.key)
         mark = progress.mark if progress is not None else -1
+        if mark + job.plan.need > stream.tail_sample:
+            return
         every = job.every(stream)
         holders = self._members.serving(stream.held)
         held = [run for device in holders for run in stream.held[device]]
         place = next_whole(stream, held, mark, every, job.plan.overlap, job.plan.need)
         if place is None:
             return
+        # A hole that is being filled ends elsewhere each time.
         rounds = self._lacked.get(name, {}).get(place, -1) + 1
-        self._lacking[name] = {
-            place: rounds
-        }  # a hole that is being filled ends elsewhere each time
+        self._lacking[name] = {place: rounds}
         if rounds < PASSED_ROUNDS:
             return
         if place > mark:
