@@ -282,12 +282,6 @@ MUTANTS = (
         "a plan with memory begins anew with each batch",
     ),
     Mutant(
-        "older-checkpoint-kept", "runtime/standing.py",
-        "                if held is None or held.sample < following:\n",
-        "                if True:\n",
-        "a batch that was under way puts its checkpoint over the gateway's later one",
-    ),
-    Mutant(
         "tasks-never-leave", "runtime/tasks.py",
         "        known.difference_update(numbers)\n", "",
         "answered tasks stay in the queue",
