@@ -90,6 +90,19 @@ def test_a_drained_device_is_emptied_and_keeps_serving_until_then():
     assert fleet.query("moments", "v").blob == reference()
 
 
+def test_what_is_sent_after_a_release_is_of_a_later_epoch():
+    """Blocks that overtake the order to delete are told from those that it is about."""
+    fleet = filled("a", "b", "c")
+    fleet.command("drain", "a")
+    fleet.run(30.0)
+    orders = [m for m in fleet.devices["a"].told if isinstance(m, wire.Release)]
+    assert orders
+    fleet.devices["a"].ask_lease()
+    fleet.settle()
+    later = fleet.devices["a"].told[-1]
+    assert later.epoch > orders[-1].epoch
+
+
 def test_an_undrained_device_may_hold_again():
     fleet = filled("a", "b", "c")
     fleet.command("drain", "a")
