@@ -126,10 +126,12 @@ class Overdue:
         mark = progress.mark if progress is not None else -1
         if mark + job.plan.need > stream.tail_sample:
             return
-        every = job.every(stream)
+        first = stream.anchors[0] if stream.anchors else 0
+        begins = beginning(stream.anchors, first if mark < 0 else mark, job.least)
         holders = self._members.serving(stream.held)
         held = [run for device in holders for run in stream.held[device]]
-        place = next_whole(stream, held, mark, every, job.plan.overlap, job.plan.need)
+        every, overlap, need = job.every(stream), job.plan.overlap, job.plan.need
+        place = next_whole(stream, held, begins, every, overlap, need)
         if place is None:
             return
         # A hole that is being filled ends elsewhere each time.
@@ -137,30 +139,27 @@ class Overdue:
         self._lacking[name] = {place: rounds}
         if rounds < PASSED_ROUNDS:
             return
-        if place > mark:
+        if place > begins:
             self._desk.count("holes passed")
             self._standing.go_on(job, stream, place)
-        else:  # a gap behind a hole: who acts stands before it, and does not know the mark
-            shard = self._catalog.datasets[stream.info.dataset].shards[stream.shard]
-            self._standing.acting_changed(shard)
+        elif not rounds & (rounds + 1):  # more and more seldom: it may just be slow
+            # Behind a hole may be a gap: who acts stands before it, and does not know the mark.
+            self._standing.remind(job, stream)
 
 
 def next_whole(
-    stream: Stream, held: Iterable[BlockRun], mark: int, every: int, overlap: int, need: int
+    stream: Stream, held: Iterable[BlockRun], begins: int, every: int, overlap: int, need: int
 ) -> int | None:
-    """Where the first batch from `mark` on begins of which all samples are held; None if there is
-    none, or the one at the mark may become one, as what is held ends there.
+    """Where the first batch from `begins` on is of which all samples are held; None if there is
+    none, or the one at `begins` may become one, as what is held ends there.
 
-    `held`: runs of all who serve. `mark` -1: nothing is merged yet. `need`: as for `unmerged`.
+    `held`: runs of all who serve. `need`: as for `unmerged`.
     """
-    if mark < 0:
-        mark = stream.anchors[0] if stream.anchors else 0
-    mark = beginning(stream.anchors, mark, max(overlap, need))
     for first, stop in _gap_free(stream, runs.spans([list(held)])):
-        if stop <= mark:
+        if stop <= begins:
             continue
         anchor = stream.anchor_at(first)
-        start = mark if first <= mark else anchor + -(-(first - anchor) // every) * every
+        start = begins if first <= begins else anchor + -(-(first - anchor) // every) * every
         ends = stop in stream.anchors  # what is before a gap is a shorter batch
         if start + every + overlap <= stop or (ends and start + need <= stop):
             return start

@@ -218,6 +218,12 @@ class StandingJobs:
         text = f"{device} cannot run {job.row.name}: {reason}"
         self._desk.say("refused", text, device=device, job=job.row.name)
 
+    def remind(self, job: StandingJob, stream: Stream) -> None:
+        """Who acts for a stream is told its mark again."""
+        owners = self._catalog.datasets[stream.info.dataset].shards[stream.shard].owners
+        if owners and (marks := self._marks(job, {stream.info.key: stream})):
+            self._send(job, owners[0], marks)
+
     def go_on(self, job: StandingJob, stream: Stream, sample: int) -> None:
         """A job whose plan remembers begins anew behind a hole, whoever acts."""
         key = stream.info.key

@@ -281,9 +281,8 @@ class StandingJobs:
         if batch is not None:
             return batch
         beyond = None
-        if (
-            not known.shape.ordered
-        ):  # that begins anew behind a hole: where, the gateway says to all
+        # A plan that remembers begins anew behind a hole: where, the gateway says to all.
+        if not known.shape.ordered:
             beyond = next_batch(track.runs, cursor, every, known.shape, patient=False)
         until = NEVER
         if beyond is None:

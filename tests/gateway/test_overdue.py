@@ -50,24 +50,24 @@ def test_what_is_stored_and_not_merged(stream, line, wanted):
 
 
 @pytest.mark.parametrize(
-    ("stream", "mark", "place"),
+    ("stream", "begins", "place"),
     [
         (stream_of((0, 0, 560)), 200, 200),
         (stream_of((0, 0, 560)), 500, None),  # it may come
         (stream_of((0, 0, 250), (2, 280, 600)), 200, 300),
         (stream_of((0, 0, 250), (2, 280, 390)), 200, None),  # what is behind is no batch yet
         (stream_of((0, 0, 250), (2, 280, 390), (4, 470, 900)), 200, 500),
-        (stream_of((2, 280, 600)), -1, 300),
-        (stream_of((2, 280, 600), anchors=()), -1, 280),
+        (stream_of((2, 280, 600)), 0, 300),
+        (stream_of((2, 280, 600), anchors=()), 0, 280),
         (stream_of((0, 0, 250), (2, 280, 600), anchors=(0, 280)), 200, 280),
-        (stream_of((0, 0, 205), (1, 205, 600), anchors=(0, 205)), 200, 205),
-        (stream_of((0, 0, 8), (1, 8, 50), (3, 90, 400), anchors=(0, 8, 90)), -1, 90),
-        (stream_of((0, 0, 8), (1, 8, 50), (3, 90, 400), anchors=(0, 8)), -1, 108),
+        (stream_of((0, 0, 205), (1, 205, 600), anchors=(0, 205)), 205, 205),
+        (stream_of((0, 0, 8), (1, 8, 50), (3, 90, 400), anchors=(0, 8, 90)), 8, 90),
+        (stream_of((0, 0, 8), (1, 8, 50), (3, 90, 400), anchors=(0, 8)), 8, 108),
         (stream_of((0, 0, 150), (2, 280, 350), (3, 350, 900), anchors=(0, 350)), 200, 300),
     ],
 )
-def test_where_a_plan_that_remembers_begins_anew(stream, mark, place):
-    assert next_whole(stream, stream.held["d"], mark, 100, 5, 10) == place
+def test_where_a_plan_that_remembers_begins_anew(stream, begins, place):
+    assert next_whole(stream, stream.held["d"], begins, 100, 5, 10) == place
 
 
 def test_stretches_that_follow_each_other_are_one():
@@ -179,3 +179,22 @@ def test_a_hole_that_somebody_can_fill_is_waited_for(holed):
     stream.held[other] = [stream.held[other][0]._replace(last_seq=2, sample_count=500)]
     holed.run(6 * ROUND_S)
     assert "holes passed" not in holed.core._desk.counters
+
+
+def test_who_acts_and_stands_still_is_told_the_mark_more_and_more_seldom():
+    """It may stand before a hole that ends at a gap, and not know that the mark is behind."""
+    fleet = Fleet("a", "b", "c")
+    fleet.put("v", {"k": array("h", range(500)).tobytes(), "l": bytes(400)})
+    start = wire.Start(fleet.number(), "hum", REMEMBERS, "v", "100")
+    assert fleet.ask(start).status == wire.DONE
+    device = fleet.devices[acting(fleet)]
+    device.orders["hum"].clear()
+    fleet.run(4 * ROUND_S)
+    assert device.orders["hum"] == []  # nothing is merged: there is no mark
+    first = ordered.pack(ordered.Carried(100, 0, b"partial", b"checkpoint"))
+    device.say_results("hum", [wire.Result("k", 0, False, first, 1)])
+    fleet.run(9 * ROUND_S)
+    told = [order.marks for order in device.orders["hum"]]
+    assert told == [[wire.Mark("k", 100)]] * 3
+    assert device.orders["hum"][0].checkpoints[0].sample == 100
+    assert "holes passed" not in fleet.core._desk.counters
