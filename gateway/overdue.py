@@ -142,6 +142,8 @@ class Overdue:
         if place > begins:
             self._desk.count("holes passed")
             self._standing.go_on(job, stream, place)
+        elif mark < 0:  # who acts may lack what is too short for a batch, and wait for it
+            self._standing.begin(job, stream, place)
         elif not rounds & (rounds + 1):  # more and more seldom: it may just be slow
             # Behind a hole may be a gap: who acts stands before it, and does not know the mark.
             self._standing.remind(job, stream)

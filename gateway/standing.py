@@ -224,13 +224,17 @@ class StandingJobs:
         if owners and (marks := self._marks(job, {stream.info.key: stream})):
             self._send(job, owners[0], marks)
 
+    def begin(self, job: StandingJob, stream: Stream, sample: int) -> None:
+        """A job whose plan remembers has its first batch at this sample, whoever acts."""
+        self._batches.go_on(job, stream, sample)
+        self.remind(job, stream)
+
     def go_on(self, job: StandingJob, stream: Stream, sample: int) -> None:
         """A job whose plan remembers begins anew behind a hole, whoever acts."""
         key = stream.info.key
-        self._batches.go_on(job, stream, sample)
+        self.begin(job, stream, sample)
         text = f"{job.row.name} of {key} goes on at {sample}: nobody has the samples before it"
         self._desk.say("standing", text, job=job.row.name, key=key, sample=sample)
-        self.acting_changed(self._catalog.datasets[stream.info.dataset].shards[stream.shard])
 
     # --- results ---
 
