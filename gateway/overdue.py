@@ -12,7 +12,8 @@ have different blocks. So they wait, and the gateway has the job go on behind a 
 serving device has had the samples for `PASSED_ROUNDS`.
 """
 
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from atoll.gateway import runs
@@ -89,14 +90,24 @@ class Overdue:
             return
         dataset = self._catalog.datasets[job.row.dataset]
         stream, progress = dataset.streams.get(key), job.streams.get(key)
-        if stream is not None and progress is not None:
-            self._standing.catch_up(job, stream)
-        if stream is not None and job.plan.ordered:
-            self._look_for_hole(job, stream)
-        line = progress.lines.get(0) if progress is not None else None
-        if stream is None or line is None or job.plan.ordered:
+        if stream is None:
             return
-        owners = dataset.shards[stream.shard].owners
+        if progress is not None:
+            self._standing.catch_up(job, stream)
+        if job.plan.ordered:
+            self._look_for_hole(job, stream)
+        elif progress is not None and (line := progress.lines.get(0)) is not None:
+            self._look_for_lacking(job, stream, line, asked)
+
+    def _look_for_lacking(
+        self,
+        job: StandingJob,
+        stream: Stream,
+        line: Line,
+        asked: dict[tuple[str, str], list[wire.Stretch]],
+    ) -> None:
+        name, key = job.row.name, stream.info.key
+        owners = self._catalog.datasets[stream.info.dataset].shards[stream.shard].owners
         device = owners[0] if owners else ""
         member = self._members.members.get(device)
         if member is None or not member.serves or member.programs:
@@ -150,14 +161,14 @@ class Overdue:
 
 
 def next_whole(
-    stream: Stream, held: Iterable[BlockRun], begins: int, every: int, overlap: int, need: int
+    stream: Stream, held: Sequence[BlockRun], begins: int, every: int, overlap: int, need: int
 ) -> int | None:
     """Where the first batch from `begins` on is of which all samples are held; None if there is
     none, or the one at `begins` may become one, as what is held ends there.
 
     `held`: runs of all who serve. `need`: as for `unmerged`.
     """
-    for first, stop in _gap_free(stream, runs.spans([list(held)])):
+    for first, stop in _gap_free(stream, held):
         if stop <= begins:
             continue
         anchor = stream.anchor_at(first)
@@ -168,13 +179,13 @@ def next_whole(
     return None
 
 
-def _gap_free(stream: Stream, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Stretches [first, stop), cut at the stream's gaps."""
-    for first, stop in spans:
-        for anchor in stream.anchors:
-            if first < anchor < stop:
-                yield first, anchor
-                first = anchor
+def _gap_free(stream: Stream, held: Sequence[BlockRun]) -> Iterator[tuple[int, int]]:
+    """Stretches [first, stop) of what is held, cut at the stream's gaps."""
+    anchors = stream.anchors
+    for first, stop in runs.spans([held]):
+        for anchor in anchors[bisect_right(anchors, first) : bisect_left(anchors, stop)]:
+            yield first, anchor
+            first = anchor
         yield first, stop
 
 
@@ -186,7 +197,7 @@ def unmerged(
     """
     if line.mark < 0 or line.mark + need > stream.tail_sample:
         return
-    for first, stop in _stretches(stream, device):
+    for first, stop in _gap_free(stream, stream.held.get(device, ())):
         if stop <= line.mark:
             continue
         anchor = stream.anchor_at(first)  # behind a hole the lattice is the one before it
@@ -206,18 +217,6 @@ def joined(stretches: list[tuple[int, int]]) -> list[tuple[int, int]]:
     found: list[tuple[int, int]] = []
     for first, stop in stretches:
         if found and found[-1][1] == first:
-            found[-1] = (found[-1][0], stop)
-        else:
-            found.append((first, stop))
-    return found
-
-
-def _stretches(stream: Stream, device: str) -> list[tuple[int, int]]:
-    """Gap-free stretches [first, stop) of what a device has of a stream."""
-    found: list[tuple[int, int]] = []
-    for run in stream.held.get(device, ()):
-        first, stop = run.first_sample, run.first_sample + run.sample_count
-        if found and found[-1][1] == first and first not in stream.anchors:
             found[-1] = (found[-1][0], stop)
         else:
             found.append((first, stop))

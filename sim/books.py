@@ -94,8 +94,5 @@ def _fresh(runs: dict[int, int], first: int, last: int) -> list[int]:
     known = runs.get(first)
     if known is not None and known <= last:  # the usual case: a run grows
         first = known + 1
-    found = [
-        seq for seq in range(first, last + 1)
-        if not any(a <= seq <= b for a, b in runs.items())
-    ]  # fmt: skip
-    return found
+    fresh = range(first, last + 1)
+    return [seq for seq in fresh if not any(a <= seq <= b for a, b in runs.items())]
