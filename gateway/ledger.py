@@ -40,6 +40,8 @@ TABLES: dict[str, tuple[Any, str]] = {
     "window": (r.WindowSet, "job, key, sample"),
     "request": (r.RequestSet, "place"),
 }
+_SINCE = {"request": 4}  # tables that versions before did not have
+_SUMMED_SINCE = 2  # rows have had checksums
 # A ledger is never mended by guessing, nor left behind: what a person can do about it.
 _WHAT_THEN = "atoll ledger check lists what is wrong, atoll ledger rebuild asks the devices"
 # A damaged file's names and texts need not be UTF-8, not even in SQLite's own words about it.
@@ -184,14 +186,14 @@ class Ledger:
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA recursive_triggers = ON")  # or a replaced row would stay in its total
         if version < VERSION:
-            self._make_tables(exist=bool(tables))
+            self._make_tables(version)
 
     def _damaged(self, what: object) -> LedgerError:
         return LedgerError(f"ledger {self.path} is damaged ({one_line(what)}); {_WHAT_THEN}")
 
-    def _make_tables(self, *, exist: bool) -> None:
-        """Make the tables; rows of an older ledger are taken over: version 1 had no checksums, and
-        fields that came later take their defaults.
+    def _make_tables(self, version: int) -> None:
+        """Make the tables; rows of an older ledger (0: there is none) are taken over: version 1 had
+        no checksums, and fields that came later take their defaults.
         """
         db = self._db
         db.execute("BEGIN IMMEDIATE")
@@ -199,7 +201,7 @@ class Ledger:
         db.execute(_TOTAL_TABLE)
         made = {table: _create(table, record, key) for table, (record, key) in TABLES.items()}
         for table, statement in (made | {"partial": _PARTIAL_TABLE}).items():
-            rows = self._older_rows(table) if exist else []
+            rows = self._older_rows(table, version) if version else []
             db.execute(f'DROP TABLE IF EXISTS "{table}"')
             db.execute(statement)
             db.execute("INSERT INTO total VALUES (?, 0, 0)", (table,))
@@ -213,13 +215,13 @@ class Ledger:
         db.execute(f"PRAGMA user_version = {VERSION}")
         db.execute("COMMIT")
 
-    def _older_rows(self, table: str) -> list[tuple[Any, ...]]:
+    def _older_rows(self, table: str, version: int) -> list[tuple[Any, ...]]:
         """The rows of a table as this version has them."""
-        columns, later, summed = layout(self._db, table)
+        columns, later, summed = layout(self._db, table, version)
+        if not columns:
+            return []
         rows = []
-        for row in (
-            self._db.execute(f'SELECT {columns} FROM "{table}"').fetchall() if columns else ()
-        ):
+        for row in self._db.execute(f'SELECT {columns} FROM "{table}"').fetchall():
             if summed and row_crc(table, row[:-1]) != row[-1]:
                 raise self._damaged(f"a row of {table} has changed: {one_line(row[:2])[:60]}")
             rows.append((*(row[:-1] if summed else row), *later))
@@ -371,21 +373,30 @@ def _grouped(batch: Iterable[r.Record]) -> Iterable[tuple[type, list[Any]]]:
         yield kind, rows
 
 
-def layout(db: sqlite3.Connection, table: str) -> tuple[str, list[Any], bool]:
+def layout(db: sqlite3.Connection, table: str, version: int) -> tuple[str, list[Any], bool]:
     """The columns of a table in a ledger of this version or an older one, its checksums last; the
     values of fields that came later; whether there are checksums. No columns: the table came later.
+
+    Raises sqlite3.DatabaseError where something is missing that the version had.
     """
     there = {column[1] for column in db.execute(f'PRAGMA table_info("{table}")')}
     if not there:
-        return "", [], False
-    names, later = ["query", "task", "data"], []
+        if version < _SINCE.get(table, 0):
+            return "", [], False
+        raise sqlite3.DatabaseError(f"there is no table {table}")
+    names, defaults = ["query", "task", "data"], dict[str, Any]()
     if table in TABLES:
-        record = TABLES[table][0]
-        names = [name for name in record._fields if name in there]
-        later = [record._field_defaults[name] for name in record._fields if name not in there]
-    summed = "row_crc" in there
-    listed = ", ".join(f'"{name}"' for name in [*names, *(["row_crc"] if summed else [])])
-    return listed, later, summed
+        names, defaults = TABLES[table][0]._fields, TABLES[table][0]._field_defaults
+    summed = version >= _SUMMED_SINCE
+    if version == VERSION:
+        defaults = {}
+    wanted = [name for name in names if name in there or name not in defaults]
+    wanted += ["row_crc"] if summed else []
+    for name in wanted:
+        if name not in there:
+            raise sqlite3.DatabaseError(f"table {table} has no column {name}")
+    later = [defaults[name] for name in names if name not in there]
+    return ", ".join(f'"{name}"' for name in wanted), later, summed
 
 
 def column_names(record: Any) -> str:

@@ -91,7 +91,7 @@ def _read(
     for table in (*TABLES, "partial"):
         sound: list[list[Any]] = []
         try:
-            columns, later, summed = layout(db, table)
+            columns, later, summed = layout(db, table, version)
             total = 0
             count = 0
             for row in db.execute(f'SELECT {columns} FROM "{table}"') if columns else ():
@@ -103,10 +103,7 @@ def _read(
                     continue
                 total += row[-1] if summed else 0
                 sound.append([*values, *later])
-            if columns or version < VERSION:
-                rows[table] = count
-            else:
-                findings.append(Finding(table, "the table is not there"))
+            rows[table] = count
             if summed and len(sound) == count:
                 findings += _total(db, table, count, total)
         except UNREADABLE as error:
