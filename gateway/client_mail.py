@@ -36,6 +36,7 @@ class Mail:
         self._handlers: list[tuple[str, Handler]] = []
         self._unsent: deque[tuple[str, bytes]] = deque()
         self._failures: list[str] = []
+        self._granted: dict[str, bool] = {}
         self._down_since_s: float | None = time.monotonic()
         self._error: Exception | None = None
         self._pid = os.getpid()
@@ -45,6 +46,7 @@ class Mail:
         self._link.on_down = self._went_down
         self._link.on_message = self._arrived
         self._link.on_writable = self._flush
+        self._link.on_subscribed = self._subscribed
         self._thread = threading.Thread(target=self._serve, name=client_id, daemon=True)
 
     def open(self, timeout_s: float) -> None:
@@ -78,6 +80,10 @@ class Mail:
         """Call `handler(topic, payload, retained)` for what comes on these topics."""
         self.check()
         self._loop.post(self._subscribe, pattern, handler)
+
+    def granted(self, pattern: str) -> bool | None:
+        """Whether the broker sends what comes on these topics; None while it has not answered."""
+        return self._granted.get(pattern)
 
     def unsubscribe(self, handler: Handler) -> None:
         """Call the handler no more. The broker goes on sending: a session is short."""
@@ -144,6 +150,11 @@ class Mail:
     def _subscribe(self, pattern: str, handler: Handler) -> None:
         self._handlers.append((pattern, handler))
         self._link.subscribe(pattern)
+
+    def _subscribed(self, pattern: str, granted: bool) -> None:
+        with self.changed:
+            self._granted[pattern] = granted
+            self.changed.notify_all()
 
     def _forget(self, handler: Handler) -> None:
         self._handlers = [entry for entry in self._handlers if entry[1] != handler]

@@ -25,8 +25,8 @@ from atoll.wire.topics import Topics
 
 # A restarted gateway or broker is back within this, or a person wants to know.
 PATIENCE_S = 30.0
-# The broker sends the retained status right after the subscription; without one no gateway was ever
-# there.
+# The broker sends the retained status right after it has granted the subscription; without one no
+# gateway was ever there.
 _STATUS_WAIT_S = 1.5
 # Results of a standing job that wait for a slow reader; each stands for its own window.
 _RESULTS_MAX = 256
@@ -62,9 +62,18 @@ class Session:
 
     def _greet(self, timeout_s: float) -> None:
         """Subscribe, and learn whether a gateway is there."""
-        self._mail.subscribe(self._topics.reply(self._client), self._replied)
-        self._mail.subscribe(self._topics.gateway_status, self._gateway_spoke)
+        handlers = {
+            self._topics.reply(self._client): self._replied,
+            self._topics.gateway_status: self._gateway_spoke,
+        }
+        for topic, handler in handlers.items():
+            self._mail.subscribe(topic, handler)
         with self._changed:
+            self._changed.wait_for(
+                lambda: all(self._mail.granted(topic) is not None for topic in handlers), timeout_s
+            )
+            for topic in handlers:
+                self._check_granted(topic, timeout_s)
             self._changed.wait_for(lambda: self._state, min(timeout_s, _STATUS_WAIT_S))
             if self._state != "ready":
                 raise Unreachable(self._absence())
@@ -139,6 +148,13 @@ class Session:
             raise Unreachable(f"the broker is gone: {self._mail.last_failure()}")
         if self._absent_since_s and time.monotonic() - self._absent_since_s > PATIENCE_S:
             raise Unreachable(self._absence())
+
+    def _check_granted(self, topic: str, waited_s: float) -> None:
+        granted, broker = self._mail.granted(topic), self._mail.brokers[0].url
+        if granted is None:
+            raise Unreachable(f"the broker {broker} did not answer within {waited_s:g} s")
+        if not granted:
+            raise Unreachable(f"the broker {broker} refuses this user {topic}: see its access list")
 
     def _absence(self) -> str:
         where = f"site {self.site!r} at {self._mail.brokers[0].url}"

@@ -25,7 +25,7 @@ from atoll.gateway.profiles import PROFILES
 from atoll.gateway.shell import Shell, say
 from atoll.gateway.standby import Purpose, Standby, ours_of
 from atoll.gateway.standby_shell import StandbyShell
-from atoll.transport.link import Link
+from atoll.transport.link import Link, refusals_to
 from atoll.transport.loop import Loop
 from atoll.transport.notify import from_environment
 from atoll.transport.port import Session, Will
@@ -142,6 +142,7 @@ class _Gateway:
         ours = ours_of(settings, register.name, term)
         core = Standby(register, purpose, ours, VERSION, _wall_ms())
         link = Link(loop, brokers, Session(_client_id(brokers, register.name)))
+        link.on_subscribed = refusals_to(say)
         shell = StandbyShell(
             loop, link, core, ledger, topics=self._topics, say=say, ended=loop.stop
         )
@@ -196,6 +197,7 @@ class _Gateway:
         )
         own = turn[0].name if turn else f"gateway-{config.site}"
         link = Link(loop, brokers, Session(_client_id(brokers, own), will), window=WINDOW)
+        link.on_subscribed = refusals_to(say)
         feeder = self._feeder(loop, ledger, *turn) if turn else None
         shell = Shell(loop, link, core, ledger, topics=self._topics, say=say, feeder=feeder)
         if child is not None:

@@ -189,7 +189,7 @@ def _run_loop(
     from atoll.runtime.files import SystemFiles
     from atoll.runtime.join import Joiner, check_private, make_secret, read_secret
     from atoll.runtime.shell import Shell
-    from atoll.transport.link import Link
+    from atoll.transport.link import Link, refusals_to
     from atoll.transport.loop import Loop
     from atoll.transport.notify import from_environment
     from atoll.transport.port import Session, Will
@@ -207,6 +207,7 @@ def _run_loop(
         secret = make_secret(options.store, files)
     link = Link(loop, _known_to(brokers, options.id, secret), session)
     shell = Shell(options.id, loop, link, core)
+    link.on_subscribed = refusals_to(shell.say)
     if options.token:
         shell.joiner = Joiner(loop, topics, options.id, options.token, secret)
         shell.joiner.say = shell.say

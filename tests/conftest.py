@@ -10,11 +10,13 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
 from atoll.cli.site import LocalSite
-from atoll.gateway.broker import BrokerChild
+from atoll.gateway import broker as broker_module
+from atoll.gateway.broker import BrokerChild, find_mosquitto
 from atoll.gateway.client_mail import Mail
 from atoll.wire.codec import decode, encode, split
 from atoll.wire.limits import MESSAGE_BYTES_MAX
@@ -42,6 +44,31 @@ def free_port():
 def broker_url(tmp_path_factory):
     """A broker for the whole run; tests keep apart by the names of their sites."""
     child = BrokerChild(tmp_path_factory.mktemp("broker"), port=unused_port())
+    child.start()
+    yield child.url
+    child.stop()
+
+
+# mosquitto's own access lists deny what is read only when it comes; this plugin, and many other
+# brokers, refuse the subscription.
+_GRANTS = {
+    "defaultACLAccess": {"publishClientSend": True, "publishClientReceive": True},
+    "groups": [{"groupname": "all", "roles": []}],
+    "anonymousGroup": "all",
+}
+
+
+@pytest.fixture
+def denying_url(tmp_path, monkeypatch):
+    """Of a broker that takes every client and refuses each subscription."""
+    plugins = sorted(Path("/usr/lib").glob("*/mosquitto_dynamic_security.so"))
+    if not plugins or not find_mosquitto():
+        pytest.skip("mosquitto with its dynamic-security plugin is not installed")
+    grants = tmp_path / "grants.json"
+    grants.write_text(json.dumps(_GRANTS))
+    extra = f"plugin {plugins[0]}\nplugin_opt_config_file {grants}\n"
+    monkeypatch.setattr(broker_module, "_MOSQUITTO_CONF", broker_module._MOSQUITTO_CONF + extra)
+    child = BrokerChild(tmp_path / "denying", kind="mosquitto", port=unused_port())
     child.start()
     yield child.url
     child.stop()

@@ -60,13 +60,14 @@ class Received(NamedTuple):
     retained: bool
 
 
-class Unsubscribable(NamedTuple):
-    """The broker refuses a subscription."""
+class Subscribed(NamedTuple):
+    """The broker's answer to a subscription."""
 
     mid: int
+    granted: bool
 
 
-Event = Connected | Rejected | Acknowledged | Received | Unsubscribable
+Event = Connected | Rejected | Acknowledged | Received | Subscribed
 
 
 class _Client(mqtt.Client):
@@ -206,8 +207,8 @@ class Connection:
         self.events.append(Received(message._topic, bytes(message.payload), bool(message.retain)))
 
     def _subscribed(self, *arguments: Any) -> None:
-        if any(int(getattr(code, "value", code)) >= 0x80 for code in arguments[3]):
-            self.events.append(Unsubscribable(int(arguments[2])))
+        refused = any(int(getattr(code, "value", code)) >= 0x80 for code in arguments[3])
+        self.events.append(Subscribed(int(arguments[2]), not refused))
 
 
 def _new_client(client_id: str, protocol: int) -> _Client:

@@ -76,9 +76,10 @@ class Link:
         self.on_down: Callable[[str], None] = _ignore
         self.on_message: Callable[[Incoming], None] = _ignore
         self.on_writable: Callable[[], None] = _ignore
+        # The broker's answer to a pattern, now and after each reconnection: whether it grants it.
+        self.on_subscribed: Callable[[str, bool], None] = _ignore
         self.counts = Counts()
         self.refused_topics = 0  # messages whose topic is no UTF-8
-        self.refused_subscriptions: list[str] = []
         self._loop = loop
         self._brokers = list(brokers)
         self._session = session
@@ -308,8 +309,10 @@ class Link:
                     self._came_up(event.window)
                 case "Rejected":
                     self._lost(event.reason, other_version=event.version)
-                case "Unsubscribable":
-                    self.refused_subscriptions.append(self._asked.get(event.mid, "?"))
+                case "Subscribed":
+                    pattern = self._asked.pop(event.mid, None)
+                    if pattern is not None:
+                        self.on_subscribed(pattern, event.granted)
 
     def _came_up(self, window: int) -> None:
         self._up = True
@@ -371,6 +374,16 @@ class Link:
         if qos:
             self._under_way[mid] = self._under_way.pop(-1)
         self.counts.add_sent(message.purpose, len(message.payload))
+
+
+def refusals_to(say: Callable[[str], None]) -> Callable[[str, bool], None]:
+    """For `on_subscribed`: topics that the broker keeps from us would be an unexplained silence."""
+
+    def answered(pattern: str, granted: bool) -> None:
+        if not granted:
+            say(f"the broker refuses this user the topics {pattern}: see its access list")
+
+    return answered
 
 
 def _open_socket(loop: Loop, broker: Broker, arrived: Callable[..., None], attempt: int) -> None:

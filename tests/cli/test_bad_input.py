@@ -4,6 +4,7 @@ The fixture `atoll` also fails a test for a traceback, and for a command that ha
 """
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from array import array
 import numpy as np
 import pytest
 
+from atoll.cli.site import Child
 from atoll.gateway.client_errors import FleetError
 from atoll.kernels import KernelError, Plan
 
@@ -272,6 +274,27 @@ def fill(fleet, stored):
         values = array("h", [number] * 30_000)
         fleet.put("data", values, key=f"k{number}", rate=1000)
         stored[f"k{number}"] = values
+
+
+# --- a broker that refuses -----------------------------------------------------------------------
+
+
+@pytest.mark.broker
+@pytest.mark.parametrize("who", ["gateway", "device", "standby"])
+def test_topics_that_the_broker_refuses_are_said(denying_url, tmp_path, who):
+    words = {
+        "gateway": ["gateway", "--state", tmp_path / "state"],
+        "standby": ["gateway", "--standby", "--state", tmp_path / "state"],
+        "device": ["device", "--id", "pi", "--store", tmp_path / "store"],
+    }[who]
+    child = Child(who, [*map(str, words), "--broker", denying_url], tmp_path / "log")
+    try:
+        child.wait_for(re.compile("the broker refuses this user the topics atoll/v1/home/"), 20)
+        child.terminate()
+        child.end()
+        assert child.process.returncode == 0, child.tail()
+    finally:
+        child.kill()
 
 
 # --- Python --------------------------------------------------------------------------------------

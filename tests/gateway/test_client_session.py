@@ -1,15 +1,19 @@
 """Whether anybody is there, and what becomes of open calls, over a real broker."""
 
+import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 
 import pytest
 
+from atoll.gateway import client_session
 from atoll.gateway.client import connect
 from atoll.gateway.client_errors import Closed, FleetError, TimedOut, Unreachable
 from atoll.gateway.client_session import Session
+from atoll.transport.url import parse_broker
 from atoll.wire.messages import Command
 
 pytestmark = pytest.mark.broker
@@ -43,6 +47,75 @@ def test_an_absent_gateway_is_known_at_once(scripted, state):
     with pytest.raises(Unreachable, match=f"is {state}"):
         connected(scripted, timeout_s=10)
     assert time.monotonic() - started_s < 3
+
+
+class HeldBack:
+    """Between a client and a broker: what the broker says after its first words waits for `go`."""
+
+    def __init__(self, url):
+        self._broker = parse_broker(url)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"mqtt://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.holds, self.go = threading.Event(), threading.Event()
+        self._sockets = [self._listener]
+        self._threads = [threading.Thread(target=self._serve)]
+        self._threads[0].start()
+
+    def _serve(self):
+        client, _ = self._listener.accept()
+        broker = socket.create_connection((self._broker.host, self._broker.port))
+        self._sockets += [client, broker]
+        self._threads.append(threading.Thread(target=self._pass, args=(client, broker)))
+        self._threads[-1].start()
+        client.sendall(broker.recv(4_096))
+        held = broker.recv(4_096)
+        self.holds.set()
+        self.go.wait(20)
+        with contextlib.suppress(OSError):  # the client had enough
+            client.sendall(held)
+            self._pass(broker, client)
+
+    @staticmethod
+    def _pass(source, sink):
+        with contextlib.suppress(OSError):
+            while data := source.recv(4_096):
+                sink.sendall(data)
+
+    def close(self):
+        self.go.set()
+        for each in self._sockets:
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        for each in self._threads:
+            each.join()
+
+
+@pytest.fixture
+def held_back(scripted):
+    relay = HeldBack(scripted.url)
+    yield relay
+    relay.close()
+
+
+def test_a_slow_broker_is_waited_for(scripted, held_back, monkeypatch):
+    monkeypatch.setattr(client_session, "_STATUS_WAIT_S", 0.05)
+    after = threading.Timer(0.5, held_back.go.set)
+    after.start()
+    with connect(held_back.url, site=scripted.topics.site, timeout_s=10) as fleet:
+        assert fleet is not None
+    after.join()
+
+
+def test_a_broker_that_stays_silent_is_not_taken_for_a_wrong_site(scripted, held_back):
+    with pytest.raises(Unreachable, match=r"did not answer within 0\.3 s"):
+        connect(held_back.url, site=scripted.topics.site, timeout_s=0.3)
+    assert held_back.holds.is_set()
+
+
+def test_a_broker_that_refuses_a_subscription_is_named(denying_url):
+    with pytest.raises(Unreachable, match=r"refuses this user atoll/v1/demo/.*access list"):
+        connect(denying_url, site="demo", timeout_s=10)
 
 
 def test_bad_address_and_site():

@@ -14,7 +14,7 @@ from atoll.transport._paho import (
     Connection,
     Received,
     Rejected,
-    Unsubscribable,
+    Subscribed,
 )
 from atoll.transport.port import Session, Will
 from atoll.transport.url import Broker
@@ -95,7 +95,8 @@ def test_what_is_said_keeps_the_connection_alive(pair, monkeypatch):
         connection.tick()
 
 
-def test_a_refused_subscription_is_noted(pair):
+@pytest.mark.parametrize("granted", [True, False])
+def test_the_answer_to_a_subscription_is_noted(pair, granted):
     connection, theirs, _, protocol = pair
     theirs.sendall(CONNACK[protocol])
     connection.read()
@@ -104,10 +105,10 @@ def test_a_refused_subscription_is_noted(pair):
     theirs.recv(100)
     properties = b"\x00" if protocol == MQTT5 else b""
     refusal = b"\x87" if protocol == MQTT5 else b"\x80"
-    body = mid.to_bytes(2) + properties + refusal
+    body = mid.to_bytes(2) + properties + (b"\x01" if granted else refusal)
     theirs.sendall(bytes([0x90, len(body)]) + body)
     connection.read()
-    assert [*connection.events] == [Unsubscribable(mid)]
+    assert [*connection.events] == [Subscribed(mid, granted)]
 
 
 @pytest.mark.parametrize("code", ["version", "password"])

@@ -12,7 +12,7 @@ import pytest
 from atoll.gateway import broker as broker_module
 from atoll.gateway.broker import BrokerChild, find_mosquitto
 from atoll.transport import link as link_module
-from atoll.transport.link import QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, Link
+from atoll.transport.link import QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, Link, refusals_to
 from atoll.transport.port import Count, Session, Will
 from atoll.transport.url import Broker, parse_broker
 
@@ -54,6 +54,29 @@ def test_a_killed_broker_is_found_again_with_subscriptions_and_backlog(broker, w
         one.until(lambda: one.link.queued == 0)
         one.messages.clear()
         assert one.ups == round_number + 2
+
+
+def test_the_broker_answers_each_pattern_after_each_connection(broker, wire):
+    one = wire(broker.url)
+    answers = []
+    one.link.on_subscribed = lambda *answer: answers.append(answer)
+    one.connect("t/#", "u")
+    one.until(lambda: len(answers) == 2)
+    one.link.subscribe("u", "v")
+    one.until(lambda: len(answers) == 3)
+    os.kill(broker.pid, signal.SIGKILL)
+    one.until(lambda: not one.link.up)
+    _revive(broker)
+    one.until(lambda: len(answers) == 6, 20.0)
+    assert answers == [(pattern, True) for pattern in ["t/#", "u", "v"] * 2]
+
+
+def test_a_refused_subscription_is_said(denying_url, wire):
+    one, said = wire(denying_url), []
+    one.link.on_subscribed = refusals_to(said.append)
+    one.connect("t/#")
+    one.until(lambda: said)
+    assert said == ["the broker refuses this user the topics t/#: see its access list"]
 
 
 def _revive(child):
