@@ -156,8 +156,7 @@ class Core:
         """Whether it was asked to end."""
         return self._desk.draining
 
-    # --- the two doors
-    # -----------------------------------------------------------------------------
+    # --- the two doors ---
 
     def start(self, now: float) -> list[do.Effect]:
         """What is done first. This boot's number is on disk already."""
@@ -182,8 +181,7 @@ class Core:
         """When to send `Woke`, if nothing else comes first."""
         return self._due
 
-    # --- time
-    # --------------------------------------------------------------------------------------
+    # --- time ---
 
     def _first_due(self) -> float:
         """When `_run_due` or `_woke` has something to do; asked with every event."""
@@ -222,8 +220,7 @@ class Core:
         self._labour.resend(now)
         self._compute(now)
 
-    # --- link and lease
-    # ----------------------------------------------------------------------------
+    # --- link and lease ---
 
     def _link_up(self, event: on.LinkUp, now: float) -> None:
         self._desk.linked, self._desk.answered = True, False
@@ -280,8 +277,7 @@ class Core:
     def _probed(self, probe: wire.Probe, now: float) -> None:
         self._lease.ask_at_once(now)
 
-    # --- fencing
-    # -----------------------------------------------------------------------------------
+    # --- fencing ---
 
     def _malformed(self, event: on.Malformed, now: float) -> None:
         self._desk.count(f"malformed: {event.reason}")
@@ -323,8 +319,7 @@ class Core:
         size = 64 * len(shards) + sum(64 + 40 * len(order.marks) for order in orders)
         self._marks_at = now + max(MARKS_S, size / MARKS_BYTES_A_S)
 
-    # --- what the parts need of each other
-    # ---------------------------------------------------------
+    # --- what the parts need of each other ---
 
     def _mapped(self, message: wire.Map, now: float) -> None:
         self._custody.mapped(message, now)
@@ -386,8 +381,7 @@ class Core:
         self._labour.acknowledged(message, now)
         self._compute(now)
 
-    # --- health and the end
-    # ------------------------------------------------------------------------
+    # --- health and the end ---
 
     def _health_read(self, event: on.HealthRead, now: float) -> None:
         self._health = event.health._replace(round_trip_ms=self._round_trip_ms)

@@ -127,8 +127,7 @@ class Custody:
                 self._doomed.update(dict.fromkeys(doomed, self._lists_asked))
         return doomed
 
-    # --- blocks from others
-    # ------------------------------------------------------------------------
+    # --- blocks from others ---
 
     def given_blocks(self, message: wire.Blocks, *, leased: bool) -> None:
         """Store blocks, with a lease only."""
@@ -180,8 +179,7 @@ class Custody:
         for held in held_messages(self._desk.head, streams, inventory=inventory):
             self._desk.publish("block", held)
 
-    # --- blocks for others
-    # -------------------------------------------------------------------------
+    # --- blocks for others ---
 
     def asked_for_blocks(self, message: wire.SendBlocks, now: float) -> None:
         """Queue a transfer."""
@@ -252,8 +250,7 @@ class Custody:
             self.live.restore(event.streams, event.pasts)
         self._grown(event.streams, now)
 
-    # --- its own streams
-    # ---------------------------------------------------------------------------
+    # --- its own streams ---
 
     def sampled(self, event: on.Sampled, now: float) -> None:
         """Samples of a source go into the open blocks."""

@@ -74,8 +74,7 @@ class Labour:
         if self._paused_until and now >= self._paused_until:
             self._paused_until = 0.0
 
-    # --- queries
-    # -----------------------------------------------------------------------------------
+    # --- queries ---
 
     def given_tasks(self, message: wire.Tasks, now: float) -> None:
         """Take tasks in, or say no at once: whoever asked asks another device."""
@@ -128,8 +127,7 @@ class Labour:
         for batch in ready:
             self._send(batch, now)
 
-    # --- standing jobs
-    # -----------------------------------------------------------------------------
+    # --- standing jobs ---
 
     def take_order(self, order: wire.Standing) -> str:
         """Enter a standing job; why it is refused, empty if it is not."""
@@ -149,8 +147,7 @@ class Labour:
             work = do.Compute(order.job, order.plan, order.dataset, tasks, True, held)
             self._desk.do(work)
 
-    # --- the outbox
-    # --------------------------------------------------------------------------------
+    # --- the outbox ---
 
     def _send(self, batch: Batch, now: float) -> None:
         """Give a batch a number, write it, and publish it: at once, or when it is on disk."""
