@@ -12,6 +12,7 @@ from typing import Any
 from atoll.gateway import runs
 from atoll.gateway.catalog import Catalog
 from atoll.gateway.desk import Desk
+from atoll.gateway.member import Member
 from atoll.gateway.membership import Membership
 from atoll.gateway.query import OPEN, Query
 from atoll.gateway.stragglers import AGAIN_MAX, share_out, slow_tasks
@@ -44,7 +45,11 @@ class Dispatcher:
         """Send tasks to the least loaded live devices that have their samples."""
         streams = self._catalog.datasets[query.row.dataset].streams
         members = self._members.members
-        per_weight = {d: 1.0 / max(1, members[d].weight) for d in self._candidates(query)}
+        per_weight = {
+            d: 1.0 / max(1, member.weight)
+            for d, member in members.items()
+            if self._takes(query, member)
+        }
         load = {d: self._in_flight.get(d, 0) * TASK_SAMPLES * w for d, w in per_weight.items()}
         per_device: dict[str, list[int]] = {}
         last: tuple[Any, ...] = ()
@@ -81,19 +86,20 @@ class Dispatcher:
     def _idle(self, query: Query) -> list[str]:
         """Devices for this query that have no task of any, and none waiting for them."""
         busy, waiting = self._in_flight, self._waiting
-        return [d for d in self._candidates(query) if not busy.get(d) and d not in waiting]
+        return [
+            member.id
+            for member in self._members.members.values()
+            if not busy.get(member.id) and member.id not in waiting and self._takes(query, member)
+        ]
 
-    def _candidates(self, query: Query) -> list[str]:
-        found = []
-        for member in self._members.members.values():
-            if not member.serves or member.audited:
-                continue
-            fit = query.eligible.get(member.id)
-            if fit is None:
-                fit = query.eligible[member.id] = self._fits(query, member.id, member.receipts)
-            if fit:
-                found.append(member.id)
-        return found
+    def _takes(self, query: Query, member: Member) -> bool:
+        """Whether a device takes tasks of this query."""
+        if not member.serves or member.audited:
+            return False
+        fit = query.eligible.get(member.id)
+        if fit is None:
+            fit = query.eligible[member.id] = self._fits(query, member.id, member.receipts)
+        return fit
 
     def _fits(self, query: Query, device: str, receipts: dict[str, str]) -> bool:
         """Whether a device computes the plan's kernels as this gateway does."""

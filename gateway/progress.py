@@ -78,7 +78,8 @@ class Line:
 
 class Progress:
     """One stream of one job. `newest`: number and partial of the newest batch; `base`, of a plan
-    that remembers: those of the batch before the mark, with the checkpoint to go on from.
+    that remembers: those of the batch before the mark, with the checkpoint to go on from; `shown`:
+    the newest window as JSON, empty before there is one.
     """
 
     __slots__ = ("base", "lines", "newest", "shown")
@@ -87,7 +88,7 @@ class Progress:
         self.lines: dict[int, Line] = {}
         self.newest: tuple[int, bytes] | None = None
         self.base: tuple[int, bytes] | None = None
-        self.shown: dict[str, object] | None = None
+        self.shown = ""
 
     @property
     def mark(self) -> int:

@@ -322,25 +322,23 @@ class StandingJobs:
                 value: Any = job.plan.finish(job.partial_of(sample, data) or b"")
             except KernelError as error:
                 value = {"error": str(error)}
-            progress.shown = {**place_of(sample), "value": value}
+            # Kept as text: of a job over thousands of streams, few have changed.
+            progress.shown = dumps({**place_of(sample), "value": value})
         job.changed.clear()
-        shown: dict[str, Any] = {}
+        shown: list[str] = []
         size = 0
-        ready = [k for k in sorted(job.streams) if job.streams[k].shown is not None]
+        ready = [k for k in sorted(job.streams) if job.streams[k].shown]
         for key in ready:
             entry = job.streams[key].shown
-            size += len(dumps(entry)) + len(key) + 8
+            size += len(entry) + len(key) + 8
             if size > SHOWN_BYTES_MAX:
                 break
-            shown[key] = entry
-        body: dict[str, Any] = {
-            "job": job.row.name,
-            "at_ms": self._desk.wall_ms,
-            "streams": shown,
-        }
+            shown.append(f"{dumps(key)}:{entry}")
+        name, streams = job.row.name, ",".join(shown)
+        body = f'"job":{dumps(name)},"at_ms":{self._desk.wall_ms},"streams":{{{streams}}}'
         if len(shown) < len(ready):
-            body["omitted"] = len(ready) - len(shown)
-        self._desk.do(ShowResult(job.row.name, dumps(body)))
+            body += f',"omitted":{len(ready) - len(shown)}'
+        self._desk.do(ShowResult(name, f"{{{body}}}"))
 
     def listing(self) -> list[dict[str, Any]]:
         """Standing jobs, for people."""

@@ -18,10 +18,11 @@ TASKS_SHARE = 4
 class Times:
     """How long the last answers of a query took, and when its tasks went out."""
 
-    __slots__ = ("_last", "count", "sent")
+    __slots__ = ("_last", "_quantile", "count", "sent")
 
     def __init__(self) -> None:
         self._last: deque[float] = deque(maxlen=TIMES_KEPT)
+        self._quantile = -1.0  # of `_last`; negative: to be made anew
         self.count = 0
         self.sent: dict[int, float] = {}
 
@@ -40,11 +41,20 @@ class Times:
         sent = self.sent.pop(number, None)
         if sent is not None:
             self._last.append(now - sent)
+            self._quantile = -1.0
             self.count += 1
 
     def limit(self, tasks: int) -> float:
         """How long a task may be out; infinite before enough is known."""
         if self.count < max(TIMES_LEAST, tasks // TASKS_SHARE):
             return float("inf")
-        ordered = sorted(self._last)
-        return max(LEAST_S, FACTOR * ordered[int(QUANTILE * (len(ordered) - 1))])
+        if self._quantile < 0.0:
+            ordered = sorted(self._last)
+            self._quantile = ordered[int(QUANTILE * (len(ordered) - 1))]
+        return max(LEAST_S, FACTOR * self._quantile)
+
+    def out_s(self, now: float) -> float:
+        """For how long the oldest task has been out; 0 if none is. They are in the order in which
+        they went.
+        """
+        return now - next(iter(self.sent.values())) if self.sent else 0.0

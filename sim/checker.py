@@ -273,7 +273,7 @@ class Checker:
             if query is not None:
                 row = self.ledger.tables[r.QuerySet].get((query.number,))
                 opened = row is not None and row.state == "open"
-                if opened and (query.number, task) not in self.ledger.partials:
+                if opened and task not in self.ledger.partials.get(query.number, ()):
                     text = f"{partials.job}/{task} is acknowledged and not committed (I5)"
                     self._fail("lost", partials.job, text)
             elif standing is not None and (partials.job, key, task) not in self._windows:

@@ -34,6 +34,7 @@ class Disk:
     def __init__(self) -> None:
         self.blocks: dict[Name, dict[int, Stored]] = {}
         self._order: dict[Name, list[tuple[int, int]]] = {}  # first sample and number, sorted
+        self._runs: dict[Name, list[wire.BlockRun]] = {}  # of streams that were listed
         self.outbox: dict[int, bytes] = {}
         self.state = do.State(0, 0, 0, 0, [], [])
         self.pending: list[tuple[Any, ...]] = []  # asked for and not synced
@@ -80,9 +81,12 @@ class Disk:
                 block.gap, len(encoded),
             )  # fmt: skip
             mine[block.seq] = stored = Stored(bytes(encoded), block, run)
-            self._order.pop((info.dataset, info.key), None)
-            here.append(stored)
             name = (info.dataset, info.key)
+            self._order.pop(name, None)
+            listed = self._runs.get(name)
+            if listed is not None:
+                self._runs[name] = joined(listed, run)
+            here.append(stored)
             held = added.setdefault(name, wire.HeldStream(info, block.shard, []))
             held.runs.append(run)
         return refused, list(added.values()), here
@@ -113,6 +117,7 @@ class Disk:
             if mine and (dataset, next(iter(mine.values())).block.shard) in gone:
                 del self.blocks[dataset, key]
                 self._order.pop((dataset, key), None)
+                self._runs.pop((dataset, key), None)
 
     def message_of(self, ranges: list[wire.BlockRange]) -> tuple[list[bytes], list[Any], str]:
         """A block from the front of some ranges, the rest of them, or why there is none."""
@@ -129,9 +134,12 @@ class Disk:
         found = []
         for name, mine in self.blocks.items():
             if mine and dataset in ("", name[0]):
-                runs: list[wire.BlockRun] = []
-                for seq in sorted(mine):
-                    runs = joined(runs, mine[seq].run)
+                runs = self._runs.get(name)
+                if runs is None:
+                    runs = []
+                    for seq in sorted(mine):
+                        runs = joined(runs, mine[seq].run)
+                    self._runs[name] = runs
                 block = next(iter(mine.values())).block
                 found.append(wire.HeldStream(block.info, block.shard, runs))
         return found

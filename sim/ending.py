@@ -32,9 +32,12 @@ def settled(site: "Site") -> bool:
         return False
     if core.moves.under_way or core.puts.under_way or core.inventory.under_way:
         return False
+    # What is looked at most quickly comes first.
+    if any(busy(d) for d in site.devices.values()):
+        return False
     if not all(_placed(core, s) for s in core.catalog.all_shards() if s.streams):
         return False
-    return not any(busy(d) for d in site.devices.values()) and not _behind(site, core)
+    return not _behind(site, core)
 
 
 def _placed(core: GatewayCore, shard: Shard) -> bool:

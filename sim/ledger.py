@@ -51,7 +51,7 @@ class MemoryLedger:
 
     def __init__(self) -> None:
         self.tables: dict[Any, dict[Any, Any]] = {record: {} for record in KEYS}
-        self.partials: dict[tuple[int, int], bytes] = {}
+        self.partials: dict[int, dict[int, bytes]] = {}  # by number of the query and task
         self.commits = 0
 
     def commit(self, records: Iterable[Any]) -> None:
@@ -64,7 +64,7 @@ class MemoryLedger:
                 self.tables[kind][record[:size]] = record
             elif kind is r.PartialsAdded:
                 for number, task, data in record.rows:
-                    self.partials.setdefault((number, task), data)
+                    self.partials.setdefault(number, {}).setdefault(task, data)
             else:
                 self._remove(record)
 
@@ -77,12 +77,18 @@ class MemoryLedger:
             for key in [k for k, row in rows.items() if tuple(row[f] for f in fields) == wanted]:
                 del rows[key]
         if type(record) is r.QueryGone:
-            for key in [k for k in self.partials if k[0] == record.number]:
-                del self.partials[key]
+            self.partials.pop(record.number, None)
 
     def load(self) -> list[Any]:
         """All rows in an order in which they can be applied, as the real ledger gives them."""
         found = [row for rows in self.tables.values() for _, row in sorted(rows.items())]
         opened = {q.number for q in self.tables[r.QuerySet].values() if q.state == "open"}
-        added = [(n, t, data) for (n, t), data in sorted(self.partials.items()) if n in opened]
-        return [*found, r.PartialsAdded(added)]
+        return [*found, r.PartialsAdded([row for row in self.partial_rows() if row[0] in opened])]
+
+    def partial_rows(self) -> list[tuple[int, int, bytes]]:
+        """Query, task and partial, of all queries that are not forgotten."""
+        return [
+            (number, task, data)
+            for number, tasks in sorted(self.partials.items())
+            for task, data in sorted(tasks.items())
+        ]

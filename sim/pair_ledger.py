@@ -28,7 +28,7 @@ class PairLedger(MemoryLedger):
     def read_all(self) -> Iterator[Any]:
         """All rows as they are now, finished queries' partials among them."""
         rows = [row for table in self.tables.values() for _, row in sorted(table.items())]
-        partials = [r.PartialsAdded([(*key, data)]) for key, data in sorted(self.partials.items())]
+        partials = [r.PartialsAdded([row]) for row in self.partial_rows()]
         return iter([*rows, *partials])
 
     def begin_replacing(self) -> None:

@@ -6,8 +6,9 @@ from array import array
 import pytest
 from gateway_fleet import Fleet
 
-from atoll.gateway import batches
+from atoll.gateway import batches, standing
 from atoll.gateway import events as on
+from atoll.gateway.jsonable import dumps
 from atoll.gateway.overdue import ROUND_S
 from atoll.gateway.records import MarkSet, WindowSet
 from atoll.kernels import Plan
@@ -65,6 +66,31 @@ def test_the_newest_window_is_shown_and_the_mark_advances():
     assert shown["streams"]["k"]["sample"] == 100
     assert shown["streams"]["k"]["value"] == Plan(PLAN).finish(batch(100).data)
     assert progress(fleet).mark == 200
+
+
+def test_what_does_not_fit_a_message_is_counted(monkeypatch):
+    names = ['plain "quoted"', "\\é", "last"]
+    fleet = Fleet("a", "b", "c")
+    fleet.put("v", {name: VALUES.tobytes() for name in names})
+    assert fleet.ask(wire.Start(fleet.number(), "hum", PLAN, "v", "100")).status == wire.DONE
+
+    def say_all(sample):
+        news = [batch(sample)._replace(key=name) for name in names]
+        fleet.devices["a"].say_results("hum", news)
+        fleet.settle()
+        fleet.run(0.5)
+        body = json.loads(fleet.results["hum"])
+        # Compact JSON, as whoever makes it from the same values writes it.
+        assert fleet.results["hum"] == dumps(body)
+        return body
+
+    body = say_all(0)
+    assert [*body["streams"]] == sorted(names)
+    assert [*body] == ["job", "at_ms", "streams"]
+    monkeypatch.setattr(standing, "SHOWN_BYTES_MAX", 9 * len(dumps(body["streams"])) // 10)
+    body = say_all(100)
+    assert [*body["streams"]] == sorted(names)[:2]
+    assert body["omitted"] == 1
 
 
 def test_what_a_broker_has_lost_is_shown_again():

@@ -42,3 +42,23 @@ def test_time_counts_from_the_first_sending_until_it_comes_back():
     times.came(1, 21.0)
     times.came(1, 99.0)
     assert (times.sent, times.count) == ({}, 1)
+
+
+def test_the_oldest_task_that_is_out_has_been_out_for_the_longest():
+    times = Times()
+    assert times.out_s(10.0) == 0.0
+    times.went([1, 2], 10.0)
+    times.went([3], 11.0)
+    assert times.out_s(12.0) == 2.0
+    times.came(1, 12.0)
+    times.back([2])
+    assert times.out_s(12.0) == 1.0
+    times.went([2], 12.0)  # it begins anew, behind those that are still out
+    assert times.out_s(13.0) == 2.0
+
+
+def test_an_answer_changes_the_limit_at_once():
+    times = answered([1.0] * 10)
+    assert times.limit(10) == FACTOR
+    answered([4.0] * 100, times)
+    assert times.limit(10) == 4.0 * FACTOR
