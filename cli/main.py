@@ -61,7 +61,7 @@ GROUPS: dict[str, dict[str, tuple[str, str]]] = {
         "serial": ("serial", "let microcontrollers on serial lines join the site"),
         "ledger": ("ledger", "check the gateway's ledger, or rebuild it from the devices"),
         "enroll": ("enroll", "make a one-time token for a new device"),
-        "sim": ("sim", "a whole site under faults from a seed: does anything get lost?"),
+        "sim": ("sim", "what a site survives: thousands of runs under faults, each from its seed"),
         "doctor": ("doctor", "what is missing on this machine and how to get it"),
     },
 }
