@@ -16,6 +16,7 @@ from typing import Any
 from atoll.gateway.client_calls import Answer, Call, Calls
 from atoll.gateway.client_errors import Closed, FleetError, Refused, TimedOut, Unreachable
 from atoll.gateway.client_mail import Mail
+from atoll.transport.link import refusal_of
 from atoll.transport.url import parse_brokers
 from atoll.wire.codec import Message
 from atoll.wire.errors import DecodeError
@@ -53,15 +54,16 @@ class Session:
         self.generation = 0
         self._mail = Mail(url, client_id=self._client)
         self._changed = self._mail.changed
+        ends_s = time.monotonic() + timeout_s
         self._mail.open(timeout_s)
         try:
-            self._greet(timeout_s)
+            self._greet(timeout_s, ends_s)
         except BaseException:
             self._mail.close()
             raise
 
-    def _greet(self, timeout_s: float) -> None:
-        """Subscribe, and learn whether a gateway is there."""
+    def _greet(self, timeout_s: float, ends_s: float) -> None:
+        """Subscribe, and learn whether a gateway is there. `ends_s`: when `timeout_s` is over."""
         handlers = {
             self._topics.reply(self._client): self._replied,
             self._topics.gateway_status: self._gateway_spoke,
@@ -70,7 +72,8 @@ class Session:
             self._mail.subscribe(topic, handler)
         with self._changed:
             self._changed.wait_for(
-                lambda: all(self._mail.granted(topic) is not None for topic in handlers), timeout_s
+                lambda: all(self._mail.granted(topic) is not None for topic in handlers),
+                max(0.0, ends_s - time.monotonic()),
             )
             for topic in handlers:
                 self._check_granted(topic, timeout_s)
@@ -150,11 +153,12 @@ class Session:
             raise Unreachable(self._absence())
 
     def _check_granted(self, topic: str, waited_s: float) -> None:
-        granted, broker = self._mail.granted(topic), self._mail.brokers[0].url
+        granted = self._mail.granted(topic)
         if granted is None:
-            raise Unreachable(f"the broker {broker} did not answer within {waited_s:g} s")
+            url = self._mail.brokers[0].url
+            raise Unreachable(f"the broker {url} did not answer within {waited_s:g} s")
         if not granted:
-            raise Unreachable(f"the broker {broker} refuses this user {topic}: see its access list")
+            raise Unreachable(refusal_of(topic))
 
     def _absence(self) -> str:
         where = f"site {self.site!r} at {self._mail.brokers[0].url}"

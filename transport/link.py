@@ -381,9 +381,14 @@ def refusals_to(say: Callable[[str], None]) -> Callable[[str, bool], None]:
 
     def answered(pattern: str, granted: bool) -> None:
         if not granted:
-            say(f"the broker refuses this user the topics {pattern}: see its access list")
+            say(refusal_of(pattern))
 
     return answered
+
+
+def refusal_of(pattern: str) -> str:
+    """What a person is told of topics that the broker does not grant."""
+    return f"the broker refuses this user the topics {pattern}: see its access list"
 
 
 def _open_socket(loop: Loop, broker: Broker, arrived: Callable[..., None], attempt: int) -> None:

@@ -108,13 +108,13 @@ def test_a_slow_broker_is_waited_for(scripted, held_back, monkeypatch):
 
 
 def test_a_broker_that_stays_silent_is_not_taken_for_a_wrong_site(scripted, held_back):
-    with pytest.raises(Unreachable, match=r"did not answer within 0\.3 s"):
-        connect(held_back.url, site=scripted.topics.site, timeout_s=0.3)
+    with pytest.raises(Unreachable, match="did not answer within 1 s"):
+        connect(held_back.url, site=scripted.topics.site, timeout_s=1)
     assert held_back.holds.is_set()
 
 
 def test_a_broker_that_refuses_a_subscription_is_named(denying_url):
-    with pytest.raises(Unreachable, match=r"refuses this user atoll/v1/demo/.*access list"):
+    with pytest.raises(Unreachable, match=r"refuses this user the topics atoll/v1/demo/"):
         connect(denying_url, site="demo", timeout_s=10)
 
 
