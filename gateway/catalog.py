@@ -10,6 +10,7 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from operator import is_
 from typing import NamedTuple
 
 from atoll.gateway import runs
@@ -37,6 +38,9 @@ DTYPES = ("i16", "i32", "f32")
 STREAMS_MAX = 1_000_000
 DATASETS_MAX = limits.DATASETS_MAX
 CHANNELS_MAX = 16  # as plans take them (kernels, `channels`)
+# What `Stream.all_runs` was made of, and gave, where holders had different runs.
+Together = tuple[list[list[BlockRun]], list[BlockRun]]
+NOT_YET: Together = ([], [])
 
 
 class ShardId(NamedTuple):
@@ -49,7 +53,7 @@ class ShardId(NamedTuple):
 class Stream:
     """One stream: what it is, where its next put block begins, and who holds which blocks."""
 
-    __slots__ = ("anchors", "floor", "held", "info", "shard", "tail_sample", "tail_seq")
+    __slots__ = ("anchors", "floor", "held", "info", "shard", "tail_sample", "tail_seq", "together")
 
     def __init__(self, info: StreamInfo, shard: int) -> None:
         self.info = info
@@ -58,7 +62,9 @@ class Stream:
         self.tail_sample = 0
         self.anchors: list[int] = []
         self.floor = (0, 0)  # the oldest block that retention has left, and its first sample
+        # By device; a list is replaced and never changed, and holders of the same share it.
         self.held: dict[str, list[BlockRun]] = {}
+        self.together = NOT_YET
 
     def row(self) -> StreamSet:
         """As the ledger keeps it."""
@@ -96,14 +102,26 @@ class Stream:
 
     def all_runs(self) -> list[BlockRun]:
         """What all holders have together."""
-        if len(self.held) == 1:
-            return next(iter(self.held.values()))
-        union: list[BlockRun] = []
-        for held in self.held.values():
-            if held != union:
+        lists = [*self.held.values()]
+        if not lists or all(held is lists[0] for held in lists):
+            return lists[0] if lists else []
+        before, union = self.together
+        if len(before) == len(lists) and all(map(is_, before, lists)):
+            return union
+        union = lists[0]
+        for held in lists[1:]:
+            if held is not union and held != union:
                 for run in held:
                     union = runs.added(union, run, self.info.rate_hz)
+        self.together = (lists, union)
         return union
+
+    def shared(self, held: list[BlockRun]) -> list[BlockRun]:
+        """The list of another holder, if it is the same; so it takes no room of its own."""
+        for other in self.held.values():
+            if other is held or other == held:
+                return other
+        return held
 
 
 class Shard:
@@ -204,6 +222,8 @@ class Catalog:
             for stream in dataset.streams.values():
                 for held in stream.held.values():
                     held.sort()
+                for device, held in stream.held.items():
+                    stream.held[device] = stream.shared(held)
         for held_shards in self.by_device.values():
             for shard_id, byte_count in held_shards.items():
                 shard = self.shard(shard_id)
@@ -308,7 +328,7 @@ class Catalog:
         after = runs.added(before, run, stream.info.rate_hz)
         if after == before:
             return
-        stream.held[device] = after
+        stream.held[device] = after = stream.shared(after)
         stream.tail_seq = max(stream.tail_seq, run.last_seq + 1)
         stream.tail_sample = max(stream.tail_sample, run.first_sample + run.sample_count)
         self._record_runs(device, stream, before, after)

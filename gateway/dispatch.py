@@ -7,7 +7,6 @@ order of the queries.
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from atoll.gateway import runs
 from atoll.gateway.catalog import Catalog
@@ -18,6 +17,7 @@ from atoll.gateway.query import OPEN, Query
 from atoll.gateway.stragglers import AGAIN_MAX, share_out, slow_tasks
 from atoll.wire import messages as wire
 from atoll.wire.limits import TASKS_MAX
+from atoll.wire.messages import BlockRun
 
 # Tasks with one device at a time: half of the device's own queue, so that a second gateway term's
 # repeats fit too, and eight messages, so that it never runs dry.
@@ -52,15 +52,19 @@ class Dispatcher:
         }
         load = {d: self._in_flight.get(d, 0) * TASK_SAMPLES * w for d, w in per_weight.items()}
         per_device: dict[str, list[int]] = {}
-        last: tuple[Any, ...] = ()
+        key: str | None = None  # of the task before: most often the same stream
+        holders: list[tuple[str, list[BlockRun]]] = []
         for number in numbers:
             task = query.tasks[number]
+            if task.key != key:
+                key = task.key
+                stream = streams.get(key)
+                held_by = {} if stream is None else stream.held
+                holders = [(d, held) for d, held in held_by.items() if d in load]
+            if not holders:
+                query.orphans.add(number)
+                continue
             barred = query.failed.get(number)
-            stream = streams.get(task.key)
-            holders = () if stream is None else last[1] if last[:1] == (stream,) else ()
-            if stream is not None and not holders:
-                holders = [(d, held) for d, held in stream.held.items() if d in load]
-                last = (stream, holders)
             best, least = "", float("inf")
             for device, held in holders:
                 if load[device] < least and not (barred and device in barred):

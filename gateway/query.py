@@ -65,7 +65,7 @@ class Query:
 
     def open_tasks(self) -> list[int]:
         """Tasks without an answer. O(tasks): for the end of a job and for restarts."""
-        return [n for n, state in enumerate(self.state) if state == OPEN]
+        return [n for n, state in enumerate(bytes(self.state)) if state == OPEN]
 
     def settle(self, number: int, data: bytes) -> None:
         """A task's partial is in."""

@@ -87,6 +87,8 @@ def missing(wanted: Sequence[BlockRun], held: Sequence[BlockRun]) -> list[tuple[
 
 def lacks(held: Sequence[BlockRun], wanted: Sequence[BlockRun]) -> bool:
     """Whether a block that is in `wanted` is not in `held`; `missing` says which."""
+    if held is wanted:
+        return False
     if wanted and (not held or held[-1].last_seq < wanted[-1].last_seq):
         return True
     if held == wanted:

@@ -154,7 +154,7 @@ def _share(name: str, permille: int, most: int, eighths: int) -> list[Factor]:
 class Gauge:
     """The weight of one device over time; starts at `eighths`."""
 
-    __slots__ = ("_changed", "_down", "_up", "eighths", "factors")
+    __slots__ = ("_changed", "_down", "_of", "_up", "eighths", "factors")
 
     def __init__(self, eighths: int = WHOLE) -> None:
         self.eighths = eighths
@@ -162,6 +162,7 @@ class Gauge:
         self._down = 0
         self._up = 0
         self._changed = float("-inf")
+        self._of: tuple[Health, Strain, int] | None = None  # what `factors` follow from
 
     @property
     def reasons(self) -> list[str]:
@@ -172,7 +173,9 @@ class Gauge:
         self, health: Health, strain: Strain = UNSTRAINED, *, memory_bytes: int, now: float
     ) -> bool:
         """Take a report in; whether the weight changed."""
-        self.factors = factors(health, strain, memory_bytes)
+        if self._of != (health, strain, memory_bytes):
+            self._of = (health, strain, memory_bytes)
+            self.factors = factors(health, strain, memory_bytes)
         target = min((factor.eighths for factor in self.factors), default=WHOLE)
         self._down = self._down + 1 if target < self.eighths else 0
         self._up = self._up + 1 if target > self.eighths else 0

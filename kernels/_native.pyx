@@ -12,7 +12,7 @@ from cpython.buffer cimport PyBUF_FORMAT, PyBUF_ND, PyBUF_SIMPLE, PyBuffer_Relea
 from cpython.buffer cimport PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.stdlib cimport calloc, free
+from libc.stdlib cimport calloc, free, malloc
 from libc.stdint cimport (
     int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
 )
@@ -214,7 +214,7 @@ cdef class Machine:
         cdef plan *p = <plan *>self.state
         # A trimmed state is at most 5/4 of its memory (8 bytes of count may take 10).
         cdef size_t room = 2 * self.size + 64, used = 0
-        cdef uint8_t *out = <uint8_t *>calloc(1, room)
+        cdef uint8_t *out = <uint8_t *>malloc(room)
         cdef uint32_t status
         if out == NULL:
             raise MemoryError

@@ -30,14 +30,16 @@ class States:
 
     def count(self) -> int:
         """One LEB128 integer."""
-        value = shift = 0
-        while True:
-            byte = self._data[self._at]
-            self._at += 1
-            value |= (byte & 0x7F) << shift
+        data, at = self._data, self._at
+        byte = value = data[at]
+        shift = 0
+        while byte >= 0x80:  # seldom: most are small
+            at += 1
             shift += 7
-            if byte < 0x80:
-                return value
+            byte = data[at]
+            value ^= (byte ^ 1) << shift  # the 1 takes away the bit that said: there is more
+        self._at = at + 1
+        return value
 
     def i32(self) -> int:
         """Four bytes, signed."""

@@ -108,6 +108,8 @@ class StandingJobs:
         self._tracks: dict[str, dict[str, _Track]] = {}
         self._batches = 0
         self.moved = False  # positions have changed since they were last saved
+        # When the first patience ends; None where it has to be looked for.
+        self._first_until: float | None = NEVER
 
     # --- orders ----------------------------------------------------------------------------------
 
@@ -139,6 +141,7 @@ class StandingJobs:
         if known is None:
             return False
         self._batches -= sum(map(len, known.under_way.values()))
+        self._first_until = None
         if not self.has_orders(known.order.dataset):
             self._tracks.pop(known.order.dataset, None)
         return True
@@ -286,7 +289,8 @@ class StandingJobs:
             beyond = next_batch(track.runs, cursor, every, known.shape, patient=False)
         until = NEVER
         if beyond is None:
-            known.patience.pop(key, None)
+            if known.patience.pop(key, None) is not None:
+                self._first_until = None
         else:
             waits = known.patience.get(key)
             if waits is None or not waits.holes.issuperset(
@@ -294,6 +298,7 @@ class StandingJobs:
             ):
                 here = set(holes(track.runs, cursor))
                 waits = known.patience[key] = _Patience(here, now + HOLE_PATIENCE_S)
+                self._first_until = None
             until = waits.until
         if now >= until:
             if beyond is not None:
@@ -321,15 +326,22 @@ class StandingJobs:
 
     def next_wakeup(self) -> float | None:
         """When a hole has been waited for long enough."""
-        first = NEVER
-        for known in self._orders.values():
-            for _, until in known.patience.values():
-                if OVER != until < first:
-                    first = until
+        first = self._first_until
+        if first is None:
+            first = NEVER
+            for known in self._orders.values():
+                for _, until in known.patience.values():
+                    if OVER != until < first:
+                        first = until
+            self._first_until = first
         return first if first < NEVER else None
 
     def run_due(self, now: float) -> None:
         """Patience that has ended wakes nobody again: whoever may not compute now goes on later."""
+        first = self.next_wakeup()
+        if first is None or first > now:
+            return
+        self._first_until = None
         for known in self._orders.values():
             for key, waits in known.patience.items():
                 if waits.until <= now:

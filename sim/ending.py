@@ -150,10 +150,10 @@ def _unmerged(core: GatewayCore, job: StandingJob, key: str) -> int | None:
     for first, stop in _stretches(stream):
         anchor = stream.anchor_at(first)  # behind a hole the lattice is the one before it
         lattice = anchor + -(-(first - anchor) // every) * every
+        if line is not None and line.mark > lattice:  # those below the mark are merged
+            lattice += -(-(line.mark - lattice) // every) * every
         for start in range(lattice, stop - need + 1, every):
-            if line is None:
-                return start
-            if start >= line.mark and start not in line.ahead:
+            if line is None or start not in line.ahead:
                 return start
     return None
 
