@@ -163,7 +163,10 @@ class Session:
     def _absence(self) -> str:
         where = f"site {self.site!r} at {self._mail.brokers[0].url}"
         if not self._state:
-            return f"no gateway has been seen for {where}; is the name of the site right (--site)?"
+            return (
+                f"no gateway has been seen for {where}; is the name of the site right (--site), and"
+                " is this its broker (--broker; the gateway's first line names it)?"
+            )
         return f"the gateway of {where} is {self._state}"
 
     # --- results of standing jobs ---

@@ -5,7 +5,7 @@ float64 nearest to the true value. The bytes were checked by the portable part b
 here, so this reader trusts them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from atoll.kernels.errors import KernelError
 from atoll.kernels.estimates import finish_distinct, finish_top
@@ -154,7 +154,9 @@ def finish_minmax(states: States, op: Op, dtype: int) -> Value:
         names = ("min", "min_at", "min_key", "max", "max_at", "max_key")
         return {**result, **dict.fromkeys(names)}
     extremes = [states.i32(), states.i32()]
-    values = [key_value(key) for key in extremes] if dtype == DTYPE_F32 else extremes
+    values: Sequence[Value] = extremes
+    if dtype == DTYPE_F32:
+        values = [key_value(key) for key in extremes]
     key = ""
     for name, value in zip(("min", "max"), values, strict=True):
         at, length = states.count(), states.count()

@@ -217,7 +217,11 @@ class StandingJobs:
             dataset = known.order.dataset
             tasks: list[Task] = []
             stuck, cursors = known.stuck, known.cursors
+            shards = {number for name, number in acting if name == dataset}
+            keys = {key for name, key in own if name == dataset}
             for key, track in self._tracks.get(dataset, {}).items():
+                if track.shard not in shards and key not in keys:
+                    continue
                 last = stuck.get(key)
                 if (
                     last is not None
@@ -226,8 +230,7 @@ class StandingJobs:
                     and last.cursor == cursors.get(key, 0)
                 ):
                     continue
-                if (dataset, track.shard) in acting or (dataset, key) in own:
-                    self._advance(known, key, track, tasks, now)
+                self._advance(known, key, track, tasks, now)
             if tasks:
                 held = known.checkpoints
                 states = {t.key: held[t.key].data for t in tasks if _goes_on(held.get(t.key), t)}

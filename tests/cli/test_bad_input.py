@@ -201,7 +201,8 @@ def test_no_address(atoll, broker):
 
 def test_a_broker_without_a_gateway(atoll, broker_url):
     said = line_of(atoll("status", "--broker", broker_url, "--site", "empty", code=4))
-    assert "no gateway has been seen for site 'empty'" in said
+    assert f"no gateway has been seen for site 'empty' at {broker_url}" in said
+    assert "is this its broker (--broker; the gateway's first line names it)?" in said
 
 
 def test_a_port_that_is_taken(atoll, tmp_path):

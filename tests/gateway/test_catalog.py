@@ -90,3 +90,28 @@ def test_news_that_overtakes_that_of_the_first_block_makes_no_gap(gap, anchors):
     assert stream.anchors == [80]
     books.add_run("a", stream, BlockRun(0, 0, 0, 80, 0, False, 200))
     assert stream.anchors == anchors
+
+
+def test_holders_of_the_same_share_one_list():
+    fleet = filled("a", "b", data={"k": array("h", range(100))})
+    stream = fleet.core.catalog.datasets["v"].streams["k"]
+    assert stream.held["a"] is stream.held["b"] is stream.all_runs()
+
+
+def test_the_union_of_what_holders_have_follows_each_change():
+    fleet = filled("a", "b", data={"k": array("h", range(100))})
+    books = fleet.core.catalog
+    stream = books.datasets["v"].streams["k"]
+    (run,) = stream.all_runs()
+    after = [
+        BlockRun(run.last_seq + n, run.last_seq + n, 100 * n, 100, run.wall_ms, True, 9)
+        for n in (1, 2)
+    ]
+    books.add_run("a", stream, after[0])
+    assert stream.all_runs() == [run, after[0]]
+    books.add_run("b", stream, after[1])
+    assert stream.held["a"] != stream.held["b"]
+    assert stream.all_runs() == [run, *after]
+    assert stream.all_runs() is stream.all_runs()  # kept, until one changes
+    books.drop_runs("a", stream)
+    assert stream.all_runs() == [run, after[1]]
