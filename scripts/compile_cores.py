@@ -5,7 +5,7 @@
 A copy of the packages is made there, and those modules that a simulated site loads are compiled in
 it; nothing in the checkout changes, and nothing of it is ever installed. Types that are checked
 become C, NamedTuples are made by quick_tuples.c, and what is looked up by name is kept by
-inline_caches.h, so that the same decisions are made in a third of the time; that they are the same
+inline_caches.h, so that the same decisions take less than half of the time; that they are the same
 is seen each time: a site runs the same seeds both ways, and their traces, a sum over every message
 and its time, have to be equal.
 """

@@ -53,7 +53,7 @@ class World:
         self.trace = crc32(b"%d" % seed)
         self.tell: Callable[[str, Any], None] | None = None  # a story is being written
         # A heap of times, each once, and what happens at each in the order it was asked for: floats
-        # are compared in a tenth of the time that tuples are.
+        # are compared in fewer steps than tuples.
         self._times: list[float] = []
         self._calls: dict[float, list[tuple[Callable[..., None] | None, Any]]] = {}
         self.busy_max = 50_000  # events in a virtual second that are too many
