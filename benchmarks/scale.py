@@ -92,7 +92,7 @@ def _joined(stubs: Stubs, count: int, patience_s: float, gateway: int) -> dict[s
 
     def all_ready() -> bool:
         nonlocal ready
-        ready = stubs.ask()["ready"]
+        ready = int(stubs.ask()["ready"])
         return ready == count
 
     try:
