@@ -23,7 +23,7 @@ from atoll.wire import messages as wire
 from atoll.wire.codec import decode, encode
 from atoll.wire.topics import Topics
 
-INTERVAL_S = 2.0  # of the profile normal
+INTERVAL_S = 2.0  # of the profile normal, until a lease names another
 KEEPALIVE_S = 60
 HEALTH = wire.Health(900, 1 << 30, 1 << 34, 45_000, 0, 100, 2, -1)
 LATE_MAX = 200_000  # round trips kept
@@ -54,6 +54,7 @@ class Stub:
         self.inbox = bytearray()
         self.ready = False
         self.turn = 0
+        self.interval_s = INTERVAL_S
         self.asked: dict[int, float] = {}
         self.number = self.packets = 0
         topics = fleet.topics
@@ -145,6 +146,7 @@ class Stub:
                     self.fleet.again(self, 0.2)
                 elif sent is not None:
                     self.ready = True
+                    self.interval_s = message.interval_ms / 1_000
                     if len(self.fleet.trips) < LATE_MAX:
                         self.fleet.trips.append(time.monotonic() - sent)
             case wire.Probe():
@@ -213,7 +215,7 @@ class Fleet:
             stub.ask()
         else:
             return
-        self.again(stub, INTERVAL_S)
+        self.again(stub, stub.interval_s)
 
     def _report(self) -> None:
         trips = sorted(self.trips)

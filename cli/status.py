@@ -45,6 +45,8 @@ def lines(status: dict[str, Any]) -> list[tuple[str, str]]:
         ("jobs", _counts(status.get("jobs", {})) or "none"),
         ("results", f"{counters.get('lost', 0)} lost, {counters.get('duplicated', 0)} duplicated"),
     ]
+    if status.get("overloaded"):
+        shown.insert(1, ("overloaded", "messages come in faster than this gateway takes them"))
     if refused:
         shown.append(("refused", _counts(refused)))
     for takeover in status.get("takeovers", [])[-3:]:

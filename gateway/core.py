@@ -139,6 +139,8 @@ class GatewayCore:
             on.InputRefused: self._input_refused,
             on.LinkOpened: self._link_opened,
             on.LinkLost: self._link_lost,
+            on.FellBehind: self._fell_behind,
+            on.CaughtUp: self._caught_up,
             on.StandbyChanged: self._standby_changed,
             on.Stopping: self._stopping,
         }
@@ -278,6 +280,14 @@ class GatewayCore:
 
     def _link_lost(self, event: on.LinkLost) -> None:
         self.members.freeze()
+
+    def _fell_behind(self, event: on.FellBehind) -> None:
+        self._desk.wall_ms = event.wall_ms
+        self.members.fall_behind()
+
+    def _caught_up(self, event: on.CaughtUp) -> None:
+        self._desk.wall_ms = event.wall_ms
+        self.members.catch_up()
 
     def _standby_changed(self, event: on.StandbyChanged) -> None:
         text, standby, self._desk.wall_ms = event

@@ -17,6 +17,18 @@ class LinkLost(NamedTuple):
     """The broker is gone: nothing can be concluded from silence until it is back."""
 
 
+class FellBehind(NamedTuple):
+    """More has come in than is read in one turn: the silence of a device may be its words here."""
+
+    wall_ms: int
+
+
+class CaughtUp(NamedTuple):
+    """All that has come in is read, or given with this turn."""
+
+    wall_ms: int
+
+
 class DeviceSpoke(NamedTuple):
     """A decoded message of a device, from its up/ subtree."""
 
@@ -75,6 +87,8 @@ class StandbyChanged(NamedTuple):
 Event = (
     LinkOpened
     | LinkLost
+    | FellBehind
+    | CaughtUp
     | DeviceSpoke
     | StatusSeen
     | ClientAsked

@@ -53,6 +53,7 @@ class Member:
         self.born = False  # its birth was seen by this gateway process
         self.stopping = False  # it says that it drains, about to stop
         self.heard = 0.0
+        self.interval_s = 0.0  # how often it was last told to ask for its lease
         self.probes = 0
         self.due = NEVER
         self.serial = 0  # of its newest entry among the deadlines; older ones are void

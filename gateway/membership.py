@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 
 from atoll.gateway.desk import Desk
 from atoll.gateway.member import KEPT, LEASED, NEVER, Change, Member, State
-from atoll.gateway.profiles import PROFILES, Profile
+from atoll.gateway.profiles import PROFILES, STRETCH, SUSPECT_INTERVALS, Profile
 from atoll.gateway.records import DeviceGone, DeviceSet
 from atoll.gateway.silence import Silence
 from atoll.wire.messages import Birth, Health, Lease, LeaseRequest, Probe
@@ -27,6 +27,14 @@ from atoll.wire.messages import Birth, Health, Lease, LeaseRequest, Probe
 PROBES = 3
 # The gateway was late by more than this: the silence since is its own.
 LAG_TOLERATED_S = 0.2
+# So long may more come in than one turn takes before a person is told: a large answer is that, too.
+OVERLOAD_S = 5.0
+# After an overload devices ask half as often, for so long at first and twice as long after each
+# overload more: half the heartbeats are a lasting relief, and that of a moment needs none.
+RELIEF_S, RELIEF_MOST_S = 60.0, 3_600.0
+# Deadlines that a heartbeat has moved are put in their new place so long before they are due, when
+# others are looked at: each by itself would wake the gateway once a device and interval.
+AHEAD_S = 0.5
 HOLD_S = 1.0  # how soon a rule that held a decision back is asked again
 DEVICES_MAX = 65_536  # owner numbers have 16 bits
 CAPACITY_MAX = 600.0
@@ -50,7 +58,12 @@ class Membership:
         self.reweighted: Callable[[Member], None] = lambda member: None
         self.trusted: Callable[[Member], None] = lambda member: None
         self._debt = 0.0
-        self._frozen_at = 0.0
+        self._stood_at = 0.0  # when the clock stopped, if it stands
+        self._behind = False
+        self._behind_at = 0.0
+        self.overloaded = False  # a person was told
+        self._relief_s = RELIEF_S  # of the next overload
+        self._relieved_until = 0.0
         self._due: list[tuple[float, int, str]] = []
         self._numbers = 0
         self.silence = Silence()
@@ -60,24 +73,53 @@ class Membership:
 
     def clock(self) -> float:
         """Time as the detectors count it: without what the gateway itself has missed."""
-        return (self._frozen_at if self.frozen else self._desk.now) - self._debt
+        return (self._stood_at if self._stands else self._desk.now) - self._debt
+
+    @property
+    def _stands(self) -> bool:
+        return self.frozen or self._behind
 
     def missed(self, lag_s: float) -> None:
         """The gateway was late by `lag_s`: no device is to blame for it."""
-        if not self.frozen:
+        if not self._stands:
             self._debt += lag_s
 
     def freeze(self) -> None:
         """The broker is away: silence means nothing."""
-        if not self.frozen:
-            self.frozen = True
-            self._frozen_at = self._desk.now
+        if not self._stands:
+            self._stood_at = self._desk.now
+        self.frozen = True
+        self._behind = False
+        if self.overloaded:
+            self._relieve()
+
+    def fall_behind(self) -> None:
+        """What devices said is still to be read: until it is, none of them is silent. Otherwise a
+        gateway that has more devices than it bears would suspect them, and have more to do by it.
+        """
+        if not self._stands:
+            self._stood_at = self._desk.now
+        self._behind, self._behind_at = True, self._desk.now
+
+    def catch_up(self) -> None:
+        """All is read."""
+        if self._behind and not self.frozen:
+            self._debt += self._desk.now - self._stood_at
+        self._behind = False
+        if self.overloaded:
+            self._relieve()
+            self._desk.say("overload", "all that has come in is read again", overloaded=False)
+
+    def _relieve(self) -> None:
+        self.overloaded = False
+        self._relieved_until = self._desk.now + self._relief_s
 
     def thaw(self) -> None:
         """The broker is back: every device gets a whole lease's time to be heard again."""
         if not self.frozen:
             return
         self.frozen = False
+        self._stood_at = self._desk.now
         self._debt = 0.0
         for member in self.members.values():
             member.heard = self.clock()
@@ -93,7 +135,10 @@ class Membership:
     def next_due(self) -> float | None:
         """When `tick` has something to do, on the caller's clock."""
         step = self._steps[0][0] if self._steps else NEVER
-        if self._due and not self.frozen and self._due[0][0] + self._debt < step:
+        if self._stands:
+            if self._behind and not self.overloaded:
+                step = min(step, self._behind_at + OVERLOAD_S)
+        elif self._due and self._due[0][0] + self._debt < step:
             step = self._due[0][0] + self._debt
         return step if step < NEVER else None
 
@@ -197,8 +242,10 @@ class Membership:
         member.request = message.number
         member.stored_bytes, member.backlog = message.stored_bytes, message.backlog
         member.health, member.strain = message.health, message.strain
-        self._hear(member)
         profile = self.profile(member)
+        relieved = self.overloaded or self._desk.now < self._relieved_until
+        member.interval_s = profile.interval_s * (STRETCH if relieved else 1)
+        self._hear(member)
         self._desk.tell(
             device,
             "lease",
@@ -207,7 +254,7 @@ class Membership:
                 message.boot,
                 message.number,
                 round(profile.lease_s * 1000),
-                round(profile.interval_s * 1000),
+                round(member.interval_s * 1000),
                 False,
             ),
         )
@@ -240,7 +287,11 @@ class Membership:
                 member.row = member.row._replace(lease=lease)
                 self._desk.leases[member.id] = lease
             self._move(member, State.READY)
-        self._watch(member, self.profile(member).suspect_s)
+        self._watch(member, self._suspect_s(member))
+
+    def _suspect_s(self, member: Member) -> float:
+        """How long a silence makes this device suspect, as often as it was told to speak."""
+        return max(self.profile(member).suspect_s, SUSPECT_INTERVALS * member.interval_s)
 
     def _dampen(self, member: Member) -> None:
         """A device is back from the dead: once is nothing, again and again is."""
@@ -312,28 +363,46 @@ class Membership:
     def tick(self) -> None:
         """Act on every deadline that has passed."""
         self._step()
-        if self.frozen:
+        if self._stands:
+            self._warn()
             return
         clock = self.clock()
-        while self._due and self._due[0][0] <= clock:
-            _, serial, device = heapq.heappop(self._due)
+        while self._due and self._due[0][0] <= clock + AHEAD_S:
+            due, serial, device = self._due[0]
             member = self.members.get(device)
             if member is None or serial != member.serial:
-                continue
-            if member.due > clock:
-                self._push(member)
-                continue
-            member.due = NEVER
-            self._expire(member, clock)
+                heapq.heappop(self._due)
+            elif member.due > due:
+                member.serial += 1
+                heapq.heapreplace(self._due, (member.due, member.serial, device))
+            elif due <= clock:
+                heapq.heappop(self._due)
+                member.due = NEVER
+                self._expire(member, clock)
+            else:
+                break
+
+    def _warn(self) -> None:
+        now = self._desk.now
+        if self._behind and not self.overloaded and now >= self._behind_at + OVERLOAD_S:
+            self.overloaded = True
+            again = now - self._relieved_until < RELIEF_MOST_S and self._relieved_until > 0.0
+            self._relief_s = min(2 * self._relief_s, RELIEF_MOST_S) if again else RELIEF_S
+            text = (
+                "messages come in faster than this gateway takes them: devices are told to ask"
+                " half as often, and nobody is judged by silence until it has caught up"
+            )
+            self._desk.say("overload", text, overloaded=True)
 
     def _expire(self, member: Member, clock: float) -> None:
         profile = self.profile(member)
         silence = clock - member.heard
         if member.state is State.READY:
-            if silence >= profile.suspect_s - 1e-9:
+            suspect_s = self._suspect_s(member)
+            if silence >= suspect_s - 1e-9:
                 self._suspect(member, f"silent for {silence:.1f} s")
             else:
-                self._watch_until(member, member.heard + profile.suspect_s)
+                self._watch_until(member, member.heard + suspect_s)
         elif member.state is State.SUSPECT:
             if silence >= profile.expiry_s - 1e-9:
                 self._die(member)

@@ -11,6 +11,9 @@ LEASE_INTERVALS = 5
 DRIFT = 0.05
 SUSPECT_INTERVALS = 1.5
 SUSPECT_LEAST_S = 1.0
+# What an overloaded gateway makes of an interval. A lease then has two and a half of them: it stays
+# as long as it is, so that nothing changes about who may act.
+STRETCH = 2
 LEASE_LEAST_S = 2.0  # below this a busy machine loses leases for want of a time slice
 
 

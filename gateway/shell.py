@@ -86,6 +86,7 @@ class Shell:
         link.on_down = self._link_down
         link.on_message = self._received
         link.on_writable = self._drain
+        link.on_behind = self._behind
         self.replaced: Lead | None = None
         self._stamp_wanted = False
         self._feeder = feeder
@@ -150,6 +151,9 @@ class Shell:
         if self._feeder is not None:
             self._feeder.closed()
         self._handle(on.LinkLost())
+
+    def _behind(self, behind: bool) -> None:
+        self._handle(on.FellBehind(_wall_ms()) if behind else on.CaughtUp(_wall_ms()))
 
     def _received(self, incoming: Incoming) -> None:
         if self._feeder is not None and self._feeder.takes(incoming):
@@ -307,9 +311,10 @@ class Shell:
                 limit = member.row.message_max if member is not None else 0
                 limit = min(limit or MESSAGE_BYTES_MAX, MESSAGE_BYTES_MAX)
                 topic, data = topics.down(device, leaf), encode(message)
-                if leaf == "lease" and not self._outgoing and not self._link.queued:
+                if leaf == "lease" and not self._outgoing and not self._link.unsent:
                     # Asked for again if it is lost. At QoS 1 its acknowledgement would be a quarter
-                    # of what an idle device sends; behind what waits it keeps its place.
+                    # of what an idle device sends, and of two leases under way the second would
+                    # have one because of the first. Behind what waits it keeps its place.
                     self._link.publish(topic, data, purpose=leaf, qos=0)
                 else:
                     self._publish(topic, data, leaf, retain, limit)

@@ -154,7 +154,7 @@ def _share(name: str, permille: int, most: int, eighths: int) -> list[Factor]:
 class Gauge:
     """The weight of one device over time; starts at `eighths`."""
 
-    __slots__ = ("_changed", "_down", "_of", "_up", "eighths", "factors")
+    __slots__ = ("_changed", "_down", "_of", "_target", "_up", "eighths", "factors")
 
     def __init__(self, eighths: int = WHOLE) -> None:
         self.eighths = eighths
@@ -162,6 +162,7 @@ class Gauge:
         self._down = 0
         self._up = 0
         self._changed = float("-inf")
+        self._target = WHOLE  # what `factors` say
         self._of: tuple[Health, Strain, int] | None = None  # what `factors` follow from
 
     @property
@@ -176,7 +177,8 @@ class Gauge:
         if self._of != (health, strain, memory_bytes):
             self._of = (health, strain, memory_bytes)
             self.factors = factors(health, strain, memory_bytes)
-        target = min((factor.eighths for factor in self.factors), default=WHOLE)
+            self._target = min((factor.eighths for factor in self.factors), default=WHOLE)
+        target = self._target
         self._down = self._down + 1 if target < self.eighths else 0
         self._up = self._up + 1 if target > self.eighths else 0
         if self._down < DOWN_REPORTS and self._up < UP_REPORTS:

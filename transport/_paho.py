@@ -2,17 +2,17 @@
 reconnecting of its own.
 
 paho's callbacks only note what happened in `events`; the caller takes it from there after each
-`read`, `write` or `tick`. So an exception that leaves paho is paho's (a broker that talks
-nonsense), never the application's.
+`read`, `flush` or `tick`. So an exception that leaves paho is paho's (a broker that talks
+nonsense), never the application's. What is published waits for `flush`.
 """
 
-import select
 import socket
 from collections import deque
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from atoll.transport._stand_ins import import_paho_client
+from atoll.transport.buffered import BufferedSocket
 from atoll.transport.port import Session
 from atoll.transport.url import Broker
 
@@ -22,10 +22,6 @@ else:
     mqtt = import_paho_client()
 
 MQTT5, MQTT311 = 5, 4
-# Packets taken in one turn of the loop: a gateway of a thousand devices commits what they say
-# together, and with what another turn costs the rest has not waited for long.
-READS_MAX = 64
-
 # CONNACK codes that mean "not this version of the protocol": of 3.1.1 and of 5.
 _VERSION_CODES = (1, 0x84)
 # The largest packet we take, said to a broker that speaks MQTT 5: the largest message with room for
@@ -89,26 +85,28 @@ class Connection:
     def __init__(
         self, sock: socket.socket, broker: Broker, session: Session, protocol: int
     ) -> None:
+        again: tuple[type[Exception], ...] = (BlockingIOError,)
         if broker.tls:
             import ssl
 
             mqtt.ssl = ssl  # type: ignore[attr-defined]  # paho may hold a stand-in, whose exceptions are others
+            again += (ssl.SSLWantReadError, ssl.SSLWantWriteError)
         self.events: deque[Event] = deque()
-        self._socket = sock
+        self._said = False
         # Kept: paho may close the socket before we stop watching it.
         self.fd = sock.fileno()
-        self._poll = select.poll()
-        self._poll.register(self.fd, select.POLLIN)
+        self._socket, self._buffered = sock, BufferedSocket(sock, again)
         self._client = client = _new_client(session.client_id, protocol)
-        client.connected_socket = sock
-        client.max_inflight_messages_set(65_535)  # the window is the link's business
+        client.connected_socket = self._buffered
+        # No bound: the window is the link's business, and below a bound paho looks at all messages
+        # under way with each acknowledgement.
+        client.max_inflight_messages_set(0)
         client.max_queued_messages_set(0)
         if broker.username:
             client.username_pw_set(broker.username, broker.password or None)
         if session.will:
             client.will_set(session.will.topic, session.will.payload, qos=1, retain=True)
         client.on_connect = self._connected
-        client.on_publish = self._published
         client.on_message = self._received
         client.on_subscribe = self._subscribed
         arguments: dict[str, Any] = {"keepalive": session.keepalive_s}
@@ -116,36 +114,51 @@ class Connection:
             arguments |= {"clean_start": True, "properties": _connect_properties()}
         client.connect_async(broker.host, broker.port, **arguments)
         self._guard(client.reconnect)
+        self.flush()
 
     @property
     def wants_write(self) -> bool:
         """Whether something waits for the socket."""
-        return bool(self._client.want_write())
+        return self._buffered.waiting
+
+    @property
+    def behind(self) -> bool:
+        """Whether more may have come in than the last `read` took."""
+        return self._buffered.full
 
     def read(self) -> None:
-        """Take what has come in, READS_MAX packets or a few more: who is told of many at once can
-        answer them together. TLS may hold more than the socket shows: that is taken as well.
-        """
-        pending = getattr(self._socket, "pending", None)
-        reads = 0
-        while True:
-            self._guard(self._client.loop_read)
-            reads += 1
-            if (pending is None or not pending()) and (
-                reads >= READS_MAX or not self._poll.poll(0)
-            ):
-                return
+        """Take what has come in, as much as a turn may, whole packets and a part of the next."""
+        client, buffered = self._client, self._buffered
+        # paho makes objects for whoever listens to it with every message of QoS 0 that it writes.
+        # Acknowledgements, which matter, come in here only.
+        client.on_publish = self._published
+        while self._filled():
+            while buffered.holds:
+                self._guard(client.loop_read)
+            if not buffered.hidden:
+                break
+        client.on_publish = None
 
-    def write(self) -> None:
-        """Send what waits."""
-        self._guard(self._client.loop_write)
+    def _filled(self) -> bool:
+        try:
+            return self._buffered.fill()
+        except OSError as error:
+            raise ConnectionError(error.strerror or str(error)) from error
+
+    def flush(self) -> None:
+        """Send what waits, as far as there is room."""
+        try:
+            self._buffered.flush()
+        except OSError as error:
+            raise ConnectionError(error.strerror or str(error)) from error
         self._spoke()
 
     def _spoke(self) -> None:
         """Whatever was sent keeps the connection alive. paho counts its own pings alone, so that a
         device which speaks every two seconds would still ping every ten.
         """
-        if not self._client.want_write():
+        if self._said and not self._buffered.waiting:
+            self._said = False
             self._client._last_msg_out = monotonic()
 
     def tick(self) -> None:
@@ -166,7 +179,7 @@ class Connection:
         info = self._client.publish(topic, payload, qos, retain)
         if info.rc:
             raise ConnectionError(mqtt.error_string(info.rc))
-        self._spoke()
+        self._said = True
         return int(info.mid)
 
     def disconnect(self) -> None:

@@ -76,6 +76,7 @@ class Link:
         self.on_down: Callable[[str], None] = _ignore
         self.on_message: Callable[[Incoming], None] = _ignore
         self.on_writable: Callable[[], None] = _ignore
+        self.on_behind: Callable[[bool], None] = _ignore
         # The broker's answer to a pattern, now and after each reconnection: whether it grants it.
         self.on_subscribed: Callable[[str, bool], None] = _ignore
         self.counts = Counts()
@@ -101,6 +102,8 @@ class Link:
         self._timer: Timer | None = None
         self._up = False
         self._settling = False
+        self._flushing = False
+        self._behind = False
         self._closed: Callable[[], None] | None = None
         self._closing = False
 
@@ -123,6 +126,11 @@ class Link:
     def queued(self) -> int:
         """QoS 1 messages that the broker has not acknowledged."""
         return len(self._queue) + len(self._under_way)
+
+    @property
+    def unsent(self) -> int:
+        """Those of them that wait for room in the window, or for a session."""
+        return len(self._queue)
 
     def start(self) -> None:
         """Connect, and again whenever the session is lost."""
@@ -225,6 +233,7 @@ class Link:
             self._timer.cancel()
             self._timer = None
         was_up, self._up = self._up, False
+        self._behind = False
         self._queue.extendleft(reversed(self._under_way.values()))
         self._queue_bytes += self._under_way_bytes
         self._under_way.clear()
@@ -258,28 +267,51 @@ class Link:
         try:
             action(connection)
         except OSError as error:
-            self._take_events()  # what came in before the end counts, a refusal above all
-            if self._connection is connection:
-                self._lost(str(error))
+            self._broke(connection, error)
         else:
             self._settle()
 
     def _readable(self) -> None:
-        self._do(lambda connection: connection.read())
+        self._do(self._read)
 
-    def _writable(self) -> None:
-        self._do(lambda connection: connection.write())
+    def _read(self, connection: "Connection") -> None:
+        connection.read()
+        if connection.behind != self._behind:
+            self._behind = connection.behind
+            self.on_behind(self._behind)
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(self._session.keepalive_s / 4, self._tick)
         self._do(lambda connection: connection.tick())
 
     def _settle(self) -> None:
-        """Handle what paho noted, then watch the socket for what is left to do."""
+        """Handle what paho noted; what is published meanwhile goes out at the end of the turn."""
+        if self._take_events():
+            self._flush_soon()
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self._loop.before_wait(self._flush)
+
+    def _flush(self) -> None:
+        """Send what the turn has published, and watch the socket for what is left to do."""
+        self._flushing = False
         connection = self._connection
-        if self._take_events() and connection is not None:
-            writable = self._writable if connection.wants_write else None
+        if connection is None:
+            return
+        try:
+            connection.flush()
+        except ConnectionError as error:
+            self._broke(connection, error)
+        else:
+            writable = self._flush_soon if connection.wants_write else None
             self._loop.watch(connection.fd, readable=self._readable, writable=writable)
+
+    def _broke(self, connection: "Connection", error: OSError) -> None:
+        self._take_events()  # what came in before the end counts, a refusal above all
+        if self._connection is connection:
+            self._lost(str(error))
 
     def _take_events(self) -> bool:
         """Handle what paho noted, in order; whether the connection is still the one it was.

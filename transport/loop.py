@@ -51,6 +51,9 @@ class Loop:
         self._timer_count = 0
         self._cancelled = 0
         self._posted: deque[tuple[Callback, tuple[Any, ...]]] = deque()
+        self._last: list[Callable[[], None]] = []
+        # False while the loop waits, or is about to: who posts then has to wake it.
+        self._awake = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._selector.register(self._wake, selectors.EVENT_READ, (self._drain_wake, None))
         self._handlers: dict[int, Any] = {}
@@ -76,9 +79,17 @@ class Loop:
     def post(self, callback: Callback, *arguments: Any) -> None:
         """Call from the loop, soon. From any thread, or a signal handler."""
         self._posted.append((callback, arguments))
+        if self._awake:
+            return  # it looks at what is posted after it has said that it waits
         # Fails if the counter is full, so that the loop is awake anyway, or if the loop is closed.
         with suppress(OSError, ValueError):
             os.eventfd_write(self._wake, 1)
+
+    def before_wait(self, callback: Callable[[], None]) -> None:
+        """Call once, when all else of this turn is done: what it gathered goes out together. From
+        the loop's thread only.
+        """
+        self._last.append(callback)
 
     def watch(
         self, fd: int, *, readable: Callback | None = None, writable: Callback | None = None
@@ -132,7 +143,10 @@ class Loop:
 
     def step(self) -> None:
         """Wait for the next thing to do and do all that is due."""
+        self._run_last()  # what was asked for outside of any turn
+        self._awake = False
         ready = self._selector.select(self._timeout_s())
+        self._awake = True
         started = self.now()
         for key, events in ready:
             readable, writable = key.data
@@ -145,6 +159,7 @@ class Loop:
             callback, arguments = self._posted.popleft()
             callback(*arguments)
         self._run_timers()
+        self._run_last()
         self._lag_s = max(self._lag_s, self.now() - started)
 
     def take_lag(self) -> float:
@@ -175,6 +190,12 @@ class Loop:
         if self._posted:
             return 0.0
         return max(0.0, self._timers[0][0] - self.now()) if self._timers else None
+
+    def _run_last(self) -> None:
+        while self._last:
+            callbacks, self._last = self._last, []
+            for callback in callbacks:
+                callback()
 
     def _run_timers(self) -> None:
         now = self.now()

@@ -158,6 +158,7 @@ class MemoryLink:
         self.on_down: Callable[[str], None] = _ignore
         self.on_message: Callable[[Incoming], None] = _ignore
         self.on_writable: Callable[[], None] = _ignore
+        self.on_behind: Callable[[bool], None] = _ignore
         self.counts = Counts()
         self.session = session
         self.patterns: list[str] = []
@@ -175,6 +176,11 @@ class MemoryLink:
     @property
     def queued(self) -> int:
         """QoS 1 messages that wait: none while there is a session."""
+        return len(self._waiting)
+
+    @property
+    def unsent(self) -> int:
+        """All of them."""
         return len(self._waiting)
 
     def start(self) -> None:

@@ -66,14 +66,17 @@ PURPOSES_MAX = 32
 class Port(Protocol):
     """A session as its user sees it: `Link` and `MemoryLink` are ports.
 
-    The user sets the four callbacks before `start`. `on_down(reason)` also reports a failed attempt
+    The user sets the callbacks before `start`. `on_down(reason)` also reports a failed attempt
     to connect. `on_writable()` follows a refused `publish` once there is room again.
+    `on_behind(behind)`: more has come in than one turn takes, before what was taken is given out;
+    and not any more.
     """
 
     on_up: Callable[[], None]
     on_down: Callable[[str], None]
     on_message: Callable[[Incoming], None]
     on_writable: Callable[[], None]
+    on_behind: Callable[[bool], None]
     counts: Counts
 
     @property
@@ -83,6 +86,10 @@ class Port(Protocol):
     @property
     def queued(self) -> int:
         """QoS 1 messages that the broker has not acknowledged."""
+
+    @property
+    def unsent(self) -> int:
+        """Those of them that wait for room in the window, or for a session."""
 
     def start(self) -> None:
         """Connect, and again whenever the session is lost."""

@@ -118,6 +118,98 @@ def test_the_gateways_own_lateness_is_nobodys_death():
     assert set(fleet.states().values()) == {"ready"}
 
 
+def test_what_is_still_to_be_read_is_no_silence():
+    """The heartbeats wait in this gateway's own queue: that it has more devices than it bears is
+    nobody's death, and to suspect them would be more to do.
+    """
+    fleet = Fleet("a", "b", "c")
+    fleet.handle(on.FellBehind(fleet.wall))
+    fleet.cut.update("abc")
+    fleet.run(60.0)
+    assert set(fleet.states().values()) == {"ready"}
+    assert fleet.command("status")["overloaded"] is True
+    fleet.handle(on.CaughtUp(fleet.wall))
+    assert fleet.command("status")["overloaded"] is False
+    assert [kind for kind, _ in fleet.events if kind == "overload"] == ["overload"] * 2
+    fleet.cut.difference_update("bc")
+    fleet.run(2.5)
+    assert set(fleet.states().values()) == {"ready"}
+    fleet.run(1.0)
+    assert fleet.states() == {"a": "suspect", "b": "ready", "c": "ready"}
+
+
+def intervals(fleet):
+    return [told(fleet, name, wire.Lease)[-1].interval_ms for name in sorted(fleet.devices)]
+
+
+def overload(fleet, seconds=6.0):
+    fleet.handle(on.FellBehind(fleet.wall))
+    fleet.run(seconds)
+    fleet.handle(on.CaughtUp(fleet.wall))
+
+
+def test_an_overloaded_gateway_has_its_devices_ask_half_as_often():
+    fleet = Fleet("a", "b", "c")
+    overload(fleet, 4.0)
+    fleet.run(1.5)
+    assert intervals(fleet) == [2_000] * 3
+    for relief_s in (60.0, 120.0, 240.0):
+        overload(fleet)
+        fleet.run(relief_s - 1.5)
+        assert intervals(fleet) == [4_000] * 3
+        assert {told(fleet, n, wire.Lease)[-1].duration_ms for n in "abc"} == {10_000}
+        fleet.run(3.0)
+        assert intervals(fleet) == [2_000] * 3
+    fleet.run(3_700.0)
+    overload(fleet)
+    fleet.run(62.0)
+    assert intervals(fleet) == [2_000] * 3
+
+
+def test_who_is_told_to_speak_rarely_is_suspected_later_and_dead_as_soon_as_ever():
+    fleet = Fleet("a", "b", "c")
+    overload(fleet)
+    fleet.devices["a"].ask_lease()
+    fleet.settle()
+    fleet.cut.add("a")
+    heard = fleet.now
+    for after, state in ((5.8, "ready"), (6.2, "suspect"), (10.8, "suspect"), (11.2, "dead")):
+        fleet.run(heard + after - fleet.now)
+        assert fleet.states()["a"] == state
+
+
+def test_a_large_answer_costs_a_detector_only_the_time_that_it_takes():
+    fleet = Fleet("a", "b", "c")
+    fleet.cut.add("a")
+    fleet.run(1.0)
+    fleet.handle(on.FellBehind(fleet.wall))
+    fleet.run(2.0)
+    fleet.handle(on.CaughtUp(fleet.wall))
+    assert "overload" not in [kind for kind, _ in fleet.events]
+    fleet.run(1.5)
+    assert fleet.states()["a"] == "ready"
+    fleet.run(1.0)
+    assert fleet.states()["a"] == "suspect"
+
+
+def test_behind_at_the_start_and_over_a_lost_broker_the_clock_is_right():
+    fleet = Fleet("a", "b", "c")
+    fleet.run(30.0)
+    fleet.handle(on.FellBehind(fleet.wall))
+    fleet.handle(on.LinkLost())
+    fleet.run(30.0)
+    fleet.handle(on.FellBehind(fleet.wall))  # before it is certain that this gateway leads
+    fleet.handle(on.LinkOpened(fleet.wall))
+    fleet.run(4.0)
+    fleet.handle(on.CaughtUp(fleet.wall))
+    fleet.run(15.0)
+    fleet.cut.add("a")
+    fleet.run(2.0)
+    assert set(fleet.states().values()) == {"ready"}
+    fleet.run(2.0)
+    assert fleet.states() == {"a": "suspect", "b": "ready", "c": "ready"}
+
+
 def test_without_a_broker_nobody_is_judged():
     fleet = Fleet("a", "b")
     fleet.handle(on.LinkLost())
@@ -200,6 +292,18 @@ def test_many_heartbeats_keep_the_deadlines_small():
     fleet = Fleet("a", "b")
     fleet.run(300.0)
     assert len(fleet.core.members._due) <= 4
+
+
+def test_heartbeats_wake_nobody():
+    """A deadline that a heartbeat has moved is put in its new place when another is looked at."""
+    fleet = Fleet(*(f"d{n:02}" for n in range(40)))
+    fleet.run(5.0)
+    members, looks = fleet.core.members, []
+    real = members.tick
+    members.tick = lambda: (looks.append(fleet.now), real())
+    fleet.run(60.0)
+    # Of 40 devices and 60 s; every one of them by itself would be 600 and more.
+    assert len(looks) < 200
 
 
 def sleep(fleet, name, seconds, *, wake_ms=None):

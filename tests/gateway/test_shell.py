@@ -130,9 +130,22 @@ def test_leases_are_not_acknowledged_unless_they_would_overtake(site, monkeypatc
     site.run(5.0)
     assert {quality for purpose, quality in said if purpose == "lease"} == {0}
     said.clear()
-    monkeypatch.setattr(type(link), "queued", 1)
+    monkeypatch.setattr(type(link), "queued", 1)  # under way: nothing is overtaken
+    site.run(5.0)
+    assert {quality for purpose, quality in said if purpose == "lease"} == {0}
+    said.clear()
+    monkeypatch.setattr(type(link), "unsent", 1)
     site.run(5.0)
     assert {quality for purpose, quality in said if purpose == "lease"} == {1}
+
+
+def test_a_gateway_that_reads_late_judges_nobody_by_silence(site):
+    link = site.gateway[1]
+    link.on_behind(True)
+    site.run(6.0)
+    assert site.core.members.overloaded
+    link.on_behind(False)
+    assert not site.core.members.overloaded
 
 
 def test_a_forgotten_device_leaves_nothing_retained(site):

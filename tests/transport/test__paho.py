@@ -8,7 +8,6 @@ from atoll.transport import _paho
 from atoll.transport._paho import (
     MQTT5,
     MQTT311,
-    READS_MAX,
     Acknowledged,
     Connected,
     Connection,
@@ -16,6 +15,7 @@ from atoll.transport._paho import (
     Rejected,
     Subscribed,
 )
+from atoll.transport.buffered import READ_BYTES
 from atoll.transport.port import Session, Will
 from atoll.transport.url import Broker
 
@@ -56,6 +56,7 @@ def test_events_in_their_order(pair):
     connection.read()
     assert connection.events.popleft() == Connected(9 if protocol == MQTT5 else 65_535)
     mid = connection.publish("t", b"x", 1, True)
+    connection.flush()
     packet = theirs.recv(100)
     assert packet == bytes([0x33, 6 + len(properties)]) + b"\x00\x01t" + mid.to_bytes(2) + (
         properties + b"x"
@@ -83,14 +84,17 @@ def test_what_is_said_keeps_the_connection_alive(pair, monkeypatch):
         theirs.sendall(bytes([0x30, 4 + len(properties)]) + b"\x00\x01t" + properties + b"y")
         connection.read()
         connection.tick()
+        connection.flush()
     said = theirs.recv(100)
     assert said == (bytes([0x30, 4 + len(properties)]) + b"\x00\x01t" + properties + b"x") * 3
     clock[0] = 1_022.5
     connection.tick()
+    connection.flush()
     assert theirs.recv(100) == b"\xc0\x00"
     # Who hears nothing asks, whatever it says itself; and gives up where nothing answers.
     for clock[0] in (1_025.0, 1_030.0):
         connection.publish("t", b"x", 0, False)
+        connection.flush()
     with pytest.raises(ConnectionError):
         connection.tick()
 
@@ -102,6 +106,7 @@ def test_the_answer_to_a_subscription_is_noted(pair, granted):
     connection.read()
     connection.events.clear()
     mid = connection.subscribe("t/#")
+    connection.flush()
     theirs.recv(100)
     properties = b"\x00" if protocol == MQTT5 else b""
     refusal = b"\x87" if protocol == MQTT5 else b"\x80"
@@ -142,11 +147,12 @@ def test_a_full_socket_leaves_something_to_write(pair):
     assert not connection.wants_write
     for _ in range(50):
         connection.publish("t", bytes(60_000), 1, False)
+    connection.flush()
     assert connection.wants_write
     received = 0
     while connection.wants_write:
         received += len(theirs.recv(1_000_000))
-        connection.write()
+        connection.flush()
     while received < 50 * 60_000:
         received += len(theirs.recv(1_000_000))
 
@@ -165,9 +171,71 @@ def test_what_came_in_together_is_read_together_and_no_more_than_so_much(pair):
     connection.read()
     connection.events.clear()
     properties = b"\x00" if protocol == MQTT5 else b""
-    body = b"\x00\x01t" + properties + b"x"
-    theirs.sendall((bytes([0x30, len(body)]) + body) * (READS_MAX + 5))
+    body = b"\x00\x01t" + properties + bytes(150)
+    packet = bytes([0x30, 0x80 | len(body) & 0x7F, len(body) >> 7]) + body
+    whole, _ = divmod(READ_BYTES, len(packet))
+    theirs.sendall(packet * (whole + 5))
     connection.read()
-    assert len(connection.events) == READS_MAX
+    assert len(connection.events) == whole
     connection.read()
-    assert len(connection.events) == READS_MAX + 5
+    assert len(connection.events) == whole + 5
+
+
+def test_a_packet_larger_than_a_turn_takes_is_taken_whole(pair):
+    connection, theirs, _, protocol = pair
+    theirs.sendall(CONNACK[protocol])
+    connection.read()
+    connection.events.clear()
+    properties = b"\x00" if protocol == MQTT5 else b""
+    body = b"\x00\x01t" + properties + bytes(range(256)) * 255
+    length = len(body)
+    head = bytes([0x30, 0x80 | length & 0x7F, 0x80 | length >> 7 & 0x7F, length >> 14])
+    theirs.sendall(head + body)
+    turns = 0
+    while not connection.events:
+        connection.read()
+        turns += 1
+    assert connection.events.popleft().payload == bytes(range(256)) * 255
+    assert turns == 2  # a first read, and all that was found to be missing
+
+
+def test_what_a_turn_publishes_is_sent_by_one_call(pair, monkeypatch):
+    connection, theirs, _, protocol = pair
+    theirs.sendall(CONNACK[protocol])
+    connection.read()
+    calls = []
+
+    class Counting(socket.socket):
+        def send(self, data, *flags):
+            calls.append(len(data))
+            return super().send(data, *flags)
+
+    monkeypatch.setattr(connection._buffered, "_sock", Counting(fileno=connection._socket.detach()))
+    for qos in (0, 1, 0, 1):
+        connection.publish("t", b"x", qos, False)
+    assert calls == []
+    connection.flush()
+    assert len(calls) == 1
+    assert len(theirs.recv(1_000)) == calls[0]
+
+
+def test_who_publishes_at_qos_0_is_told_nothing(pair):
+    """paho would make two objects for each."""
+    connection, theirs, _, protocol = pair
+    theirs.sendall(CONNACK[protocol])
+    connection.read()
+    connection.events.clear()
+    connection.publish("t", b"x", 0, False)
+    connection.flush()
+    assert not connection.events
+
+
+def test_the_last_words_go_out_before_the_socket_closes(pair):
+    connection, theirs, _, protocol = pair
+    theirs.sendall(CONNACK[protocol])
+    connection.read()
+    connection.publish("t", b"x", 0, False)
+    connection.disconnect()
+    said = theirs.recv(100)
+    assert said[0] == 0x30
+    assert said[-2] == 0xE0

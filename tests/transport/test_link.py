@@ -28,6 +28,16 @@ def test_messages_arrive_in_order_and_are_counted(broker, wire):
     assert one.link.counts.received == {"x": Count(500, 1390)}
 
 
+def test_more_than_a_turn_takes_is_said_before_it_is_given_out(mosquitto, wire):
+    one, seen = wire(mosquitto.url).connect("t/#"), []
+    one.link.on_behind = lambda behind: seen.append((behind, len(one.messages)))
+    for n in range(15):
+        assert one.link.publish(f"t/{n}", bytes(60_000), purpose="test")
+    one.until(lambda: len(one.messages) == 15 and seen and not seen[-1][0])
+    assert seen[0] == (True, 0)
+    assert [behind for behind, _ in seen] == [True, False] * (len(seen) // 2)
+
+
 def test_the_largest_message_passes(broker, wire):
     one = wire(broker.url).connect("t/#")
     one.link.publish("t/" + "x" * 200, bytes(65_536), purpose="test")

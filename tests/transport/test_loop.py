@@ -82,6 +82,41 @@ def test_threads_post_and_the_loop_wakes(loop):
     assert {threading.current_thread()} == {threading.main_thread()}
 
 
+def test_what_is_posted_from_the_loop_itself_wakes_nothing(loop, monkeypatch):
+    """It is looked at before the loop waits; a call of the system would only cost."""
+    wakes, seen = [], []
+    monkeypatch.setattr(os, "eventfd_write", lambda *_: wakes.append(1))
+    loop.call_later(0.0, lambda: loop.post(loop.post, seen.append, "posted"))
+    assert loop.run_until(lambda: seen == ["posted"], 5.0)
+    assert wakes == []
+
+
+def test_before_it_waits_comes_after_all_else_of_the_turn(loop):
+    seen = []
+
+    def turn():
+        loop.before_wait(lambda: seen.append("last"))
+        loop.post(seen.append, "posted, of the next turn")
+        seen.append("timer")
+
+    loop.call_later(0.0, turn)
+    loop.call_later(0.0, seen.append, "second timer")
+    assert loop.run_until(lambda: len(seen) == 4, 5.0)
+    assert seen == ["timer", "second timer", "last", "posted, of the next turn"]
+
+
+def test_what_is_due_before_a_wait_comes_also_when_the_loop_ends(loop):
+    seen = []
+
+    def end():
+        loop.before_wait(lambda: seen.append("last"))
+        loop.stop()
+
+    loop.post(end)
+    loop.run()
+    assert seen == ["last"]
+
+
 def test_what_posts_itself_does_not_starve_timers(loop):
     seen = []
 

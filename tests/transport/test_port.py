@@ -24,7 +24,7 @@ def test_topics_from_outside_cannot_fill_the_memory():
 
 def test_links_are_ports(loop):
     def takes_port(port: Port) -> None:
-        for name in ("on_up", "on_down", "on_message", "on_writable"):
+        for name in ("on_up", "on_down", "on_message", "on_writable", "on_behind"):
             assert callable(getattr(port, name))
 
     takes_port(Link(loop, [], Session("a")))
