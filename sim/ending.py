@@ -35,9 +35,22 @@ def settled(site: "Site") -> bool:
     # What is looked at most quickly comes first.
     if any(busy(d) for d in site.devices.values()):
         return False
-    if not all(_placed(core, s) for s in core.catalog.all_shards() if s.streams):
+    # What held it up the last time is most often what holds it up.
+    shard = site.held_up
+    if shard is not None and _is_here(core, shard) and not _placed(core, shard):
         return False
+    for shard in core.catalog.all_shards():
+        if shard.streams and not _placed(core, shard):
+            site.held_up = shard
+            return False
+    site.held_up = None
     return not _behind(site, core)
+
+
+def _is_here(core: GatewayCore, shard: Shard) -> bool:
+    """Whether a shard is still one of this core's."""
+    dataset = core.catalog.datasets.get(shard.id.dataset)
+    return dataset is not None and dataset.shards.get(shard.id.number) is shard
 
 
 def _placed(core: GatewayCore, shard: Shard) -> bool:

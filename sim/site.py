@@ -10,6 +10,7 @@ from pathlib import PurePath
 from traceback import extract_tb
 from typing import NamedTuple
 
+from atoll.gateway.catalog import Shard
 from atoll.gateway.profiles import Profile
 from atoll.runtime import events as on
 from atoll.sim import ending
@@ -100,6 +101,7 @@ class Site:
         ]  # fmt: skip
         self.nemesis = Nemesis(self, setup.faults)
         self.calm = False
+        self.held_up: Shard | None = None  # what was not in its place when it was looked at last
 
     def _fleet(self) -> list[Kind]:
         random, count = self.world.random, self.setup.devices

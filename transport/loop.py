@@ -52,7 +52,7 @@ class Loop:
         self._cancelled = 0
         self._posted: deque[tuple[Callback, tuple[Any, ...]]] = deque()
         self._last: list[Callable[[], None]] = []
-        # False while the loop waits, or is about to: who posts then has to wake it.
+        # In a turn. Who posts at another time has to wake the loop, which waits or is about to.
         self._awake = False
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._selector.register(self._wake, selectors.EVENT_READ, (self._drain_wake, None))
@@ -80,16 +80,19 @@ class Loop:
         """Call from the loop, soon. From any thread, or a signal handler."""
         self._posted.append((callback, arguments))
         if self._awake:
-            return  # it looks at what is posted after it has said that it waits
+            return  # it looks at what is posted after it has ended the turn
         # Fails if the counter is full, so that the loop is awake anyway, or if the loop is closed.
         with suppress(OSError, ValueError):
             os.eventfd_write(self._wake, 1)
 
     def before_wait(self, callback: Callable[[], None]) -> None:
-        """Call once, when all else of this turn is done: what it gathered goes out together. From
-        the loop's thread only.
+        """Call once, when all else of this turn is done: what it gathered goes out together. At
+        once outside of a turn. From the loop's thread only.
         """
-        self._last.append(callback)
+        if self._awake:
+            self._last.append(callback)
+        else:
+            callback()
 
     def watch(
         self, fd: int, *, readable: Callback | None = None, writable: Callback | None = None
@@ -143,11 +146,16 @@ class Loop:
 
     def step(self) -> None:
         """Wait for the next thing to do and do all that is due."""
-        self._run_last()  # what was asked for outside of any turn
-        self._awake = False
         ready = self._selector.select(self._timeout_s())
-        self._awake = True
         started = self.now()
+        self._awake = True
+        try:
+            self._turn(ready)
+        finally:
+            self._awake = False
+        self._lag_s = max(self._lag_s, self.now() - started)
+
+    def _turn(self, ready: list[tuple[selectors.SelectorKey, int]]) -> None:
         for key, events in ready:
             readable, writable = key.data
             if events & selectors.EVENT_READ and readable:
@@ -159,8 +167,8 @@ class Loop:
             callback, arguments = self._posted.popleft()
             callback(*arguments)
         self._run_timers()
-        self._run_last()
-        self._lag_s = max(self._lag_s, self.now() - started)
+        while self._last:
+            self._last.pop(0)()
 
     def take_lag(self) -> float:
         """Seconds that callbacks held the loop at most in one step, since the last time this was
@@ -190,12 +198,6 @@ class Loop:
         if self._posted:
             return 0.0
         return max(0.0, self._timers[0][0] - self.now()) if self._timers else None
-
-    def _run_last(self) -> None:
-        while self._last:
-            callbacks, self._last = self._last, []
-            for callback in callbacks:
-                callback()
 
     def _run_timers(self) -> None:
         now = self.now()

@@ -105,6 +105,17 @@ def test_before_it_waits_comes_after_all_else_of_the_turn(loop):
     assert seen == ["timer", "second timer", "last", "posted, of the next turn"]
 
 
+def test_outside_of_a_turn_there_is_nothing_to_wait_for(loop):
+    seen = []
+    loop.before_wait(lambda: seen.append("at once"))
+    assert seen == ["at once"]
+    loop.post(lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        loop.step()
+    loop.before_wait(lambda: seen.append("after a turn that failed"))
+    assert len(seen) == 2
+
+
 def test_what_is_due_before_a_wait_comes_also_when_the_loop_ends(loop):
     seen = []
 
