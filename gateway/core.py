@@ -317,7 +317,7 @@ class GatewayCore:
         return None if self._expected == NEVER else self._expected
 
     def _next_due(self) -> float:
-        """Asked with every event: by name, part for part, it costs a third of a loop over them."""
+        """Asked with every event: by name it costs two fifths less, compiled, than in a loop."""
         first = NEVER
         for due in (
             self.members.next_due(),

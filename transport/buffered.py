@@ -12,6 +12,8 @@ from contextlib import suppress
 # What one turn takes at most, about a hundred heartbeats: who is told of many at once can answer
 # and commit them together, and with what another turn costs the rest has not waited for long.
 READ_BYTES = 16_384
+# Of a packet that does not fit in that, at once: somebody else's number, so it has a bound.
+READ_BYTES_MAX = 131_072
 # From here on it is sent at once: the rest of the turn may be long.
 SEND_BYTES = 65_536
 
@@ -35,7 +37,7 @@ class BufferedSocket:
         """Take what has come in, as much as a turn may; False if there was nothing. `OSError` if
         the connection has broken.
         """
-        size = max(READ_BYTES, self._wanted)
+        size = min(max(READ_BYTES, self._wanted), READ_BYTES_MAX)
         try:
             self._in = self._sock.recv(size)
         except self._again:

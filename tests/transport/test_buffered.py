@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from atoll.transport.buffered import READ_BYTES, SEND_BYTES, BufferedSocket
+from atoll.transport.buffered import READ_BYTES, READ_BYTES_MAX, SEND_BYTES, BufferedSocket
 
 
 @pytest.fixture
@@ -39,6 +39,18 @@ def test_what_was_asked_for_in_vain_is_taken_at_once(pair):
         buffered.recv(READ_BYTES * 2)
     buffered.fill()
     assert len(buffered.recv(READ_BYTES * 2)) == READ_BYTES * 2
+
+
+def test_a_length_that_somebody_claims_is_no_memory_of_ours(pair):
+    buffered, _ = pair
+    with pytest.raises(BlockingIOError):
+        buffered.recv(1 << 28)
+    asked = []
+    real = buffered._sock
+    buffered._sock = type("Asked", (), {"recv": lambda _, size: (asked.append(size), b"x")[1]})()
+    buffered.fill()
+    buffered._sock = real
+    assert asked == [READ_BYTES_MAX]
 
 
 def test_the_end_is_told_after_what_came_before_it(pair):

@@ -12,6 +12,7 @@ import pytest
 from atoll.gateway import broker as broker_module
 from atoll.gateway.broker import BrokerChild, find_mosquitto
 from atoll.transport import link as link_module
+from atoll.transport.buffered import READ_BYTES
 from atoll.transport.link import QUEUE_BYTES_MAX, QUEUE_MESSAGES_MAX, Link, refusals_to
 from atoll.transport.port import Count, Session, Will
 from atoll.transport.url import Broker, parse_broker
@@ -36,6 +37,21 @@ def test_more_than_a_turn_takes_is_said_before_it_is_given_out(mosquitto, wire):
     one.until(lambda: len(one.messages) == 15 and seen and not seen[-1][0])
     assert seen[0] == (True, 0)
     assert [behind for behind, _ in seen] == [True, False] * (len(seen) // 2)
+
+
+def test_a_turn_that_was_just_full_is_found_to_have_been_all(loop, wire):
+    """Nothing more comes in that would wake the link."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        one, seen = wire(f"mqtt://127.0.0.1:{server.getsockname()[1]}"), []
+        one.link.on_behind = seen.append
+        one.link.start()
+        theirs, _ = server.accept()
+        with theirs:
+            theirs.sendall(b"\x20\x06\x00\x00\x03\x21\x00\x09")
+            one.until(lambda: one.link.up)
+            head = b"\x30\xfd\x7f\x00\x01t\x00"
+            theirs.sendall(head + bytes(READ_BYTES - len(head)))
+            one.until(lambda: one.messages and seen == [True, False])
 
 
 def test_the_largest_message_passes(broker, wire):
