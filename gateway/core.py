@@ -236,7 +236,7 @@ class GatewayCore:
         desk.now = now
         if now - self._expected > LAG_TOLERATED_S:
             # Nobody looked since the last event: what devices said meanwhile is still to be read.
-            self.members.missed(now - self._last)
+            self.members.time.missed(now - self._last)
         self._last = now
         self._happened[type(event)](event)
         due = self._next_due()
@@ -280,15 +280,15 @@ class GatewayCore:
         self.standing.show_again()
 
     def _link_lost(self, event: on.LinkLost) -> None:
-        self.members.freeze()
+        self.members.time.freeze()
 
     def _fell_behind(self, event: on.FellBehind) -> None:
         self._desk.wall_ms = event.wall_ms
-        self.members.fall_behind()
+        self.members.time.fall_behind()
 
     def _caught_up(self, event: on.CaughtUp) -> None:
         self._desk.wall_ms = event.wall_ms
-        self.members.catch_up()
+        self.members.time.catch_up()
 
     def _standby_changed(self, event: on.StandbyChanged) -> None:
         text, standby, self._desk.wall_ms = event

@@ -29,7 +29,7 @@ class Listings:
             "term": self._desk.term,
             "epoch": self._desk.epoch,
             "standby": self.standby,
-            "overloaded": self._parts.members.overloaded,
+            "overloaded": self._parts.members.time.overloaded,
             "devices": self._parts.members.by_state(),
             "datasets": len(self._parts.catalog.datasets),
             "streams": self._parts.catalog.stream_count,

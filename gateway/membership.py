@@ -22,16 +22,12 @@ from atoll.gateway.member import KEPT, LEASED, NEVER, Change, Member, State
 from atoll.gateway.profiles import PROFILES, STRETCH, SUSPECT_INTERVALS, Profile
 from atoll.gateway.records import DeviceGone, DeviceSet
 from atoll.gateway.silence import Silence
+from atoll.gateway.silence_clock import SilenceClock
 from atoll.wire.messages import Birth, Health, Lease, LeaseRequest, Probe
 
 PROBES = 3
 # The gateway was late by more than this: the silence since is its own.
 LAG_TOLERATED_S = 0.2
-# So long may more come in than one turn takes before a person is told: a large answer is that, too.
-OVERLOAD_S = 5.0
-# After an overload devices ask half as often, for so long at first and twice as long after each
-# overload more: half the heartbeats are a lasting relief, and that of a moment needs none.
-RELIEF_S, RELIEF_MOST_S = 60.0, 3_600.0
 # Deadlines that a heartbeat has moved are put in their new place so long before they are due, when
 # others are looked at: each by itself would wake the gateway once a device and interval.
 AHEAD_S = 0.5
@@ -52,75 +48,32 @@ class Membership:
         self._desk = desk
         self._default = default
         self.members: dict[str, Member] = {}
-        self.frozen = True  # until the broker is reached
+        self.time = SilenceClock(desk)
         self.changed: Callable[[Change], None] = lambda change: None
         self.born: Callable[[Member, bool], None] = lambda member, rebooted: None
         self.reweighted: Callable[[Member], None] = lambda member: None
         self.trusted: Callable[[Member], None] = lambda member: None
-        self._debt = 0.0
-        self._stood_at = 0.0  # when the clock stopped, if it stands
-        self._behind = False
-        self._behind_at = 0.0
-        self.overloaded = False  # a person was told
-        self._relief_s = RELIEF_S  # of the next overload
-        self._relieved_until = 0.0
         self._due: list[tuple[float, int, str]] = []
         self._numbers = 0
         self.silence = Silence()
         self._steps: list[tuple[float, str]] = []  # when dampers change, on the caller's clock
 
-    # --- the clock of the detectors ---
+    # --- when silence is judged ---
+
+    @property
+    def frozen(self) -> bool:
+        """Whether the broker is away."""
+        return self.time.frozen
 
     def clock(self) -> float:
         """Time as the detectors count it: without what the gateway itself has missed."""
-        return (self._stood_at if self._stands else self._desk.now) - self._debt
-
-    @property
-    def _stands(self) -> bool:
-        return self.frozen or self._behind
-
-    def missed(self, lag_s: float) -> None:
-        """The gateway was late by `lag_s`: no device is to blame for it."""
-        if not self._stands:
-            self._debt += lag_s
-
-    def freeze(self) -> None:
-        """The broker is away: silence means nothing."""
-        if not self._stands:
-            self._stood_at = self._desk.now
-        self.frozen = True
-        self._behind = False
-        if self.overloaded:
-            self._relieve()
-
-    def fall_behind(self) -> None:
-        """What devices said is still to be read: until it is, none of them is silent. Otherwise a
-        gateway that has more devices than it bears would suspect them, and have more to do by it.
-        """
-        if not self._stands:
-            self._stood_at = self._desk.now
-        self._behind, self._behind_at = True, self._desk.now
-
-    def catch_up(self) -> None:
-        """All is read."""
-        if self._behind and not self.frozen:
-            self._debt += self._desk.now - self._stood_at
-        self._behind = False
-        if self.overloaded:
-            self._relieve()
-            self._desk.say("overload", "all that has come in is read again", overloaded=False)
-
-    def _relieve(self) -> None:
-        self.overloaded = False
-        self._relieved_until = self._desk.now + self._relief_s
+        return self.time.now()
 
     def thaw(self) -> None:
         """The broker is back: every device gets a whole lease's time to be heard again."""
-        if not self.frozen:
+        if not self.time.frozen:
             return
-        self.frozen = False
-        self._stood_at = self._desk.now
-        self._debt = 0.0
+        self.time.thaw()
         for member in self.members.values():
             member.heard = self.clock()
             if member.state in LEASED:
@@ -135,11 +88,10 @@ class Membership:
     def next_due(self) -> float | None:
         """When `tick` has something to do, on the caller's clock."""
         step = self._steps[0][0] if self._steps else NEVER
-        if self._stands:
-            if self._behind and not self.overloaded:
-                step = min(step, self._behind_at + OVERLOAD_S)
-        elif self._due and self._due[0][0] + self._debt < step:
-            step = self._due[0][0] + self._debt
+        if self.time.stands:
+            step = min(step, self.time.next_due())
+        elif self._due:
+            step = min(step, self.time.reached_at(self._due[0][0]))
         return step if step < NEVER else None
 
     # --- what devices say ---
@@ -243,8 +195,7 @@ class Membership:
         member.stored_bytes, member.backlog = message.stored_bytes, message.backlog
         member.health, member.strain = message.health, message.strain
         profile = self.profile(member)
-        relieved = self.overloaded or self._desk.now < self._relieved_until
-        member.interval_s = profile.interval_s * (STRETCH if relieved else 1)
+        member.interval_s = profile.interval_s * (STRETCH if self.time.relieved else 1)
         self._hear(member)
         self._desk.tell(
             device,
@@ -363,8 +314,8 @@ class Membership:
     def tick(self) -> None:
         """Act on every deadline that has passed."""
         self._step()
-        if self._stands:
-            self._warn()
+        if self.time.stands:
+            self.time.tick()
             return
         clock = self.clock()
         while self._due and self._due[0][0] <= clock + AHEAD_S:
@@ -381,18 +332,6 @@ class Membership:
                 self._expire(member, clock)
             else:
                 break
-
-    def _warn(self) -> None:
-        now = self._desk.now
-        if self._behind and not self.overloaded and now >= self._behind_at + OVERLOAD_S:
-            self.overloaded = True
-            again = now - self._relieved_until < RELIEF_MOST_S and self._relieved_until > 0.0
-            self._relief_s = min(2 * self._relief_s, RELIEF_MOST_S) if again else RELIEF_S
-            text = (
-                "messages come in faster than this gateway takes them: devices are told to ask"
-                " half as often, and nobody is judged by silence until it has caught up"
-            )
-            self._desk.say("overload", text, overloaded=True)
 
     def _expire(self, member: Member, clock: float) -> None:
         profile = self.profile(member)

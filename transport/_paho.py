@@ -8,8 +8,9 @@ nonsense), never the application's. What is published waits for `flush`.
 
 import socket
 from collections import deque
+from collections.abc import Callable
 from time import monotonic
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from atoll.transport._stand_ins import import_paho_client
 from atoll.transport.buffered import BufferedSocket
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from paho.mqtt import client as mqtt
 else:
     mqtt = import_paho_client()
+
+_T = TypeVar("_T")
 
 MQTT5, MQTT311 = 5, 4
 # CONNACK codes that mean "not this version of the protocol": of 3.1.1 and of 5.
@@ -123,8 +126,8 @@ class Connection:
 
     @property
     def behind(self) -> bool:
-        """Whether more may have come in than the last `read` took."""
-        return self._buffered.full
+        """Whether more has come in than the last `read` took."""
+        return self._buffered.more
 
     def read(self) -> None:
         """Take what has come in, as much as a turn may, whole packets and a part of the next."""
@@ -132,26 +135,23 @@ class Connection:
         # paho makes objects for whoever listens to it with every message of QoS 0 that it writes.
         # Acknowledgements, which matter, come in here only.
         client.on_publish = self._published
-        while self._filled():
+        while self._ask_socket(buffered.fill):
             while buffered.holds:
                 self._guard(client.loop_read)
             if not buffered.hidden:
                 break
         client.on_publish = None
 
-    def _filled(self) -> bool:
-        try:
-            return self._buffered.fill()
-        except OSError as error:
-            raise ConnectionError(error.strerror or str(error)) from error
-
     def flush(self) -> None:
         """Send what waits, as far as there is room."""
+        self._ask_socket(self._buffered.flush)
+        self._spoke()
+
+    def _ask_socket(self, call: Callable[[], _T]) -> _T:
         try:
-            self._buffered.flush()
+            return call()
         except OSError as error:
             raise ConnectionError(error.strerror or str(error)) from error
-        self._spoke()
 
     def _spoke(self) -> None:
         """Whatever was sent keeps the connection alive. paho counts its own pings alone, so that a

@@ -6,6 +6,7 @@ is decided. So this stands between: `fill` takes what has come in, `recv` gives 
 that paho asks for; `send` keeps what `flush` sends together, before the loop waits again.
 """
 
+import select
 import socket
 from contextlib import suppress
 
@@ -26,10 +27,12 @@ class BufferedSocket:
     def __init__(self, sock: socket.socket, again: tuple[type[Exception], ...]) -> None:
         self._sock = sock
         self._again = again
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
         self._pending = getattr(sock, "pending", None)
         self._in, self._at = b"", 0
         self._wanted = 0
-        self.full = False  # more may have come in than was taken last
+        self.more = False  # has come in than was taken last
         self._ended = False
         self._out = bytearray()
 
@@ -41,9 +44,9 @@ class BufferedSocket:
         try:
             self._in = self._sock.recv(size)
         except self._again:
-            self.full = False
+            self.more = False
             return False
-        self.full = len(self._in) == size
+        self.more = len(self._in) == size and bool(self._poll.poll(0))
         self._at = self._wanted = 0
         self._ended = not self._in
         return True

@@ -274,15 +274,8 @@ class Link:
     def _readable(self) -> None:
         self._do(self._read)
 
-    def _read_on(self) -> None:
-        # Maybe that was all, and then nothing would wake us to notice.
-        if self._behind:
-            self._readable()
-
     def _read(self, connection: "Connection") -> None:
         connection.read()
-        if connection.behind:
-            self._loop.post(self._read_on)
         if connection.behind != self._behind:
             self._behind = connection.behind
             self.on_behind(self._behind)

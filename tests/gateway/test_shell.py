@@ -143,9 +143,9 @@ def test_a_gateway_that_reads_late_judges_nobody_by_silence(site):
     link = site.gateway[1]
     link.on_behind(True)
     site.run(6.0)
-    assert site.core.members.overloaded
+    assert site.core.members.time.overloaded
     link.on_behind(False)
-    assert not site.core.members.overloaded
+    assert not site.core.members.time.overloaded
 
 
 def test_a_forgotten_device_leaves_nothing_retained(site):

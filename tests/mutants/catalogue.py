@@ -143,12 +143,12 @@ MUTANTS = (
     ),
     Mutant(
         "own-link-not-noticed", "gateway/core.py",
-        "        self.members.freeze()\n", "        pass\n",
+        "        self.members.time.freeze()\n", "        pass\n",
         "devices die of a broker that the gateway did not reach",
     ),
     Mutant(
         "own-lag-not-noticed", "gateway/core.py",
-        "            self.members.missed(now - self._last)\n", "            pass\n",
+        "            self.members.time.missed(now - self._last)\n", "            pass\n",
         "devices die of a gateway that stood still",
     ),
     Mutant(

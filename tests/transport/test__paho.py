@@ -38,6 +38,15 @@ def pair(request):
 CONNACK = {MQTT311: b"\x20\x02\x00\x00", MQTT5: b"\x20\x06\x00\x00\x03\x21\x00\x09"}
 
 
+def opened(pair):
+    """The pair once the broker has accepted."""
+    connection, theirs, _, protocol = pair
+    theirs.sendall(CONNACK[protocol])
+    connection.read()
+    connection.events.clear()
+    return connection, theirs
+
+
 def test_connect_says_who_comes(pair):
     _, _, connect, protocol = pair
     assert connect[0] == 0x10
@@ -101,10 +110,8 @@ def test_what_is_said_keeps_the_connection_alive(pair, monkeypatch):
 
 @pytest.mark.parametrize("granted", [True, False])
 def test_the_answer_to_a_subscription_is_noted(pair, granted):
-    connection, theirs, _, protocol = pair
-    theirs.sendall(CONNACK[protocol])
-    connection.read()
-    connection.events.clear()
+    connection, theirs = opened(pair)
+    protocol = pair[3]
     mid = connection.subscribe("t/#")
     connection.flush()
     theirs.recv(100)
@@ -141,9 +148,7 @@ def test_the_end_of_the_connection_is_a_connection_error(pair):
 
 
 def test_a_full_socket_leaves_something_to_write(pair):
-    connection, theirs, _, protocol = pair
-    theirs.sendall(CONNACK[protocol])
-    connection.read()
+    connection, theirs = opened(pair)
     assert not connection.wants_write
     for _ in range(50):
         connection.publish("t", bytes(60_000), 1, False)
@@ -158,18 +163,14 @@ def test_a_full_socket_leaves_something_to_write(pair):
 
 
 def test_goodbye_is_a_disconnect(pair):
-    connection, theirs, _, protocol = pair
-    theirs.sendall(CONNACK[protocol])
-    connection.read()
+    connection, theirs = opened(pair)
     connection.disconnect()
     assert theirs.recv(100)[0] == 0xE0
 
 
 def test_what_came_in_together_is_read_together_and_no_more_than_so_much(pair):
-    connection, theirs, _, protocol = pair
-    theirs.sendall(CONNACK[protocol])
-    connection.read()
-    connection.events.clear()
+    connection, theirs = opened(pair)
+    protocol = pair[3]
     properties = b"\x00" if protocol == MQTT5 else b""
     body = b"\x00\x01t" + properties + bytes(150)
     packet = bytes([0x30, 0x80 | len(body) & 0x7F, len(body) >> 7]) + body
@@ -182,10 +183,8 @@ def test_what_came_in_together_is_read_together_and_no_more_than_so_much(pair):
 
 
 def test_a_packet_larger_than_a_turn_takes_is_taken_whole(pair):
-    connection, theirs, _, protocol = pair
-    theirs.sendall(CONNACK[protocol])
-    connection.read()
-    connection.events.clear()
+    connection, theirs = opened(pair)
+    protocol = pair[3]
     properties = b"\x00" if protocol == MQTT5 else b""
     body = b"\x00\x01t" + properties + bytes(range(256)) * 255
     length = len(body)
@@ -200,9 +199,7 @@ def test_a_packet_larger_than_a_turn_takes_is_taken_whole(pair):
 
 
 def test_what_a_turn_publishes_is_sent_by_one_call(pair, monkeypatch):
-    connection, theirs, _, protocol = pair
-    theirs.sendall(CONNACK[protocol])
-    connection.read()
+    connection, theirs = opened(pair)
     calls = []
 
     class Counting(socket.socket):
@@ -221,19 +218,14 @@ def test_what_a_turn_publishes_is_sent_by_one_call(pair, monkeypatch):
 
 def test_who_publishes_at_qos_0_is_told_nothing(pair):
     """paho would make two objects for each."""
-    connection, theirs, _, protocol = pair
-    theirs.sendall(CONNACK[protocol])
-    connection.read()
-    connection.events.clear()
+    connection, _ = opened(pair)
     connection.publish("t", b"x", 0, False)
     connection.flush()
     assert not connection.events
 
 
 def test_the_last_words_go_out_before_the_socket_closes(pair):
-    connection, theirs, _, protocol = pair
-    theirs.sendall(CONNACK[protocol])
-    connection.read()
+    connection, theirs = opened(pair)
     connection.publish("t", b"x", 0, False)
     connection.disconnect()
     said = theirs.recv(100)

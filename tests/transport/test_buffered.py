@@ -105,12 +105,25 @@ def test_a_broken_connection_is_an_error(pair):
     buffered.close()  # a second one would reach nobody
 
 
-def test_tls_hides_what_it_has_taken():
+def test_whether_more_has_come_in_is_known(pair):
+    buffered, theirs = pair
+    for size, more in ((READ_BYTES - 1, False), (READ_BYTES, False), (READ_BYTES + 1, True)):
+        theirs.sendall(bytes(size))
+        assert buffered.fill()
+        assert buffered.more is more
+    assert buffered.fill()
+    assert not buffered.more
+
+
+def test_tls_hides_what_it_has_taken(pair):
     """A stand-in for TLS: the real one is spoken in test_link.py."""
 
     class Hiding:
         def __init__(self):
             self.records = [b"ab", b"cd"]
+
+        def fileno(self):
+            return pair[1].fileno()
 
         def pending(self):
             return sum(map(len, self.records))
